@@ -1,0 +1,87 @@
+//! The verbs, a file each.
+
+mod check;
+mod compatibility;
+mod down;
+mod history;
+mod lock;
+mod new;
+mod redo;
+mod run;
+mod status;
+mod up;
+mod validate;
+mod version;
+
+use std::path::Path;
+
+use crate::args::{DirectoryVerb, Options, Verb};
+use crate::config::{self, Session};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{Document, Failed, Run};
+use crate::output::Printer;
+
+/// A verb of the program `migrate`.
+pub(crate) fn over_directory(
+    verb: &DirectoryVerb,
+    directory: &Path,
+    options: &Options,
+    printer: &Printer,
+) -> Exit {
+    let result = match verb {
+        DirectoryVerb::New(args) => new::new(args, directory, printer),
+        DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
+        DirectoryVerb::Validate => validate::validate(directory, printer),
+        DirectoryVerb::Database(verb) => {
+            return over_database(verb, printer, || {
+                let database = config::database(&options.connection)?;
+                let registry = config::registry(directory, &database, printer)?;
+                Ok(Session::new(database, registry, &options.connection, printer))
+            });
+        }
+    };
+    result.unwrap_or_else(|error| fail(&error, printer, &Document::new(Failed::from(&error))))
+}
+
+/// A verb that works on a database, whichever registry it is for.
+pub(crate) fn over_database(
+    verb: &Verb,
+    printer: &Printer,
+    open: impl FnOnce() -> Result<Session, Error>,
+) -> Exit {
+    let runs = matches!(verb, Verb::Up(_) | Verb::Down(_) | Verb::Redo(_));
+    execute(verb, printer, open).unwrap_or_else(|error| {
+        if runs {
+            fail(&error, printer, &Document::new(Run::failed(&error)))
+        } else {
+            fail(&error, printer, &Document::new(Failed::from(&error)))
+        }
+    })
+}
+
+fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Result<Exit, Error> {
+    // What was typed is judged before any database is touched.
+    match verb {
+        Verb::Down(args) => down::check(args, printer)?,
+        Verb::Redo(args) => redo::check(args, printer)?,
+        _ => {}
+    }
+    let mut session = open()?;
+    match verb {
+        Verb::Up(args) => up::up(args, &mut session, printer),
+        Verb::Down(args) => down::down(args, &mut session, printer),
+        Verb::Redo(args) => redo::redo(args, &mut session, printer),
+        Verb::Status => status::status(&mut session, printer),
+        Verb::Check => check::check(&mut session, printer),
+        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::History(args) => history::history(args, &mut session, printer),
+        Verb::Version => version::version(&mut session, printer),
+    }
+}
+
+fn fail(error: &Error, printer: &Printer, document: &impl serde::Serialize) -> Exit {
+    printer.document(document);
+    error.print(printer);
+    error.exit()
+}

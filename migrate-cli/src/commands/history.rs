@@ -1,0 +1,47 @@
+//! `history`: what was done to the database, newest first.
+
+use migrate_runtime::HistoryRow;
+
+use crate::args::HistoryArgs;
+use crate::config::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{self, Document};
+use crate::output::{Printer, table, to_the_second};
+
+pub(super) fn history(args: &HistoryArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let rows = session.migrator.history(&mut session.database, args.limit).wait()?;
+    printer.answer(&Document::new(json::History::from(&*rows)), || text(&rows));
+    Ok(Exit::Done)
+}
+
+fn text(rows: &[HistoryRow]) -> String {
+    if rows.is_empty() {
+        return "nothing was done yet".to_owned();
+    }
+    let mut parts = vec![table(&["when", "run", "what", "outcome", "ms", "by"], &[1, 4], rows.iter().map(cells))];
+    let mut errors: Vec<String> = rows.iter().filter_map(error).collect();
+    // A failed step and the run that it ended have the same error.
+    errors.dedup();
+    parts.extend(errors);
+    parts.join("\n\n")
+}
+
+fn cells(row: &HistoryRow) -> Vec<String> {
+    let what = match &row.version {
+        Some(version) => format!("{} {version}", row.operation),
+        None => row.operation.clone(),
+    };
+    vec![
+        to_the_second(&row.recorded_at),
+        row.run.to_string(),
+        what,
+        row.outcome.clone(),
+        row.execution_time_ms.map(|ms| ms.to_string()).unwrap_or_default(),
+        format!("{}@{}", row.actor, row.host),
+    ]
+}
+
+fn error(row: &HistoryRow) -> Option<String> {
+    row.error.as_ref().map(|error| format!("run {}: {error}", row.run))
+}

@@ -1,0 +1,96 @@
+//! From what was typed to what a command works with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use migrate_core::migration::Dialect;
+use migrate_core::source::{self, LoadOptions, Loaded};
+use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
+
+use crate::args::{ConnectionOptions, DatabaseUrl};
+use crate::error::{Error, print_diagnostics};
+use crate::output::Printer;
+
+/// What the verbs need that work on a database: a connector, and a migrator with every option set.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) database: AnyDatabase,
+    pub(crate) migrator: Migrator,
+}
+
+impl Session {
+    pub(crate) fn new(
+        database: AnyDatabase,
+        registry: impl Into<SharedRegistry>,
+        options: &ConnectionOptions,
+        printer: &Printer,
+    ) -> Self {
+        let session = Self { database, migrator: migrator(registry.into(), options) };
+        let registry = session.migrator.registry();
+        printer.detail(&format!("database: {}", session.database));
+        printer.detail(&format!("registry: {}, digest {}", registry.directory(), registry.digest()));
+        session
+    }
+}
+
+/// The database of the URL that was given.
+pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error> {
+    let url = options.database_url.as_ref().map(DatabaseUrl::reveal).filter(|url| !url.is_empty());
+    let Some(url) = url else {
+        return Err(Error::configuration(
+            "no database is given",
+            "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`",
+        ));
+    };
+    Ok(AnyDatabase::from_url(url)?)
+}
+
+/// The registry of a migrations directory, which must be free of errors; warnings are printed.
+pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Printer) -> Result<Arc<Registry>, Error> {
+    let options = LoadOptions { dialects: vec![dialect(database)], ..load_options(directory) };
+    let (registry, warnings) = source::load(directory, &options).into_registry().map_err(Error::Directory)?;
+    print_diagnostics(&warnings, printer);
+    Ok(Arc::new(registry))
+}
+
+/// A migrations directory with all its problems, for whatever databases it is.
+pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
+    source::load(directory, &LoadOptions { check_lock, ..load_options(directory) })
+}
+
+fn load_options(directory: &Path) -> LoadOptions {
+    LoadOptions::new(directory.display().to_string())
+}
+
+fn dialect(database: &AnyDatabase) -> Dialect {
+    match database {
+        #[cfg(feature = "sqlite")]
+        AnyDatabase::Sqlite(_) => Dialect::Sqlite,
+        #[cfg(feature = "postgres")]
+        AnyDatabase::Postgres(_) => Dialect::Postgres,
+        _ => unreachable!("every kind of database that can be opened has its feature"),
+    }
+}
+
+fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
+    let mut migrator = Migrator::new(registry).allow_out_of_order(options.allow_out_of_order);
+    if let Some(version) = &options.runtime_version {
+        migrator = migrator.runtime_version(version.clone());
+    }
+    if let Some(table) = &options.table {
+        migrator = migrator.table(table);
+    }
+    if let Some(schema) = &options.schema {
+        migrator = migrator.schema(schema);
+    }
+    if let Some(bound) = options.wait_lock {
+        migrator = migrator.wait_lock(bound);
+    }
+    if let Some(timeout) = options.lock_timeout {
+        migrator = migrator.lock_timeout(timeout);
+    }
+    if let Some(timeout) = options.statement_timeout {
+        migrator = migrator.statement_timeout(timeout);
+    }
+    migrator
+}

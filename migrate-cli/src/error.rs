@@ -1,0 +1,136 @@
+//! Why a command failed, and the sentences of it.
+
+use migrate_core::diagnostic::{Diagnostic, Severity};
+use migrate_runtime::ErrorKind;
+
+use crate::exit::Exit;
+use crate::output::{Printer, count};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// Something that the command itself found.
+    Plain { exit: Exit, kind: &'static str, message: String, help: Option<String> },
+    /// The migrations directory has problems, at least one of which is an error.
+    Directory(Vec<Diagnostic>),
+    /// An operation on a database failed.
+    Runtime { error: Box<migrate_runtime::Error>, exit: Exit },
+}
+
+impl Error {
+    /// The command was typed wrongly in a way that only its meaning shows.
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Plain { exit: Exit::Usage, kind: "usage", message: message.into(), help: Some(help.into()) }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Plain { exit: Exit::Configuration, kind: "configuration", message: message.into(), help: Some(help.into()) }
+    }
+
+    /// The operation did not take place.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Plain { exit: Exit::Failed, kind: "failed", message: message.into(), help: None }
+    }
+
+    /// The migrations directory is not as it should be, in a way that no diagnostic says.
+    pub(crate) fn directory(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Plain { exit: Exit::Directory, kind: "directory", message: message.into(), help: Some(help.into()) }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Plain { exit, .. } | Self::Runtime { exit, .. } => *exit,
+            Self::Directory(_) => Exit::Directory,
+        }
+    }
+
+    /// The word used in JSON.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Plain { kind, .. } => kind,
+            Self::Directory(_) => "directory",
+            Self::Runtime { exit: Exit::Usage, .. } => "usage",
+            Self::Runtime { error, .. } => kind(error.kind()),
+        }
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Plain { message, .. } => message.clone(),
+            Self::Directory(diagnostics) => summary(diagnostics),
+            Self::Runtime { error, .. } => error.to_string(),
+        }
+    }
+
+    pub(crate) fn help(&self) -> Option<&str> {
+        match self {
+            Self::Plain { help, .. } => help.as_deref(),
+            Self::Directory(_) => None,
+            Self::Runtime { error, .. } => error.help(),
+        }
+    }
+
+    /// Tells people.
+    pub(crate) fn print(&self, printer: &Printer) {
+        let mut further = Vec::new();
+        match self {
+            Self::Plain { .. } => {}
+            Self::Directory(diagnostics) => print_diagnostics(diagnostics, printer),
+            Self::Runtime { error, .. } => {
+                further.extend(error.statement().map(|statement| format!("statement: {statement}")));
+                let database_hint = error.database().and_then(|database| database.hint.as_deref());
+                further.extend(database_hint.map(|hint| format!("the database's hint: {hint}")));
+                if printer.verbose() {
+                    let mut source = std::error::Error::source(&**error);
+                    while let Some(cause) = source {
+                        further.push(format!("cause: {cause}"));
+                        source = cause.source();
+                    }
+                }
+            }
+        }
+        printer.error(&self.message(), &further, self.help());
+    }
+}
+
+impl From<migrate_runtime::Error> for Error {
+    fn from(error: migrate_runtime::Error) -> Self {
+        Self::Runtime { exit: Exit::of_kind(error.kind()), error: Box::new(error) }
+    }
+}
+
+/// Prints problems one after the other: errors always, warnings unless `--quiet`.
+pub(crate) fn print_diagnostics(diagnostics: &[Diagnostic], printer: &Printer) {
+    for diagnostic in diagnostics {
+        let text = diagnostic.render();
+        match diagnostic.severity {
+            Severity::Error => printer.error(&text, &[], None),
+            Severity::Warning => printer.warning(&text),
+        }
+    }
+}
+
+/// How many of the problems are this bad.
+pub(crate) fn number_of(severity: Severity, diagnostics: &[Diagnostic]) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    format!("the migrations directory has {}", count(number_of(Severity::Error, diagnostics), "error"))
+}
+
+const fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Unreachable => "unreachable",
+        ErrorKind::Configuration => "configuration",
+        ErrorKind::Incompatible => "incompatible",
+        ErrorKind::Plan => "plan",
+        ErrorKind::Migration => "migration",
+        ErrorKind::LockBusy => "lock_busy",
+        ErrorKind::LockLost => "lock_lost",
+        ErrorKind::ReadOnly => "read_only",
+        ErrorKind::Ledger => "ledger",
+        ErrorKind::Database => "database",
+        _ => "other",
+    }
+}

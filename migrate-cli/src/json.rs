@@ -1,0 +1,425 @@
+//! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
+
+use migrate_core::diagnostic::{Diagnostic, Severity};
+use migrate_runtime::{
+    Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport,
+};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// The format of every document.
+const FORMAT: u32 = 1;
+
+/// Any document: its format, then what the command has to say.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<T> {
+    format: u32,
+    #[serde(flatten)]
+    body: T,
+}
+
+impl<T> Document<T> {
+    pub(crate) const fn new(body: T) -> Self {
+        Self { format: FORMAT, body }
+    }
+}
+
+/// `check`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
+    verdict: &'static str,
+    exit_code: u8,
+    runtime_version: Option<String>,
+    database_version: Option<String>,
+    pending: Vec<String>,
+    reasons: Vec<Finding>,
+}
+
+impl From<&Assessment> for Check {
+    fn from(assessment: &Assessment) -> Self {
+        Self {
+            verdict: assessment.verdict.as_str(),
+            exit_code: assessment.verdict.exit_code(),
+            runtime_version: assessment.runtime_version.as_ref().map(ToString::to_string),
+            database_version: assessment.database_version.map(|version| version.to_string()),
+            pending: assessment.pending().map(|entry| entry.version.to_string()).collect(),
+            reasons: findings(assessment),
+        }
+    }
+}
+
+/// A reason for a verdict.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding {
+    code: &'static str,
+    version: Option<String>,
+    message: String,
+    help: Option<String>,
+}
+
+impl From<&Reason> for Finding {
+    fn from(reason: &Reason) -> Self {
+        Self {
+            code: reason.code.as_str(),
+            version: reason.version.map(|version| version.to_string()),
+            message: reason.message.clone(),
+            help: reason.remedy.clone(),
+        }
+    }
+}
+
+/// `status`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    database_version: Option<String>,
+    verdict: &'static str,
+    migrations: Vec<Migration>,
+}
+
+#[derive(Debug, Serialize)]
+struct Migration {
+    version: String,
+    name: String,
+    state: &'static str,
+    applied_at: Option<String>,
+    execution_time_ms: Option<u64>,
+    runtime_version: Option<String>,
+    checksum: String,
+    description: Option<String>,
+}
+
+impl From<&Assessment> for Status {
+    fn from(assessment: &Assessment) -> Self {
+        Self {
+            database_version: assessment.database_version.map(|version| version.to_string()),
+            verdict: assessment.verdict.as_str(),
+            migrations: assessment.migrations.iter().map(Migration::from).collect(),
+        }
+    }
+}
+
+impl From<&Entry> for Migration {
+    fn from(entry: &Entry) -> Self {
+        let row = entry.row.as_ref();
+        Self {
+            version: entry.version.to_string(),
+            name: entry.name.clone(),
+            state: entry.state.as_str(),
+            applied_at: row.map(|row| row.applied_at.clone()),
+            execution_time_ms: row.map(|row| row.execution_time_ms),
+            runtime_version: row.and_then(|row| row.runtime_version.clone()),
+            checksum: entry.checksum.clone(),
+            description: entry.description.clone(),
+        }
+    }
+}
+
+/// `up`, `down`, `redo`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    outcome: &'static str,
+    steps: Vec<RunStep>,
+    error: Option<Failure>,
+    run: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunStep {
+    version: String,
+    direction: &'static str,
+    outcome: &'static str,
+    execution_time_ms: Option<u64>,
+    name: String,
+}
+
+impl Run {
+    pub(crate) fn done(report: &Report) -> Self {
+        let outcome = match report.outcome {
+            Outcome::Done => "done",
+            Outcome::NothingToDo => "nothing_to_do",
+            Outcome::DryRun => return Self::planned(&report.plan),
+            Outcome::Refused => "refused",
+            _ => "failed",
+        };
+        Self { outcome, steps: report.steps.iter().map(RunStep::from).collect(), error: None, run: report.run }
+    }
+
+    /// What was done before the error is part of the document.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let report = match error {
+            Error::Runtime { error, .. } => error.report(),
+            _ => None,
+        };
+        Self {
+            outcome: "failed",
+            steps: report.map(|report| report.steps.iter().map(RunStep::from).collect()).unwrap_or_default(),
+            error: Some(Failure::from(error)),
+            run: report.and_then(|report| report.run),
+        }
+    }
+
+    fn planned(plan: &Plan) -> Self {
+        let steps = plan.steps.iter().map(RunStep::from).collect();
+        Self { outcome: "dry_run", steps, error: None, run: None }
+    }
+}
+
+impl From<&StepReport> for RunStep {
+    fn from(step: &StepReport) -> Self {
+        let outcome = match step.outcome {
+            StepOutcome::Done => "done",
+            _ => "failed",
+        };
+        Self {
+            version: step.version.to_string(),
+            direction: step.direction.as_str(),
+            outcome,
+            execution_time_ms: Some(step.execution_time_ms),
+            name: step.name.clone(),
+        }
+    }
+}
+
+impl From<&Step> for RunStep {
+    fn from(step: &Step) -> Self {
+        Self {
+            version: step.version.to_string(),
+            direction: step.direction.as_str(),
+            outcome: "planned",
+            execution_time_ms: None,
+            name: step.name.clone(),
+        }
+    }
+}
+
+/// `compatibility`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Compatibility {
+    pub(crate) database_version: Option<String>,
+    pub(crate) runtime_version: Option<String>,
+    pub(crate) minimums: Vec<Minimum>,
+    pub(crate) versions: Vec<Compatible>,
+}
+
+/// A migration that asks for a minimum version of the program.
+#[derive(Debug, Serialize)]
+pub(crate) struct Minimum {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) state: &'static str,
+    pub(crate) min_runtime_version: String,
+}
+
+/// What a version of the program would find.
+#[derive(Debug, Serialize)]
+pub(crate) struct Compatible {
+    pub(crate) runtime_version: Option<String>,
+    pub(crate) verdict: &'static str,
+    pub(crate) reasons: Vec<Finding>,
+}
+
+impl From<&Assessment> for Compatible {
+    fn from(assessment: &Assessment) -> Self {
+        Self {
+            runtime_version: assessment.runtime_version.as_ref().map(ToString::to_string),
+            verdict: assessment.verdict.as_str(),
+            reasons: findings(assessment),
+        }
+    }
+}
+
+/// `history`.
+#[derive(Debug, Serialize)]
+pub(crate) struct History {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    id: i64,
+    run: i64,
+    operation: String,
+    version: Option<String>,
+    outcome: String,
+    error: Option<String>,
+    execution_time_ms: Option<u64>,
+    runtime_version: Option<String>,
+    registry_digest: String,
+    actor: String,
+    host: String,
+    process: u32,
+    recorded_at: String,
+    plan: Option<Vec<String>>,
+}
+
+impl From<&[HistoryRow]> for History {
+    fn from(rows: &[HistoryRow]) -> Self {
+        Self { rows: rows.iter().map(Row::from).collect() }
+    }
+}
+
+impl From<&HistoryRow> for Row {
+    fn from(row: &HistoryRow) -> Self {
+        Self {
+            id: row.id,
+            run: row.run,
+            operation: row.operation.clone(),
+            version: row.version.clone(),
+            outcome: row.outcome.clone(),
+            error: row.error.clone(),
+            execution_time_ms: row.execution_time_ms,
+            runtime_version: row.runtime_version.clone(),
+            registry_digest: row.registry_digest.clone(),
+            actor: row.actor.clone(),
+            host: row.host.clone(),
+            process: row.process,
+            recorded_at: row.recorded_at.clone(),
+            plan: row.plan.as_ref().map(|plan| plan.lines().map(str::to_owned).collect()),
+        }
+    }
+}
+
+/// `version`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Version {
+    pub(crate) database_version: Option<String>,
+    pub(crate) registry_version: Option<String>,
+    pub(crate) runtime_version: Option<String>,
+}
+
+/// `validate`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Validate {
+    pub(crate) outcome: &'static str,
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
+    pub(crate) migrations: usize,
+    pub(crate) digest: Option<String>,
+    pub(crate) diagnostics: Vec<Problem>,
+}
+
+/// A problem of a migrations directory.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    severity: &'static str,
+    code: &'static str,
+    path: String,
+    line: usize,
+    column: usize,
+    message: String,
+    help: Option<String>,
+}
+
+/// `lock`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lock {
+    pub(crate) outcome: &'static str,
+    pub(crate) path: String,
+}
+
+/// `new`.
+#[derive(Debug, Serialize)]
+pub(crate) struct New {
+    pub(crate) outcome: &'static str,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) files: Vec<String>,
+}
+
+/// Any command that failed before it had an answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failed {
+    error: Failure,
+}
+
+impl From<&Error> for Failed {
+    fn from(error: &Error) -> Self {
+        Self { error: Failure::from(error) }
+    }
+}
+
+/// An error.
+#[derive(Debug, Serialize)]
+struct Failure {
+    kind: &'static str,
+    message: String,
+    help: Option<String>,
+    migration: Option<String>,
+    location: Option<Location>,
+    statement: Option<String>,
+    code: Option<String>,
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diagnostics: Vec<Problem>,
+}
+
+#[derive(Debug, Serialize)]
+struct Location {
+    path: String,
+    line: usize,
+    column: usize,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let failure = Self {
+            kind: error.kind(),
+            message: error.message(),
+            help: error.help().map(str::to_owned),
+            migration: None,
+            location: None,
+            statement: None,
+            code: None,
+            detail: None,
+            reasons: Vec::new(),
+            diagnostics: Vec::new(),
+        };
+        match error {
+            Error::Plain { .. } => failure,
+            Error::Directory(diagnostics) => Self { diagnostics: problems(diagnostics), ..failure },
+            Error::Runtime { error, .. } => Self {
+                migration: error.migration().map(|version| version.to_string()),
+                location: error.location().map(Location::from),
+                statement: error.statement().map(str::to_owned),
+                code: error.database().and_then(|database| database.code.clone()),
+                detail: error.database().and_then(|database| database.detail.clone()),
+                reasons: error.assessment().map(findings).unwrap_or_default(),
+                ..failure
+            },
+        }
+    }
+}
+
+impl From<&migrate_runtime::Location> for Location {
+    fn from(location: &migrate_runtime::Location) -> Self {
+        Self { path: location.path.clone(), line: location.line, column: location.column }
+    }
+}
+
+pub(crate) fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {
+    diagnostics.iter().map(Problem::from).collect()
+}
+
+impl From<&Diagnostic> for Problem {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            severity: match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            code: diagnostic.code.as_str(),
+            path: diagnostic.path.clone(),
+            line: diagnostic.line,
+            column: diagnostic.column,
+            message: diagnostic.message.clone(),
+            help: diagnostic.help.clone(),
+        }
+    }
+}
+
+fn findings(assessment: &Assessment) -> Vec<Finding> {
+    assessment.reasons.iter().map(Finding::from).collect()
+}

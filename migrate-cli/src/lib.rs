@@ -1,0 +1,117 @@
+//! The command `migrate`, and the same commands for a program of your own.
+//!
+//! The program `migrate` reads a migrations directory ([`run_directory`]). A server offers the same verbs over the
+//! registry that it embeds, so that what runs in production is what was compiled:
+//!
+//! ```
+//! use std::process::ExitCode;
+//!
+//! use clap::Parser;
+//! use migrate_cli::MigrateCommand;
+//! use migrate_runtime::Registry;
+//!
+//! #[derive(Parser)]
+//! enum App {
+//!     /// Serve requests.
+//!     Serve,
+//!     /// Look after the database.
+//!     Migrate(MigrateCommand),
+//! }
+//!
+//! // `registry` is the static that `embed_migrations!` fills.
+//! fn app(registry: &'static Registry) -> ExitCode {
+//!     match App::try_parse() {
+//!         Ok(App::Migrate(command)) => command.execute(registry),
+//!         Ok(App::Serve) => ExitCode::SUCCESS,
+//!         // With clap's own exit code, 2, a typing mistake would read as "incompatible".
+//!         Err(error) => migrate_cli::usage(&error),
+//!     }
+//! }
+//! ```
+//!
+//! Exit codes 0, 1 and 2 are the verdict and nothing else; [`Exit`] lists them all. Every document of `--json` is
+//! described in `docs/json.md`.
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `sqlite` | SQLite, linked to the system's library |
+//! | `sqlite-bundled` (default) | SQLite compiled in |
+//! | `postgres` (default) | PostgreSQL |
+
+mod args;
+mod commands;
+mod config;
+mod error;
+mod exit;
+mod json;
+mod output;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use migrate_runtime::Registry;
+
+use crate::args::{DirectoryCommand, EmbeddedCommand};
+use crate::config::Session;
+
+pub use crate::args::MigrateCommand;
+pub use crate::exit::Exit;
+pub use crate::output::Output;
+pub use crate::usage::usage;
+
+/// Runs a whole command line over the registry that is part of a program. The first argument is the program's name.
+#[must_use]
+pub fn run<I, T>(arguments: I, registry: &'static Registry) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    match EmbeddedCommand::try_parse_from(&arguments) {
+        Ok(typed) => typed.command.execute(registry),
+        Err(error) => usage::report(&error, &arguments),
+    }
+}
+
+/// Runs the command line of the program `migrate`, which works on a directory. The first argument is the program's name.
+#[must_use]
+pub fn run_directory<I, T>(arguments: I) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let typed = match DirectoryCommand::try_parse_from(&arguments) {
+        Ok(typed) => typed,
+        Err(error) => return usage::report(&error, &arguments),
+    };
+    let printer = Output::standard().with(typed.options.output);
+    let exit = commands::over_directory(&typed.verb, &typed.dir, &typed.options, &printer);
+    printer.close(exit).into()
+}
+
+impl MigrateCommand {
+    /// Does what was typed over the registry that is part of this program, and tells it on the streams of this process.
+    ///
+    /// It blocks; inside an async runtime it may be called all the same.
+    #[must_use]
+    pub fn execute(self, registry: &'static Registry) -> ExitCode {
+        self.execute_to(registry, Output::standard()).into()
+    }
+
+    /// [`execute`](Self::execute) with streams of your own.
+    #[must_use]
+    pub fn execute_to(self, registry: &'static Registry, output: Output) -> Exit {
+        let Self { verb, options } = self;
+        let printer = output.with(options.output);
+        let exit = commands::over_database(&verb, &printer, || {
+            let database = config::database(&options.connection)?;
+            Ok(Session::new(database, registry, &options.connection, &printer))
+        });
+        printer.close(exit)
+    }
+}

@@ -1,0 +1,513 @@
+//! The verdict: can this program work with this database?
+//!
+//! A pure function of a registry, a snapshot and a runtime version. Every finding is a [`Reason`] with a stable code, and
+//! the verdict is what the worst of them says.
+
+use std::fmt;
+
+use semver::Version;
+
+use crate::checksum;
+use crate::ledger::{FORMAT, LedgerRow, Snapshot, Status};
+use crate::migration::{Dialect, Migration, Role};
+use crate::registry::Registry;
+use crate::sql;
+use crate::version::SchemaVersion;
+
+/// Judges a database.
+///
+/// # Examples
+///
+/// ```
+/// use migrate_core::{checksum::Checksum, compat, ledger::Snapshot, migration::Dialect, registry::Registry};
+///
+/// let registry = Registry::from_parts(None, "migrations_v2".into(), None, Checksum::of(""), vec![].into());
+/// let assessment = compat::judge(&registry, &Snapshot::default(), Dialect::Sqlite, &compat::Rules::default());
+/// assert_eq!(assessment.verdict, compat::Verdict::Compatible);
+/// ```
+#[must_use]
+pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: &Rules) -> Assessment {
+    let mut judge = Judge {
+        registry,
+        snapshot,
+        dialect,
+        rules,
+        reasons: Vec::new(),
+    };
+    judge.tables();
+    let migrations = judge.migrations();
+    let reasons = judge.reasons;
+    let verdict = reasons
+        .iter()
+        .map(|reason| reason.code.verdict())
+        .max()
+        .unwrap_or(Verdict::Compatible);
+    Assessment {
+        verdict,
+        runtime_version: rules.runtime_version.clone(),
+        database_version: snapshot.database_version(),
+        migrations,
+        reasons,
+    }
+}
+
+/// What the verdict depends on beside registry and database.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// The version of the program. `None`, as for a plain directory: the floor is not judged.
+    pub runtime_version: Option<Version>,
+    /// Whether a pending migration may have a lower version than an applied one. Default: no.
+    pub allow_out_of_order: bool,
+}
+
+/// Whether a program may work with a database. Ordered from best to worst.
+///
+/// This enum is complete: there will be no fourth verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Everything the registry holds is applied unchanged, and the program is new enough.
+    Compatible,
+    /// The same, but migrations are pending and may be applied.
+    NeedsMigration,
+    /// The program must not touch this database.
+    Incompatible,
+}
+
+impl Verdict {
+    /// The exit code that stands for it: 0, 1 or 2.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Compatible => 0,
+            Self::NeedsMigration => 1,
+            Self::Incompatible => 2,
+        }
+    }
+
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Compatible => "compatible",
+            Self::NeedsMigration => "needs_migration",
+            Self::Incompatible => "incompatible",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Compatible => "compatible",
+            Self::NeedsMigration => "needs migration",
+            Self::Incompatible => "incompatible",
+        })
+    }
+}
+
+/// A verdict with everything it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// The worst of all findings.
+    pub verdict: Verdict,
+    /// The version of the program, if it was judged.
+    pub runtime_version: Option<Version>,
+    /// The highest version that is wholly applied.
+    pub database_version: Option<SchemaVersion>,
+    /// Every migration that the registry or the ledger knows, lowest version first.
+    pub migrations: Vec<Entry>,
+    /// Every finding, in the order of versions.
+    pub reasons: Vec<Reason>,
+}
+
+impl Assessment {
+    /// The versions that an `up` would still apply or finish, lowest first.
+    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+        let open = |entry: &&Entry| {
+            entry.known && matches!(entry.state, MigrationState::Pending | MigrationState::Interrupted)
+        };
+        self.migrations.iter().filter(open)
+    }
+}
+
+/// One migration as registry and ledger see it together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its version.
+    pub version: SchemaVersion,
+    /// Its name: the registry's, or the ledger's when the registry does not know it.
+    pub name: String,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Whether the registry holds it.
+    pub known: bool,
+    /// Where it stands.
+    pub state: MigrationState,
+    /// Its row in the ledger.
+    pub row: Option<LedgerRow>,
+    /// The checksum of the registry's up script, or else the ledger's.
+    pub checksum: String,
+}
+
+/// Where a migration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum MigrationState {
+    /// Applied, and unchanged since (comments and white space aside).
+    Applied,
+    /// In the registry, not in the database yet.
+    Pending,
+    /// Applied, but its script differs from the registry's in substance.
+    Changed,
+    /// Applied, but not in the registry.
+    Unknown,
+    /// A non-transactional migration that stopped half way.
+    Interrupted,
+    /// Recorded as applied without running.
+    Baseline,
+}
+
+impl MigrationState {
+    /// The word used in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Pending => "pending",
+            Self::Changed => "changed",
+            Self::Unknown => "unknown",
+            Self::Interrupted => "interrupted",
+            Self::Baseline => "baseline",
+        }
+    }
+}
+
+impl fmt::Display for MigrationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What kind of finding; stable.
+    pub code: ReasonCode,
+    /// The migration concerned, if it is one.
+    pub version: Option<SchemaVersion>,
+    /// A sentence for people.
+    pub message: String,
+    /// What to do about it, if something is to be done.
+    pub remedy: Option<String>,
+}
+
+/// The kinds of findings. Each belongs to one verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ReasonCode {
+    /// Applied by a newer program, and nothing forbids this one. Compatible.
+    Unknown,
+    /// Comments or white space differ from what was applied. Compatible.
+    ChangedInComments,
+    /// Another run is working on it at this moment. Needs migration.
+    InProgress,
+    /// Not applied yet. Needs migration.
+    Pending,
+    /// Stopped half way, and can be resumed. Needs migration.
+    Interrupted,
+    /// An applied migration needs a newer program. Incompatible.
+    NeedsNewerRuntime,
+    /// An applied script was changed in substance. Incompatible.
+    Changed,
+    /// Pending below an applied version, which is not allowed. Incompatible.
+    OutOfOrder,
+    /// Stopped half way, and its script was changed since or is not known. Incompatible.
+    InterruptedForGood,
+    /// Applied by a program of a higher MAJOR that recorded no minimum. Incompatible.
+    UnknownMajor,
+    /// The tables belong to another program's registry. Incompatible.
+    OtherRegistry,
+    /// The tables were written in a format that this version cannot read. Incompatible.
+    NewerFormat,
+    /// The registry has no scripts for this kind of database. Incompatible.
+    NoScript,
+}
+
+impl ReasonCode {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::ChangedInComments => "changed_in_comments",
+            Self::InProgress => "in_progress",
+            Self::Pending => "pending",
+            Self::Interrupted => "interrupted",
+            Self::NeedsNewerRuntime => "needs_newer_runtime",
+            Self::Changed => "changed",
+            Self::OutOfOrder => "out_of_order",
+            Self::InterruptedForGood => "interrupted_for_good",
+            Self::UnknownMajor => "unknown_major",
+            Self::OtherRegistry => "other_registry",
+            Self::NewerFormat => "newer_format",
+            Self::NoScript => "no_script",
+        }
+    }
+
+    /// The verdict that a finding of this kind leads to.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Unknown | Self::ChangedInComments => Verdict::Compatible,
+            Self::InProgress | Self::Pending | Self::Interrupted => Verdict::NeedsMigration,
+            Self::NeedsNewerRuntime
+            | Self::Changed
+            | Self::OutOfOrder
+            | Self::InterruptedForGood
+            | Self::UnknownMajor
+            | Self::OtherRegistry
+            | Self::NewerFormat
+            | Self::NoScript => Verdict::Incompatible,
+        }
+    }
+}
+
+struct Judge<'a> {
+    registry: &'a Registry,
+    snapshot: &'a Snapshot,
+    dialect: Dialect,
+    rules: &'a Rules,
+    reasons: Vec<Reason>,
+}
+
+impl Judge<'_> {
+    fn find(&mut self, code: ReasonCode, version: Option<SchemaVersion>, message: String, remedy: Option<&str>) {
+        self.reasons.push(Reason {
+            code,
+            version,
+            message,
+            remedy: remedy.map(str::to_owned),
+        });
+    }
+
+    /// Findings about our tables as a whole.
+    fn tables(&mut self) {
+        let Some(state) = &self.snapshot.state else {
+            return;
+        };
+        if state.oldest_reader > FORMAT || state.checksum_algorithm != checksum::ALGORITHM {
+            self.find(
+                ReasonCode::NewerFormat,
+                None,
+                format!(
+                    "the ledger has format {} with checksums by `{}`; this program reads up to format {FORMAT} with `{}`",
+                    state.format,
+                    state.checksum_algorithm,
+                    checksum::ALGORITHM
+                ),
+                Some("use a program built with the version of migrate that wrote it, or a newer one"),
+            );
+        }
+        if let (Some(theirs), Some(ours)) = (&state.registry_name, self.registry.name())
+            && theirs != ours
+        {
+            self.find(
+                ReasonCode::OtherRegistry,
+                None,
+                format!("the ledger belongs to `{theirs}`, and this program is `{ours}`"),
+                Some("give this program tables of its own with the `table` option"),
+            );
+        }
+    }
+
+    /// Walks registry and ledger side by side, lowest version first.
+    fn migrations(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut known = self.registry.migrations().iter().peekable();
+        let mut rows = self.snapshot.rows.iter().peekable();
+        loop {
+            let order = match (known.peek(), rows.peek()) {
+                (None, None) => return entries,
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(migration), Some(row)) => migration.version().cmp(&row.version),
+            };
+            let migration = if order.is_le() { known.next() } else { None };
+            let row = if order.is_ge() { rows.next() } else { None };
+            entries.push(self.entry(migration, row));
+        }
+    }
+
+    fn entry(&mut self, migration: Option<&Migration>, row: Option<&LedgerRow>) -> Entry {
+        let state = match (migration, row) {
+            (Some(migration), None) => self.pending(migration),
+            (Some(migration), Some(row)) => self.known(migration, row),
+            (None, Some(row)) => self.unknown(row),
+            (None, None) => unreachable!("one of the two lists gave an entry"),
+        };
+        if let Some(row) = row {
+            self.floor(row);
+        }
+        let script = migration.and_then(|migration| migration.script(Role::Up, self.dialect));
+        Entry {
+            version: migration.map(Migration::version).or(row.map(|row| row.version)).unwrap_or(SchemaVersion::new(0, 0, 0)),
+            name: migration.map(Migration::name).or(row.map(|row| &*row.name)).unwrap_or_default().to_owned(),
+            description: migration.and_then(Migration::description).map(str::to_owned),
+            known: migration.is_some(),
+            state,
+            row: row.cloned(),
+            checksum: script
+                .map(|script| script.checksum.to_string())
+                .or(row.map(|row| row.checksum.clone()))
+                .unwrap_or_default(),
+        }
+    }
+
+    fn pending(&mut self, migration: &Migration) -> MigrationState {
+        let version = migration.version();
+        let head = self.snapshot.database_version();
+        if migration.script(Role::Up, self.dialect).is_none() {
+            self.find(
+                ReasonCode::NoScript,
+                Some(version),
+                format!("migration {version} has no up script for {}", self.dialect),
+                Some("add an `up.sql`, or one for this kind of database"),
+            );
+        }
+        match head {
+            Some(head) if version < head && !self.rules.allow_out_of_order => self.find(
+                ReasonCode::OutOfOrder,
+                Some(version),
+                format!("migration {version} is not applied, but the higher version {head} is"),
+                Some("give it a version above every released one, or allow migrations out of order"),
+            ),
+            _ => self.find(
+                ReasonCode::Pending,
+                Some(version),
+                format!("migration {version} is not applied yet"),
+                None,
+            ),
+        }
+        MigrationState::Pending
+    }
+
+    fn known(&mut self, migration: &Migration, row: &LedgerRow) -> MigrationState {
+        let version = row.version;
+        let script = migration.script(Role::Up, self.dialect);
+        let same = script.is_some_and(|script| script.checksum.to_string() == row.checksum);
+        if !row.status.is_complete() {
+            return self.incomplete(row, same);
+        }
+        let complete = if row.status == Status::Baseline {
+            MigrationState::Baseline
+        } else {
+            MigrationState::Applied
+        };
+        if same {
+            return complete;
+        }
+        let in_substance = match (script, &row.up_sql) {
+            (Some(script), Some(applied)) => !sql::same_substance(&script.sql, applied, self.dialect),
+            _ => true,
+        };
+        if in_substance {
+            self.find(
+                ReasonCode::Changed,
+                Some(version),
+                format!("the script of migration {version} was changed after it was applied"),
+                Some("put the released script back, and make the change in a new migration"),
+            );
+            return MigrationState::Changed;
+        }
+        self.find(
+            ReasonCode::ChangedInComments,
+            Some(version),
+            format!("comments or white space of migration {version} differ from what was applied"),
+            None,
+        );
+        complete
+    }
+
+    fn incomplete(&mut self, row: &LedgerRow, resumable: bool) -> MigrationState {
+        let version = row.version;
+        if self.lock_is_live() {
+            self.find(
+                ReasonCode::InProgress,
+                Some(version),
+                format!("migration {version} is being worked on by another run"),
+                None,
+            );
+            return MigrationState::Pending;
+        }
+        if resumable {
+            self.find(
+                ReasonCode::Interrupted,
+                Some(version),
+                format!("migration {version} was interrupted while {}", row.status),
+                Some("run `up` to resume it"),
+            );
+        } else {
+            self.find(
+                ReasonCode::InterruptedForGood,
+                Some(version),
+                format!("migration {version} was interrupted while {}, and its script was changed since", row.status),
+                Some("put the script back that was interrupted, then run `up` to resume it"),
+            );
+        }
+        MigrationState::Interrupted
+    }
+
+    fn unknown(&mut self, row: &LedgerRow) -> MigrationState {
+        let version = row.version;
+        if !row.status.is_complete() && !self.lock_is_live() {
+            self.find(
+                ReasonCode::InterruptedForGood,
+                Some(version),
+                format!("migration {version} was interrupted, and this program does not hold it"),
+                Some("run `up` with the program that holds it"),
+            );
+            return MigrationState::Interrupted;
+        }
+        let major = self.registry.head().map_or(0, |head| head.major);
+        if row.min_runtime_version.is_none() && version.major > major {
+            self.find(
+                ReasonCode::UnknownMajor,
+                Some(version),
+                format!("migration {version} was applied by a newer program, has a higher major version, and records no minimum"),
+                Some("deploy the program that applied it, or a newer one"),
+            );
+        } else {
+            self.find(
+                ReasonCode::Unknown,
+                Some(version),
+                format!("migration {version} was applied by another version of this program"),
+                None,
+            );
+        }
+        MigrationState::Unknown
+    }
+
+    fn floor(&mut self, row: &LedgerRow) {
+        let (Some(ours), Some(theirs)) = (&self.rules.runtime_version, &row.min_runtime_version) else {
+            return;
+        };
+        // A minimum that cannot be read may be anything, so it counts as too high.
+        let meets = Version::parse(theirs).is_ok_and(|floor| ours.cmp_precedence(&floor).is_ge());
+        if !meets {
+            self.find(
+                ReasonCode::NeedsNewerRuntime,
+                Some(row.version),
+                format!("migration {} needs version {theirs} or newer of this program, and this is {ours}", row.version),
+                Some("deploy a newer version of this program, or undo the migration with the one that applied it"),
+            );
+        }
+    }
+
+    fn lock_is_live(&self) -> bool {
+        let lock = self.snapshot.state.as_ref().and_then(|state| state.lock.as_ref());
+        lock.is_some_and(|lock| lock.live)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+use super::*;
+use crate::ledger::LockHolder;
+use crate::testing::{DIALECT, registry, snapshot};
+
+fn assess(migrations: &str, ledger: &str, runtime: &str) -> Assessment {
+    let rules = Rules {
+        runtime_version: (!runtime.is_empty()).then(|| Version::parse(runtime).unwrap()),
+        allow_out_of_order: false,
+    };
+    judge(&registry(migrations), &snapshot(ledger), DIALECT, &rules)
+}
+
+/// The verdict's exit code, then the reasons as `code@version`.
+fn shown(assessment: &Assessment) -> String {
+    let reasons = assessment.reasons.iter().map(|reason| match reason.version {
+        Some(version) => format!(" {}@{version}", reason.code.as_str()),
+        None => format!(" {}", reason.code.as_str()),
+    });
+    format!("{}{}", assessment.verdict.exit_code(), reasons.collect::<String>())
+}
+
+#[track_caller]
+fn check(migrations: &str, ledger: &str, runtime: &str, expect: &str) {
+    assert_eq!(shown(&assess(migrations, ledger, runtime)), expect, "{migrations} on [{ledger}] as {runtime}");
+}
+
+#[test]
+fn all_applied_is_compatible_and_pending_needs_migration() {
+    check("1.0.0 1.1.0", "1.0.0 1.1.0", "1.0.0", "0");
+    check("1.0.0 1.1.0", "1.0.0", "1.0.0", "1 pending@1.1.0");
+    check("1.0.0", "", "1.0.0", "1 pending@1.0.0");
+    check("1.0.0", "-", "1.0.0", "1 pending@1.0.0");
+    check("", "", "1.0.0", "0");
+    check("1.0.0", "1.0.0:baseline", "1.0.0", "0");
+}
+
+#[test]
+fn an_older_binary_starts_unless_a_row_asks_for_a_newer_one() {
+    check("1.0.0", "1.0.0 1.1.0>=1.0.0", "1.0.0", "0 unknown@1.1.0");
+    check("1.0.0", "1.0.0 1.1.0>=1.2.0", "1.1.9", "2 unknown@1.1.0 needs_newer_runtime@1.1.0");
+    check("1.0.0", "1.0.0 1.1.0", "1.0.0", "0 unknown@1.1.0");
+    check("1.0.0", "1.0.0 2.0.0", "1.0.0", "2 unknown_major@2.0.0");
+    check("1.0.0", "1.0.0 2.0.0>=1.0.0", "1.0.0", "0 unknown@2.0.0");
+    check("1.0.0 1.1.0", "1.0.0 1.1.0>=9.0.0", "1.0.0", "2 needs_newer_runtime@1.1.0");
+}
+
+#[test]
+fn the_floor_follows_semver_precedence() {
+    check("1.0.0", "1.0.0>=2.0.0-0", "2.0.0-alpha", "0");
+    check("1.0.0", "1.0.0>=2.0.0", "2.0.0-alpha", "2 needs_newer_runtime@1.0.0");
+    check("1.0.0", "1.0.0>=2.0.0", "2.0.0+build.7", "0");
+    check("1.0.0", "1.0.0>=nonsense", "2.0.0", "2 needs_newer_runtime@1.0.0");
+}
+
+#[test]
+fn without_a_runtime_version_the_floor_is_not_judged() {
+    check("1.0.0", "1.0.0>=99.0.0", "", "0");
+}
+
+#[test]
+fn a_changed_script_is_incompatible_unless_only_comments_or_space_changed() {
+    check("1.0.0", "1.0.0:edited", "1.0.0", "2 changed@1.0.0");
+    check("1.0.0", "1.0.0:spaced", "1.0.0", "0 changed_in_comments@1.0.0");
+    let changed = assess("1.0.0", "1.0.0:edited", "1.0.0");
+    assert_eq!(changed.migrations[0].state, MigrationState::Changed);
+}
+
+#[test]
+fn a_pending_one_below_an_applied_one_is_out_of_order() {
+    check("1.0.0 1.1.0", "1.1.0", "1.0.0", "2 out_of_order@1.0.0");
+    let rules = Rules { allow_out_of_order: true, ..Rules::default() };
+    let allowed = judge(&registry("1.0.0 1.1.0"), &snapshot("1.1.0"), DIALECT, &rules);
+    assert_eq!(shown(&allowed), "1 pending@1.0.0");
+}
+
+#[test]
+fn an_interrupted_one_can_be_resumed_if_it_is_known_and_unchanged() {
+    check("1.0.0", "1.0.0:applying", "1.0.0", "1 interrupted@1.0.0");
+    check("1.0.0", "1.0.0:reverting", "1.0.0", "1 interrupted@1.0.0");
+    check("1.0.0", "1.0.0 1.1.0:applying", "1.0.0", "2 interrupted_for_good@1.1.0");
+    let mut edited = snapshot("1.0.0:applying");
+    edited.rows[0].checksum = "0".repeat(64);
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
+}
+
+#[test]
+fn under_a_live_lock_an_unfinished_row_is_in_progress() {
+    let check = |ledger: &str, live: bool, expect: &str| {
+        let mut snapshot = snapshot(ledger);
+        let holder = LockHolder {
+            fence: 1,
+            owner: "ann".to_owned(),
+            host: "a".to_owned(),
+            process: 7,
+            acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
+            live,
+        };
+        snapshot.state.as_mut().unwrap().lock = Some(holder);
+        let assessment = judge(&registry("1.0.0"), &snapshot, DIALECT, &Rules::default());
+        assert_eq!(shown(&assessment), expect);
+    };
+    check("1.0.0:applying", true, "1 in_progress@1.0.0");
+    check("1.0.0:applying", false, "1 interrupted@1.0.0");
+    check("1.0.0 1.1.0:applying", true, "0 unknown@1.1.0");
+    check("1.0.0 1.1.0:applying", false, "2 interrupted_for_good@1.1.0");
+}
+
+#[test]
+fn tables_of_another_program_or_format_are_refused() {
+    let mut other = snapshot("1.0.0");
+    other.state.as_mut().unwrap().registry_name = Some("shop".to_owned());
+    assert_eq!(shown(&judge(&registry("1.0.0"), &other, DIALECT, &Rules::default())), "2 other_registry");
+
+    let mut newer = snapshot("1.0.0");
+    newer.state.as_mut().unwrap().oldest_reader = FORMAT + 1;
+    assert_eq!(shown(&judge(&registry("1.0.0"), &newer, DIALECT, &Rules::default())), "2 newer_format");
+
+    let mut unnamed = snapshot("1.0.0");
+    unnamed.state.as_mut().unwrap().registry_name = None;
+    assert_eq!(shown(&judge(&registry("1.0.0"), &unnamed, DIALECT, &Rules::default())), "0");
+}
+
+/// Every combination of up to four migrations, each of them absent, pending, applied, changed, unknown or interrupted,
+/// with and without a minimum, seen by an older, an equal and a newer program.
+#[test]
+fn the_verdict_over_all_small_combinations_is_what_the_worst_row_says() {
+    let states = ["absent", "pending", "applied", "edited", "unknown", "applying"];
+    let floors = ["", ">=1.5.0"];
+    for code in 0..states.len().pow(4) * floors.len() {
+        let mut left = code;
+        let (mut held, mut rows, mut worst) = (String::new(), String::from("- "), 0);
+        let floor = floors[left % floors.len()];
+        left /= floors.len();
+        let mut picked = Vec::new();
+        for minor in 0..4 {
+            picked.push((minor, states[left % states.len()]));
+            left /= states.len();
+        }
+        let head = picked.iter().filter(|(_, state)| ["applied", "edited", "unknown"].contains(state)).map(|(minor, _)| *minor).max();
+        for (minor, state) in &picked {
+            let version = format!("1.{minor}.0");
+            let known = !["absent", "unknown"].contains(state);
+            if known {
+                held += &format!("{version} ");
+            }
+            match *state {
+                "applied" | "unknown" => rows += &format!("{version}{floor} "),
+                "edited" | "applying" => rows += &format!("{version}:{state}{floor} "),
+                _ => {}
+            }
+            worst = worst.max(match *state {
+                "pending" if head.is_some_and(|head| head > *minor) => 2,
+                "pending" | "applying" => 1,
+                "edited" => 2,
+                _ => 0,
+            });
+        }
+        let written = picked.iter().any(|(_, state)| !["absent", "pending"].contains(state));
+        for (runtime, old) in [("1.4.0", true), ("1.5.0", false), ("2.0.0-rc.1", false)] {
+            let expect = if written && old && !floor.is_empty() { 2 } else { worst };
+            // An unknown row of a program whose own registry is empty has a higher MAJOR than that registry.
+            let orphan = held.is_empty() && floor.is_empty() && written;
+            let expect = if orphan { 2 } else { expect };
+            let assessment = assess(&held, &rows, runtime);
+            assert_eq!(assessment.verdict.exit_code(), expect, "{held} on [{rows}] as {runtime}: {}", shown(&assessment));
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Problems with a migrations directory: what, where, and what to do about it.
+//!
+//! They are collected, never returned one at a time, and the macro and the command line show the same values.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The set could not run, or not as its author means it; nothing is embedded.
+    Error,
+    /// Worth a look; the set is good.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// Declares [`Code`] and everything that is known of each: this is the one list of all diagnostics.
+macro_rules! codes {
+    ($($variant:ident $severity:ident $word:literal $meaning:literal)*) => {
+        /// Which problem a diagnostic reports.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order in which the documentation lists them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word for it, such as `unknown-key`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// What it means, as one sentence for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable Error "unreadable" "A directory or file is missing, is not what it should be, or cannot be read."
+    NoMigrations Error "no-migrations" "The directory holds no migration."
+    MisnamedMigration Error "misnamed-migration" "A name looks like a migration's and is not one."
+    MisnamedFile Error "misnamed-file" "A name looks like that of a file of a migration and is not one."
+    DuplicateVersion Error "duplicate-version" "Two migrations have the same version."
+    NotUtf8 Error "not-utf8" "A file is not UTF-8."
+    MissingMetadata Error "missing-metadata" "A migration has no `metadata.json`."
+    InvalidJson Error "invalid-json" "A `metadata.json` is not one JSON object."
+    DuplicateKey Error "duplicate-key" "A key is given twice."
+    UnknownKey Error "unknown-key" "A key is not known."
+    MissingKey Error "missing-key" "A required key is missing."
+    WrongType Error "wrong-type" "A value has the wrong JSON type."
+    InvalidValue Error "invalid-value" "A value has the right type and makes no sense."
+    InvalidVersion Error "invalid-version" "A text is not a version, or not a requirement on versions."
+    DirectoryMismatch Error "directory-mismatch" "The metadata and the directory's name disagree."
+    UnmetDependency Error "unmet-dependency" "No lower migration of the set meets a dependency."
+    CyclicDependency Error "cyclic-dependency" "A migration depends on itself or on a later one."
+    RuntimeTooOld Error "runtime-too-old" "A migration needs a newer program than the one that embeds it."
+    MissingUp Error "missing-up" "A migration has no up script for a database that the set is for."
+    InvalidSql Error "invalid-sql" "A script cannot be cut into statements."
+    TransactionControl Error "transaction-control" "A script that runs in a transaction begins or ends one."
+    NotInTransaction Error "not-in-transaction" "A statement cannot run in a transaction and its migration does."
+    PragmaInTransaction Error "pragma-in-transaction" "A pragma fails or has no effect in a transaction and its migration runs in one."
+    LockUnreadable Error "lock-unreadable" "A line of `migrations.lock` cannot be understood."
+    LockConflict Error "lock-conflict" "`migrations.lock` holds an unresolved merge conflict."
+    LockChain Error "lock-chain" "The lines of `migrations.lock` do not follow from each other."
+    LockMissing Error "lock-missing" "A migration or file is not in `migrations.lock`."
+    LockRemoved Error "lock-removed" "A migration or file in `migrations.lock` is no longer there."
+    LockChanged Error "lock-changed" "A file was changed after it was locked."
+    PartialDialect Warning "partial-dialect" "Some migrations have scripts for a database that others leave out."
+    EmptyScript Warning "empty-script" "A script holds no statement."
+    MissingDown Warning "missing-down" "A migration has no way back and does not say why."
+    IrreversibleDown Warning "irreversible-down" "A migration has a way back and says that there is none."
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One problem with a migrations directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which problem it is.
+    pub code: Code,
+    /// The file or directory: the migrations directory as it was given, and the path below it.
+    pub path: String,
+    /// The line, from 1; 1 when the problem is with the whole file or directory.
+    pub line: usize,
+    /// The column in characters, from 1; 1 when the problem is with the whole file or directory.
+    pub column: usize,
+    /// What is wrong: one sentence in lower case.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The line it is about; `None` when the problem is with the whole file or directory.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// The line of a file that a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The line, without its end.
+    pub text: String,
+    /// The bytes of the line that are meant.
+    pub span: Range<usize>,
+}
+
+impl Diagnostic {
+    /// A problem with a whole file or directory.
+    #[must_use]
+    pub fn whole(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            severity: code.severity(),
+            code,
+            path: path.into(),
+            line: 1,
+            column: 1,
+            message: message.into(),
+            help: None,
+            excerpt: None,
+        }
+    }
+
+    /// A problem with a part of a file, given as bytes of its text.
+    #[must_use]
+    pub fn at(
+        code: Code,
+        file: SourceFile<'_>,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        let place = file.place(span);
+        Self {
+            line: place.line,
+            column: place.column,
+            excerpt: Some(place.excerpt),
+            ..Self::whole(code, file.path, message)
+        }
+    }
+
+    /// The same problem, with what to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
+    /// The problem as rustc would show it, without colours and without the leading `error: `.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let place: Element<'_> = match &self.excerpt {
+            None => Origin::path(&self.path).into(),
+            Some(excerpt) => Snippet::source(&excerpt.text)
+                .path(&self.path)
+                .line_start(self.line)
+                .annotation(AnnotationKind::Primary.span(excerpt.span.clone()))
+                .into(),
+        };
+        let help = self.help.as_deref().map(|help| Level::HELP.message(help));
+        let group = Level::ERROR
+            .no_name()
+            .primary_title(&self.message)
+            .element(place)
+            .elements(help);
+        Renderer::plain().render(&[group])
+    }
+}
+
+/// One line: `path:line:column: message`.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            line,
+            column,
+            message,
+            ..
+        } = self;
+        write!(f, "{path}:{line}:{column}: {message}")
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// By path, then by place.
+impl Ord for Diagnostic {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn key(it: &Diagnostic) -> (&str, usize, usize, Code, &str, Option<&str>) {
+            let Diagnostic {
+                path,
+                line,
+                column,
+                code,
+                message,
+                help,
+                ..
+            } = it;
+            (path, *line, *column, *code, message, help.as_deref())
+        }
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Diagnostic {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A file that was read, as diagnostics name it.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceFile<'a> {
+    /// The path in messages.
+    pub path: &'a str,
+    /// The text, without a byte-order mark.
+    pub text: &'a str,
+}
+
+struct Place {
+    line: usize,
+    column: usize,
+    excerpt: Excerpt,
+}
+
+impl SourceFile<'_> {
+    fn place(self, span: Range<usize>) -> Place {
+        let start = self.text.floor_char_boundary(span.start);
+        let before = &self.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let rest = &self.text[line_start..];
+        let text = rest.split('\n').next().unwrap_or_default();
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        // Only the first line of a longer span is shown; a caret stands at the end of the line for what is missing there.
+        let in_line = |at: usize| text.floor_char_boundary(at.saturating_sub(line_start));
+        let (from, to) = (in_line(start), in_line(span.end));
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            excerpt: Excerpt {
+                text: text.to_owned(),
+                span: from..to.max(from),
+            },
+        }
+    }
+}
+
+/// The candidate that was probably meant, if one is close.
+pub(crate) fn did_you_mean<'a>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A list for a sentence: `` `a`, `b` and `c` ``.
+pub(crate) fn listed<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let mut items: Vec<String> = items.into_iter().map(|item| format!("`{item}`")).collect();
+    let Some(last) = items.pop() else {
+        return String::new();
+    };
+    if items.is_empty() {
+        return last;
+    }
+    format!("{} and {last}", items.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, part: &str, expect: &str) {
+        let start = text.find(part).unwrap();
+        let file = SourceFile {
+            path: "m/v1.0.0_a/metadata.json",
+            text,
+        };
+        let span = start..start + part.len();
+        let diagnostic = Diagnostic::at(Code::UnknownKey, file, span, "unknown key `descripton`");
+        let rendered = diagnostic.help("did you mean `description`?").render();
+        assert_eq!(rendered, expect.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn shows_the_line_and_what_is_meant() {
+        check(
+            "{\r\n  \"name\": 1,\r\n  \"é\": 1, \"descripton\": \"Ünïcode\"\r\n}\r\n",
+            "\"descripton\"",
+            r#"
+unknown key `descripton`
+ --> m/v1.0.0_a/metadata.json:3:11
+  |
+3 |   "é": 1, "descripton": "Ünïcode"
+  |           ^^^^^^^^^^^^
+  |
+  = help: did you mean `description`?"#,
+        );
+    }
+
+    #[test]
+    fn points_behind_the_end_of_a_file() {
+        let file = SourceFile {
+            path: "up.sql",
+            text: "SELECT 'a\n",
+        };
+        let diagnostic = Diagnostic::at(Code::InvalidSql, file, 10..10, "the text ends too early");
+        assert_eq!(
+            diagnostic.to_string(),
+            "up.sql:2:1: the text ends too early"
+        );
+        assert_eq!(
+            diagnostic.excerpt.as_ref().map(|it| it.span.clone()),
+            Some(0..0)
+        );
+        assert!(diagnostic.render().contains("up.sql:2:1"));
+        let file = SourceFile {
+            path: "up.sql",
+            text: "",
+        };
+        assert!(
+            Diagnostic::at(Code::InvalidSql, file, 0..0, "empty")
+                .render()
+                .contains("up.sql:1:1")
+        );
+    }
+
+    #[test]
+    fn names_the_path_alone_when_the_whole_file_is_meant() {
+        let diagnostic = Diagnostic::whole(Code::NoMigrations, "m", "`m` holds no migration");
+        assert_eq!(diagnostic.render(), "`m` holds no migration\n--> m");
+    }
+
+    #[test]
+    fn has_one_word_for_each_code() {
+        let mut words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+        assert!(words.iter().all(|word| {
+            word.bytes()
+                .all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+        }));
+    }
+}

@@ -1,0 +1,31 @@
+//! The pure part of migrate: values in, values out.
+//!
+//! A directory becomes a [`Registry`](registry::Registry) of [`Migration`](migration::Migration)s; what a database holds
+//! becomes a [`Snapshot`](ledger::Snapshot); the two together give an [`Assessment`](compat::Assessment) and a
+//! [`Plan`](plan::Plan). Nothing here reads a clock, the environment, a network or a database, and only the module
+//! `source` (feature `source`) reads a disk.
+//!
+//! Programs use `migrate-runtime`, which re-exports what they need of this crate.
+
+pub mod checksum;
+pub mod compat;
+pub mod ledger;
+pub mod migration;
+pub mod plan;
+pub mod registry;
+pub mod sql;
+pub mod version;
+
+#[cfg(feature = "source")]
+pub mod diagnostic;
+#[cfg(feature = "source")]
+pub mod lockfile;
+#[cfg(feature = "source")]
+pub mod metadata;
+#[cfg(feature = "source")]
+pub mod name;
+#[cfg(feature = "source")]
+pub mod source;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,557 @@
+//! `metadata.json`: every key checked, every problem at its line and column.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use jsonc_parser::ast::{Object, Value};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
+use crate::migration::Settings;
+use crate::name::{MigrationName, is_name};
+use crate::version::{SchemaVersion, VersionError};
+
+/// What a `metadata.json` says.
+///
+/// Version and name are the directory's: a file that says otherwise is reported. A value that is wrong or missing is
+/// reported too and left at its default here, so that the checks that follow find what else there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// What running the migration needs.
+    pub settings: Settings,
+    /// The migrations it needs.
+    pub dependencies: Vec<Dependency>,
+    /// Where `min_runtime_version` stands in the file.
+    pub min_runtime_version_span: Range<usize>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// Its part in a change of two steps.
+    pub phase: Option<Phase>,
+    /// Objects that must exist afterwards, by kind, such as `tables`.
+    pub expects: BTreeMap<String, Vec<String>>,
+    /// Lint rules silenced here, each with its reason.
+    pub allow: BTreeMap<String, String>,
+}
+
+/// One entry of `dependencies`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// As it is written.
+    pub text: String,
+    /// What it asks for; a bare version asks for exactly that one.
+    pub requirement: semver::VersionReq,
+    /// Where it stands in the file.
+    pub span: Range<usize>,
+}
+
+/// The part of a migration in a change that takes two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Adds what the new program needs, so that old and new programs both work.
+    Expand,
+    /// Removes what only the old program needed.
+    Contract,
+}
+
+/// Every key of `metadata.json`, required ones first.
+pub const KEYS: [&str; 16] = [
+    "version",
+    "name",
+    "description",
+    "min_runtime_version",
+    "dependencies",
+    "author",
+    "transaction",
+    "irreversible",
+    "phase",
+    "expects",
+    "kind",
+    "foreign_keys",
+    "lock_timeout",
+    "statement_timeout",
+    "allow",
+    "$schema",
+];
+
+const REQUIRED: [&str; 2] = ["version", "name"];
+
+/// Reads a `metadata.json` of the directory of a migration; problems are added to `found`.
+pub fn parse(
+    file: SourceFile<'_>,
+    directory: &MigrationName,
+    found: &mut Vec<Diagnostic>,
+) -> Metadata {
+    let mut reader = Reader {
+        file,
+        directory,
+        found,
+        metadata: Metadata {
+            settings: Settings::DEFAULT,
+            dependencies: Vec::new(),
+            min_runtime_version_span: 0..0,
+            author: None,
+            phase: None,
+            expects: BTreeMap::new(),
+            allow: BTreeMap::new(),
+        },
+    };
+    reader.file();
+    reader.metadata
+}
+
+struct Reader<'a> {
+    file: SourceFile<'a>,
+    directory: &'a MigrationName,
+    found: &'a mut Vec<Diagnostic>,
+    metadata: Metadata,
+}
+
+impl Reader<'_> {
+    fn file(&mut self) {
+        let text = self.file.text;
+        let parsed = match parse_to_ast(text, &CollectOptions::default(), &strict()) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let problem = lower_first(&error.kind().to_string());
+                let message = format!("`metadata.json` is not JSON: {problem}");
+                return self.report(Code::InvalidJson, span(&error.range()), message, None);
+            }
+        };
+        match parsed.value {
+            Some(Value::Object(object)) => self.object(&object),
+            other => {
+                let at = other.as_ref().map_or(0..0, span);
+                let message = match &other {
+                    None => "`metadata.json` is empty, expected an object".to_owned(),
+                    Some(other) => format!("expected an object, found {}", type_name(other)),
+                };
+                let MigrationName { version, name } = self.directory;
+                let help =
+                    format!(r#"the least is `{{"version": "{version}", "name": "{name}"}}`"#);
+                self.report(Code::InvalidJson, at, message, Some(help));
+            }
+        }
+    }
+
+    fn object(&mut self, object: &Object<'_>) {
+        let mut seen: Vec<&str> = Vec::new();
+        for property in &object.properties {
+            let key = property.name.as_str();
+            let at = span(&property.name);
+            if seen.contains(&key) {
+                let message = format!("key `{key}` is given twice");
+                self.report(Code::DuplicateKey, at, message, None);
+                continue;
+            }
+            seen.push(key);
+            self.key(key, at, &property.value);
+        }
+        let start = object.range.start;
+        for key in REQUIRED.into_iter().filter(|key| !seen.contains(key)) {
+            let MigrationName { version, name } = self.directory;
+            let line = match key {
+                "version" => format!(r#""version": "{version}""#),
+                _ => format!(r#""name": "{name}""#),
+            };
+            let message = format!("required key `{key}` is missing");
+            self.report(
+                Code::MissingKey,
+                start..start + 1,
+                message,
+                Some(format!("add `{line}`")),
+            );
+        }
+    }
+
+    fn key(&mut self, key: &str, at: Range<usize>, value: &Value<'_>) {
+        match key {
+            "version" => self.version(value),
+            "name" => self.name(value),
+            "description" => {
+                self.metadata.settings.description = self.line(key, value).map(Into::into);
+            }
+            "min_runtime_version" => self.min_runtime_version(value),
+            "dependencies" => self.dependencies(value),
+            "author" => self.metadata.author = self.line(key, value),
+            "transaction" => {
+                if let Some(transaction) = self.boolean(key, value) {
+                    self.metadata.settings.transaction = transaction;
+                }
+            }
+            "irreversible" => {
+                self.metadata.settings.irreversible = self.reason(key, value).map(Into::into);
+            }
+            "phase" => {
+                self.metadata.phase = match self.choice(key, value, &["expand", "contract"]) {
+                    Some("expand") => Some(Phase::Expand),
+                    Some(_) => Some(Phase::Contract),
+                    None => None,
+                };
+            }
+            "expects" => self.expects(value),
+            "kind" => {
+                self.choice(key, value, &["sql"]);
+            }
+            "foreign_keys" => {
+                let off = self.choice(key, value, &["off"]).is_some();
+                self.metadata.settings.foreign_keys_off = off;
+            }
+            "lock_timeout" => self.metadata.settings.lock_timeout = self.timeout(key, value),
+            "statement_timeout" => {
+                self.metadata.settings.statement_timeout = self.timeout(key, value);
+            }
+            "allow" => self.allow(value),
+            "$schema" => {}
+            unknown => {
+                let help = match did_you_mean(unknown, KEYS) {
+                    Some(key) => format!("did you mean `{key}`?"),
+                    None => format!("the keys are {}", listed(KEYS)),
+                };
+                self.report(
+                    Code::UnknownKey,
+                    at,
+                    format!("unknown key `{unknown}`"),
+                    Some(help),
+                );
+            }
+        }
+    }
+
+    fn version(&mut self, value: &Value<'_>) {
+        let Some(text) = self.string("version", value) else {
+            return;
+        };
+        let expected = self.directory.version;
+        let (code, message, help) = match text.parse::<SchemaVersion>() {
+            Ok(version) if version == expected => return,
+            Ok(_) => (
+                Code::DirectoryMismatch,
+                format!("version `{text}` differs from the directory's, `{expected}`"),
+                format!("write `\"{expected}\"`, or rename the directory"),
+            ),
+            Err(error) => (
+                Code::InvalidVersion,
+                format!("`{text}` is not the version of a migration: {error}"),
+                format!("write `\"{expected}\"`, as in the directory's name"),
+            ),
+        };
+        self.report(code, span(value), message, Some(help));
+    }
+
+    fn name(&mut self, value: &Value<'_>) {
+        let Some(text) = self.string("name", value) else {
+            return;
+        };
+        let expected = &self.directory.name;
+        if text == *expected {
+            return;
+        }
+        let (code, message) = if is_name(&text) {
+            let message = format!("name `{text}` differs from the directory's, `{expected}`");
+            (Code::DirectoryMismatch, message)
+        } else {
+            let message =
+                format!("`{text}` is not a name: expected lower-case letters, digits and `_`");
+            (Code::InvalidValue, message)
+        };
+        let help = format!("write `\"{expected}\"`, or rename the directory");
+        self.report(code, span(value), message, Some(help));
+    }
+
+    fn min_runtime_version(&mut self, value: &Value<'_>) {
+        let Some(text) = self.string("min_runtime_version", value) else {
+            return;
+        };
+        let problem = match semver::Version::parse(&text) {
+            Ok(version) if version.build.is_empty() => {
+                self.metadata.settings.min_runtime_version = Some(text.into());
+                self.metadata.min_runtime_version_span = span(value);
+                return;
+            }
+            Ok(_) => "build metadata takes no part in comparisons".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("`{text}` is not the version of a program: {problem}");
+        let help =
+            "write MAJOR.MINOR.PATCH, with a pre-release if need be, such as `\"2.0.0-rc.1\"`";
+        self.report(
+            Code::InvalidVersion,
+            span(value),
+            message,
+            Some(help.to_owned()),
+        );
+    }
+
+    fn dependencies(&mut self, value: &Value<'_>) {
+        let Some(entries) = self.strings("dependencies", value) else {
+            return;
+        };
+        for (text, span) in entries {
+            match requirement(&text) {
+                Ok(requirement) => self.metadata.dependencies.push(Dependency {
+                    text,
+                    requirement,
+                    span,
+                }),
+                Err(problem) => {
+                    let message = format!("`{text}` is not a dependency: {problem}");
+                    let help = "write a version, such as `\"1.0.0\"` for exactly that one, or a requirement with operators, such as `\">=1.2, <2\"`";
+                    self.report(Code::InvalidVersion, span, message, Some(help.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn expects(&mut self, value: &Value<'_>) {
+        let Value::Object(object) = value else {
+            return self.wrong_type("expects", "an object of lists", value);
+        };
+        for property in &object.properties {
+            let kind = property.name.as_str();
+            let key = format!("expects.{kind}");
+            let Some(names) = self.strings(&key, &property.value) else {
+                continue;
+            };
+            let names = names.into_iter().map(|(name, _)| name).collect();
+            if self
+                .metadata
+                .expects
+                .insert(kind.to_owned(), names)
+                .is_some()
+            {
+                let message = format!("key `{key}` is given twice");
+                self.report(Code::DuplicateKey, span(&property.name), message, None);
+            }
+        }
+    }
+
+    fn allow(&mut self, value: &Value<'_>) {
+        let Value::Object(object) = value else {
+            return self.wrong_type("allow", "an object of rules and reasons", value);
+        };
+        for property in &object.properties {
+            let rule = property.name.as_str();
+            let key = format!("allow.{rule}");
+            let Some(reason) = self.reason(&key, &property.value) else {
+                continue;
+            };
+            if self
+                .metadata
+                .allow
+                .insert(rule.to_owned(), reason)
+                .is_some()
+            {
+                let message = format!("key `{key}` is given twice");
+                self.report(Code::DuplicateKey, span(&property.name), message, None);
+            }
+        }
+    }
+
+    fn timeout(&mut self, key: &str, value: &Value<'_>) -> Option<Duration> {
+        let text = self.string(key, value)?;
+        match duration(&text) {
+            Ok(duration) => Some(duration),
+            Err(problem) => {
+                let message = format!("`{text}` is not a duration for `{key}`: {problem}");
+                let help = "write a whole number and its unit, such as `\"500ms\"`, `\"5s\"`, `\"2min\"` or `\"1h\"`";
+                self.report(
+                    Code::InvalidValue,
+                    span(value),
+                    message,
+                    Some(help.to_owned()),
+                );
+                None
+            }
+        }
+    }
+
+    fn choice(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        choices: &[&'static str],
+    ) -> Option<&'static str> {
+        let text = self.string(key, value)?;
+        let chosen = choices.iter().copied().find(|choice| *choice == text);
+        if chosen.is_none() {
+            let expected: Vec<String> = choices.iter().map(|it| format!("`\"{it}\"`")).collect();
+            let message = format!("unknown value `{text}` for `{key}`");
+            let help = match did_you_mean(&text, choices.iter().copied()) {
+                Some(choice) => format!("did you mean `\"{choice}\"`?"),
+                None => format!("write {}, or leave the key out", expected.join(" or ")),
+            };
+            self.report(Code::InvalidValue, span(value), message, Some(help));
+        }
+        chosen
+    }
+
+    /// One line of text, shown in tables.
+    fn line(&mut self, key: &str, value: &Value<'_>) -> Option<String> {
+        let text = self.string(key, value)?;
+        if text.chars().any(char::is_control) {
+            let message = format!("`{key}` is not one line of text");
+            let help = "put longer texts into a README.md beside it".to_owned();
+            self.report(Code::InvalidValue, span(value), message, Some(help));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// One line of text that says something.
+    fn reason(&mut self, key: &str, value: &Value<'_>) -> Option<String> {
+        let text = self.line(key, value)?;
+        if text.trim().is_empty() {
+            let message = format!("`{key}` is empty, expected a reason");
+            let help = "say why, in a few words".to_owned();
+            self.report(Code::InvalidValue, span(value), message, Some(help));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+        if let Value::BooleanLit(literal) = value {
+            return Some(literal.value);
+        }
+        self.wrong_type(key, "`true` or `false`", value);
+        None
+    }
+
+    fn string(&mut self, key: &str, value: &Value<'_>) -> Option<String> {
+        if let Value::StringLit(literal) = value {
+            return Some(literal.value.clone().into_owned());
+        }
+        self.wrong_type(key, "a string", value);
+        None
+    }
+
+    fn strings(&mut self, key: &str, value: &Value<'_>) -> Option<Vec<(String, Range<usize>)>> {
+        let Value::Array(array) = value else {
+            self.wrong_type(key, "a list of strings", value);
+            return None;
+        };
+        let mut strings = Vec::new();
+        for (index, element) in array.elements.iter().enumerate() {
+            if let Some(text) = self.string(&format!("{key}[{index}]"), element) {
+                strings.push((text, span(element)));
+            }
+        }
+        Some(strings)
+    }
+
+    fn wrong_type(&mut self, key: &str, expected: &str, value: &Value<'_>) {
+        let found = type_name(value);
+        let message = format!("`{key}` is {found}, expected {expected}");
+        self.report(Code::WrongType, span(value), message, None);
+    }
+
+    fn report(&mut self, code: Code, at: Range<usize>, message: String, help: Option<String>) {
+        self.found.push(Diagnostic {
+            help,
+            ..Diagnostic::at(code, self.file, at, message)
+        });
+    }
+}
+
+/// JSON as RFC 8259 has it, so that every other tool reads the file the same way.
+fn strict() -> ParseOptions {
+    ParseOptions {
+        allow_comments: false,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    }
+}
+
+/// A version means exactly that version; anything else must say by operators what it means.
+fn requirement(text: &str) -> Result<semver::VersionReq, String> {
+    match text.parse::<SchemaVersion>() {
+        Ok(version) => {
+            let comparator = semver::Comparator {
+                op: semver::Op::Exact,
+                major: version.major,
+                minor: Some(version.minor),
+                patch: Some(version.patch),
+                pre: semver::Prerelease::EMPTY,
+            };
+            return Ok(semver::VersionReq {
+                comparators: vec![comparator],
+            });
+        }
+        Err(error @ (VersionError::PreRelease | VersionError::BuildMetadata)) => {
+            return Err(error.to_string());
+        }
+        Err(_) => {}
+    }
+    let requirement = semver::VersionReq::parse(text).map_err(|error| error.to_string())?;
+    for part in text.split(',').map(str::trim) {
+        let clear = part.starts_with(['=', '<', '>', '~', '^']) || part.ends_with('*');
+        if !clear {
+            return Err(format!(
+                "`{part}` has no operator and is not a whole version"
+            ));
+        }
+    }
+    Ok(requirement)
+}
+
+/// PostgreSQL keeps its timeouts as milliseconds in 32 bits.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "" => return Err("it has no unit"),
+        _ if number.is_empty() => return Err("it does not begin with a whole number"),
+        _ => return Err("its unit is not `ms`, `s`, `min` or `h`"),
+    };
+    if number.is_empty() {
+        return Err("it does not begin with a whole number");
+    }
+    let number = number.parse::<u64>().unwrap_or(u64::MAX);
+    let duration = Duration::from_millis(number.saturating_mul(milliseconds));
+    if duration.is_zero() {
+        return Err("zero would switch the timeout off");
+    }
+    if duration > LONGEST {
+        return Err("it is longer than PostgreSQL can count, 596 hours");
+    }
+    Ok(duration)
+}
+
+fn span(node: &impl Ranged) -> Range<usize> {
+    node.start()..node.end()
+}
+
+fn type_name(value: &Value<'_>) -> &'static str {
+    match value {
+        Value::StringLit(_) => "a string",
+        Value::NumberLit(_) => "a number",
+        Value::BooleanLit(_) => "a boolean",
+        Value::Object(_) => "an object",
+        Value::Array(_) => "a list",
+        Value::NullKeyword(_) => "null",
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(characters).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! A migrations directory, read and checked: the same for the macro at compile time and the command line at run time.
+//!
+//! [`load`] never stops at the first problem. This module is the only one that touches a disk.
+
+mod disk;
+mod script;
+mod set;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use crate::checksum::Checksum;
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::lockfile::{self, Entry};
+use crate::metadata::Metadata;
+use crate::migration::{Dialect, Migration, Script, Settings};
+use crate::name::{LOCK, METADATA, MigrationName};
+use crate::registry::Registry;
+
+/// How a directory is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The path of the directory in messages and in the registry.
+    pub shown_as: String,
+    /// The databases that the set is for, each of which must be able to run all of it.
+    ///
+    /// Empty: those that have an up script for every migration. Where no file name says which these are, a plain script
+    /// is taken for any database that it reads as; what is wrong for only one of them may then mean that it is for the
+    /// other.
+    pub dialects: Vec<Dialect>,
+    /// The version of the program that embeds the set; no migration may need a newer one.
+    pub runtime_version: Option<String>,
+    /// The name of the program that embeds the set.
+    pub name: Option<String>,
+    /// Whether `migrations.lock` is compared with the directory; `migrate lock`, which writes it, does without.
+    pub check_lock: bool,
+}
+
+impl LoadOptions {
+    /// A directory that belongs to no program, read for whatever databases it is for.
+    #[must_use]
+    pub fn new(shown_as: impl Into<String>) -> Self {
+        Self {
+            shown_as: shown_as.into(),
+            dialects: Vec::new(),
+            runtime_version: None,
+            name: None,
+            check_lock: true,
+        }
+    }
+}
+
+/// What [`load`] found.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    // Good only while there is no error among the diagnostics; `into_registry` is the one way out.
+    registry: Registry,
+    diagnostics: Vec<Diagnostic>,
+    dialects: Vec<Dialect>,
+    files: Vec<PathBuf>,
+    with_byte_order_mark: Vec<PathBuf>,
+    entries: Vec<Entry>,
+}
+
+impl Loaded {
+    /// The registry and the warnings.
+    ///
+    /// # Errors
+    ///
+    /// All diagnostics, warnings included, if one of them is an error.
+    pub fn into_registry(self) -> Result<(Registry, Vec<Diagnostic>), Vec<Diagnostic>> {
+        if self.has_errors() {
+            return Err(self.diagnostics);
+        }
+        Ok((self.registry, self.diagnostics))
+    }
+
+    /// Whether the set cannot be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        let is_error = |it: &Diagnostic| it.severity == Severity::Error;
+        self.diagnostics.iter().any(is_error)
+    }
+
+    /// Everything that was found, sorted by path and line.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The databases that the set is for, and was checked for.
+    #[must_use]
+    pub fn dialects(&self) -> &[Dialect] {
+        &self.dialects
+    }
+
+    /// Every file that was read: if one changes, so may the registry.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Whether a file that was read begins with a byte-order mark, which its script goes without.
+    #[must_use]
+    pub fn has_byte_order_mark(&self, file: &Path) -> bool {
+        self.with_byte_order_mark
+            .iter()
+            .any(|marked| marked == file)
+    }
+
+    /// What the lock file has to record, lowest version first.
+    #[must_use]
+    pub fn lock_entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The lock file that `migrate lock` writes. Only for a directory without errors, those of its lock file aside.
+    #[must_use]
+    pub fn lock_text(&self) -> String {
+        lockfile::render(&self.entries)
+    }
+}
+
+/// Reads and checks a migrations directory.
+#[must_use]
+pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
+    let shown = match options.shown_as.trim_end_matches('/') {
+        "" => &options.shown_as,
+        trimmed => trimmed,
+    };
+    let mut found = Found::default();
+    let mut folders = disk::read(directory, shown, &mut found);
+    folders.sort_by(|a, b| {
+        let key = |it: &Folder| (it.name.version, it.name.name.clone());
+        key(a).cmp(&key(b))
+    });
+
+    set::check_versions(&folders, &mut found.diagnostics);
+    set::check_dependencies(&folders, &mut found.diagnostics);
+    set::check_runtime(&folders, shown, options, &mut found.diagnostics);
+    let candidates = set::dialects(&folders, shown, options, &mut found.diagnostics);
+    let dialects = script::check(&folders, &candidates, options, &mut found.diagnostics);
+    set::check_way_back(&folders, &dialects, &mut found.diagnostics);
+
+    let entries: Vec<Entry> = folders.iter().map(Folder::entry).collect();
+    if let Some(text) = found.lock.as_deref().filter(|_| options.check_lock) {
+        let path = format!("{shown}/{LOCK}");
+        let file = SourceFile { path: &path, text };
+        lockfile::compare(file, &entries, &mut found.diagnostics);
+    }
+    found.diagnostics.sort();
+    found.diagnostics.dedup();
+    Loaded {
+        registry: Registry::from_parts(
+            options.name.clone().map(Cow::Owned),
+            Cow::Owned(shown.to_owned()),
+            options.runtime_version.clone().map(Cow::Owned),
+            lockfile::digest(&entries),
+            folders.into_iter().map(Folder::into_migration).collect(),
+        ),
+        diagnostics: found.diagnostics,
+        dialects,
+        files: found.files,
+        with_byte_order_mark: found.with_byte_order_mark,
+        entries,
+    }
+}
+
+/// What reading has brought up so far, beside the migrations.
+#[derive(Debug, Default)]
+struct Found {
+    diagnostics: Vec<Diagnostic>,
+    files: Vec<PathBuf>,
+    with_byte_order_mark: Vec<PathBuf>,
+    lock: Option<String>,
+}
+
+/// The directory of one migration.
+#[derive(Debug)]
+struct Folder {
+    name: MigrationName,
+    /// The path in messages.
+    shown: String,
+    metadata: Option<MetadataFile>,
+    /// In the order of roles, the plain one of a role first.
+    scripts: Vec<Script>,
+}
+
+#[derive(Debug)]
+struct MetadataFile {
+    text: String,
+    content: Metadata,
+}
+
+impl Folder {
+    /// The name of the directory.
+    fn title(&self) -> String {
+        format!("v{}_{}", self.name.version, self.name.name)
+    }
+
+    fn path(&self, file: &str) -> String {
+        format!("{}/{file}", self.shown)
+    }
+
+    fn settings(&self) -> &Settings {
+        const DEFAULT: &Settings = &Settings::DEFAULT;
+        self.metadata
+            .as_ref()
+            .map_or(DEFAULT, |file| &file.content.settings)
+    }
+
+    /// What the lock file records of it.
+    fn entry(&self) -> Entry {
+        let metadata = self
+            .metadata
+            .iter()
+            .map(|file| (METADATA.to_owned(), Checksum::of(&file.text)));
+        let scripts = self
+            .scripts
+            .iter()
+            .map(|script| (script.file_name(), script.checksum));
+        Entry {
+            version: self.name.version,
+            name: self.name.name.clone(),
+            files: metadata.chain(scripts).collect(),
+        }
+    }
+
+    fn into_migration(self) -> Migration {
+        let settings = self.settings().clone();
+        let dependencies = self.metadata.map_or_else(Vec::new, |file| {
+            let texts = file.content.dependencies.into_iter();
+            texts.map(|dependency| dependency.text.into()).collect()
+        });
+        Migration::from_parts(
+            self.name.version,
+            self.name.name.into(),
+            settings,
+            dependencies.into(),
+            self.scripts.into(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

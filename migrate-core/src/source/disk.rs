@@ -1,0 +1,265 @@
+//! Reading: directories to names, files to text.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Folder, Found, MetadataFile};
+use crate::checksum::decode;
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::metadata;
+use crate::migration::{Dialect, Script};
+use crate::name::{self, LOCK, METADATA, MigrationFile, MigrationName, NameError, Reading};
+
+/// Reads everything below the migrations directory that is ours.
+pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Folder> {
+    let entries = match list(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let diagnostic = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let message = format!("directory `{shown}` does not exist");
+                    Diagnostic::whole(Code::Unreadable, shown, message).help(
+                        "create it and its first migration with `migrate new`, or correct the path",
+                    )
+                }
+                io::ErrorKind::NotADirectory => {
+                    let message = format!("`{shown}` is not a directory");
+                    Diagnostic::whole(Code::Unreadable, shown, message)
+                }
+                _ => unreadable(shown, &error),
+            };
+            found.diagnostics.push(diagnostic);
+            return Vec::new();
+        }
+    };
+    let before = found.diagnostics.len();
+    let mut folders = Vec::new();
+    for entry in &entries {
+        let path = format!("{shown}/{}", entry.name);
+        if !entry.is_directory {
+            root_file(entry, &path, found);
+            continue;
+        }
+        match name::directory(&entry.name) {
+            Reading::Known(name) => folders.push(folder(&entry.path, name, path, found)),
+            Reading::NearMiss(error) => {
+                misnamed(Code::MisnamedMigration, &path, entry, &error, found)
+            }
+            Reading::Other if holds_migration(entry) => {
+                let error = NameError {
+                    problem: "holds files of a migration and is not named like one",
+                    suggestion: None,
+                };
+                misnamed(Code::MisnamedMigration, &path, entry, &error, found);
+            }
+            Reading::Other => {}
+        }
+    }
+    if folders.is_empty() && found.diagnostics.len() == before {
+        let message = format!("`{shown}` holds no migration");
+        let help = "add one with `migrate new`: a directory such as `v1.0.0_initial_schema`";
+        found
+            .diagnostics
+            .push(Diagnostic::whole(Code::NoMigrations, shown, message).help(help));
+    }
+    folders
+}
+
+fn root_file(entry: &DirectoryEntry, path: &str, found: &mut Found) {
+    match name::root_file(&entry.name) {
+        Reading::Known(()) => found.lock = read_text(&entry.path, path, found),
+        Reading::NearMiss(error) => {
+            let code = if error.suggestion.as_deref() == Some(LOCK) {
+                Code::MisnamedFile
+            } else {
+                Code::MisnamedMigration
+            };
+            misnamed(code, path, entry, &error, found);
+        }
+        Reading::Other => {}
+    }
+}
+
+fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Found) -> Folder {
+    let mut folder = Folder {
+        name,
+        shown,
+        metadata: None,
+        scripts: Vec::new(),
+    };
+    let entries = match list(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            found.diagnostics.push(unreadable(&folder.shown, &error));
+            return folder;
+        }
+    };
+    let mut has_metadata = false;
+    for entry in &entries {
+        let path = folder.path(&entry.name);
+        match name::migration_file(&entry.name) {
+            Reading::Known(MigrationFile::Metadata) => {
+                has_metadata = true;
+                let Some(text) = read_text(&entry.path, &path, found) else {
+                    continue;
+                };
+                let file = SourceFile {
+                    path: &path,
+                    text: &text,
+                };
+                let content = metadata::parse(file, &folder.name, &mut found.diagnostics);
+                folder.metadata = Some(MetadataFile { text, content });
+            }
+            Reading::Known(MigrationFile::Script(role, dialect)) => {
+                // A script that cannot be read is reported once, and is not missing as well.
+                let text = read_text(&entry.path, &path, found);
+                let script = Script::new(role, dialect, text.unwrap_or_default());
+                folder.scripts.push(script);
+            }
+            Reading::Known(MigrationFile::Fixtures) => {}
+            Reading::NearMiss(_) | Reading::Other if entry.is_directory => {
+                nested(entry, &path, found)
+            }
+            Reading::NearMiss(error) => misnamed(Code::MisnamedFile, &path, entry, &error, found),
+            Reading::Other => {}
+        }
+    }
+    folder
+        .scripts
+        .sort_by_key(|script| (script.role, script.dialect));
+    // A file saved under a nearly right name is reported as that.
+    let is_meant = |it: &Diagnostic| it.path.starts_with(&folder.shown) && meant_as_metadata(it);
+    if !has_metadata && !found.diagnostics.iter().any(is_meant) {
+        found.diagnostics.push(missing_metadata(&folder));
+    }
+    folder
+}
+
+fn meant_as_metadata(diagnostic: &Diagnostic) -> bool {
+    let help = diagnostic.help.as_deref().unwrap_or_default();
+    diagnostic.code == Code::MisnamedFile && help.contains(METADATA)
+}
+
+fn missing_metadata(folder: &Folder) -> Diagnostic {
+    let MigrationName { version, name } = &folder.name;
+    let message = format!("`{}` has no `{METADATA}`", folder.title());
+    let help = format!(r#"add it; the least is `{{"version": "{version}", "name": "{name}"}}`"#);
+    Diagnostic::whole(Code::MissingMetadata, &folder.shown, message).help(help)
+}
+
+fn nested(entry: &DirectoryEntry, path: &str, found: &mut Found) {
+    if matches!(name::directory(&entry.name), Reading::Other) && !holds_migration(entry) {
+        return;
+    }
+    let error = NameError {
+        problem: "looks like a migration inside a migration",
+        suggestion: None,
+    };
+    misnamed(Code::MisnamedMigration, path, entry, &error, found);
+}
+
+fn misnamed(code: Code, path: &str, entry: &DirectoryEntry, error: &NameError, found: &mut Found) {
+    let help = match &error.suggestion {
+        Some(suggestion) => format!("did you mean `{suggestion}`?"),
+        None if code == Code::MisnamedFile => {
+            let known = "`metadata.json`, `up.sql`, `down.sql`, `verify.sql` (or `up.sqlite.sql`, `up.postgres.sql` and so on) and `fixtures.sql`";
+            format!("the files of a migration are {known}; keep others elsewhere")
+        }
+        None => "a migration is a directory named like `v1.0.0_add_users`; keep others elsewhere"
+            .to_owned(),
+    };
+    let message = format!("`{}` {}", entry.name, error.problem);
+    found
+        .diagnostics
+        .push(Diagnostic::whole(code, path, message).help(help));
+}
+
+/// The text of a file, its path noted; `None` after a report.
+fn read_text(path: &Path, shown: &str, found: &mut Found) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is where core reads files")]
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            found.diagnostics.push(unreadable(shown, &error));
+            return None;
+        }
+    };
+    found.files.push(path.to_owned());
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        found.with_byte_order_mark.push(path.to_owned());
+    }
+    match decode(&bytes) {
+        Ok(text) => Some(text.to_owned()),
+        Err(error) => {
+            let diagnostic = not_utf8(&bytes, error.valid_up_to(), shown);
+            found.diagnostics.push(diagnostic);
+            None
+        }
+    }
+}
+
+fn not_utf8(bytes: &[u8], at: usize, shown: &str) -> Diagnostic {
+    let help = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it looks like UTF-16: save it as UTF-8",
+        _ => "save it as UTF-8",
+    };
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    let valid = String::from_utf8_lossy(&bytes[..at]);
+    let valid = valid.strip_prefix('\u{feff}').unwrap_or(&valid);
+    // Shown up to the byte in question: what follows it has no characters to point at.
+    let file = SourceFile {
+        path: shown,
+        text: valid,
+    };
+    let message = format!("byte 0x{byte:02x} is not UTF-8");
+    Diagnostic::at(Code::NotUtf8, file, valid.len()..valid.len(), message).help(help)
+}
+
+fn unreadable(shown: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic::whole(
+        Code::Unreadable,
+        shown,
+        format!("cannot read `{shown}`: {error}"),
+    )
+}
+
+/// An entry of a directory; symbolic links are followed.
+struct DirectoryEntry {
+    name: String,
+    path: PathBuf,
+    is_directory: bool,
+}
+
+fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
+    let mut entries = Vec::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where core reads directories"
+    )]
+    let listing = fs::read_dir(directory)?;
+    for entry in listing {
+        let entry = entry?;
+        let path = entry.path();
+        entries.push(DirectoryEntry {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            is_directory: path.is_dir(),
+            path,
+        });
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// Whether a directory under a strange name holds what only a migration does.
+fn holds_migration(entry: &DirectoryEntry) -> bool {
+    if entry.name.starts_with('.') {
+        return false;
+    }
+    let is_ours = |file: &str| {
+        let dialects = [None, Some(Dialect::Sqlite), Some(Dialect::Postgres)];
+        let up = |dialect| crate::migration::file_name(crate::migration::Role::Up, dialect);
+        file == METADATA || dialects.into_iter().any(|dialect| file == up(dialect))
+    };
+    list(&entry.path).is_ok_and(|files| files.iter().any(|file| is_ours(&file.name)))
+}

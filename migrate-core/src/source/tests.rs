@@ -1,0 +1,460 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// Writes a directory from one text: `== path` begins a file, and a path that ends in `/` is an empty directory. A
+/// migration that has no `metadata.json` gets the least one, unless `== path -` says that it goes without.
+fn directory(text: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let mut bare: Vec<String> = Vec::new();
+    for part in text.split("== ").skip(1) {
+        let (path, content) = part.split_once('\n').unwrap_or((part, ""));
+        if let Some(path) = path.strip_suffix(" -") {
+            bare.push(path.to_owned());
+            continue;
+        }
+        let path = root.path().join(path);
+        if path.to_string_lossy().ends_with('/') {
+            fs::create_dir_all(path).unwrap();
+            continue;
+        }
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    for entry in root.path().read_dir().unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let metadata = root.path().join(&name).join(METADATA);
+        let Some((version, title)) = name.strip_prefix('v').and_then(|it| it.split_once('_'))
+        else {
+            continue;
+        };
+        if !metadata.exists() && metadata.parent().unwrap().is_dir() && !bare.contains(&name) {
+            fs::write(
+                metadata,
+                format!(r#"{{"version": "{version}", "name": "{title}"}}"#),
+            )
+            .unwrap();
+        }
+    }
+    root
+}
+
+fn options() -> LoadOptions {
+    LoadOptions::new("m")
+}
+
+fn told(loaded: &Loaded, severity: Severity) -> Vec<String> {
+    let wanted = loaded
+        .diagnostics()
+        .iter()
+        .filter(|it| it.severity == severity);
+    wanted.map(|it| format!("{it} [{}]", it.code)).collect()
+}
+
+/// Loads a directory; `expect` is every error.
+#[track_caller]
+fn check_with(options: &LoadOptions, text: &str, expect: &[&str]) {
+    let root = directory(text);
+    let loaded = load(root.path(), options);
+    assert_eq!(told(&loaded, Severity::Error), expect);
+    assert_eq!(loaded.into_registry().is_ok(), expect.is_empty());
+}
+
+#[track_caller]
+fn check(text: &str, expect: &[&str]) {
+    check_with(&options(), text, expect);
+}
+
+/// One migration, `m/v1.0.0_a`, with an up script and these settings.
+#[track_caller]
+fn check_up(settings: &str, sql: &str, expect: &[&str]) {
+    let comma = if settings.is_empty() { "" } else { ", " };
+    let metadata = format!(r#"{{"version": "1.0.0", "name": "a"{comma}{settings}}}"#);
+    check(
+        &format!("== v1.0.0_a/metadata.json\n{metadata}== v1.0.0_a/up.sql\n{sql}"),
+        expect,
+    );
+}
+
+const A: &str = "== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\nSELECT 1;\n";
+
+#[test]
+fn reads_a_set() {
+    let root = directory(
+        "== v1.10.0_c/up.sql\nSELECT 3;\n== v1.10.0_c/down.sql\nSELECT 3;\n\
+         == v1.9.0_b/down.sqlite.sql\nD;\n== v1.9.0_b/down.postgres.sql\nP;\n\
+         == v1.9.0_b/verify.sql\nSELECT true;\n== v1.9.0_b/fixtures.sql\n(\n== v1.9.0_b/README.md\n\
+         == README.md\n== .git/up.sql\n== notes/x.txt\n",
+    );
+    fs::write(root.path().join("v1.9.0_b/up.sql"), "\u{feff}SELECT 2;\r\n").unwrap();
+    let options = LoadOptions {
+        runtime_version: Some("2.0.0+build".to_owned()),
+        name: Some("app".to_owned()),
+        ..LoadOptions::new("m/")
+    };
+    let loaded = load(root.path(), &options);
+    assert_eq!(loaded.diagnostics(), []);
+    assert_eq!(loaded.dialects(), Dialect::ALL);
+    assert_eq!(loaded.files().len(), 8);
+    assert!(loaded.has_byte_order_mark(&root.path().join("v1.9.0_b/up.sql")));
+    assert!(!loaded.has_byte_order_mark(&root.path().join("v1.10.0_c/up.sql")));
+    let digest = lockfile::digest(loaded.lock_entries());
+    let (registry, _) = loaded.into_registry().unwrap();
+    assert_eq!((registry.name(), registry.directory()), (Some("app"), "m"));
+    assert_eq!(registry.digest(), digest);
+    let [b, c] = registry.migrations() else {
+        panic!("two migrations")
+    };
+    assert_eq!(
+        (b.directory_name(), c.directory_name()),
+        ("v1.9.0_b".to_owned(), "v1.10.0_c".to_owned())
+    );
+    let files: Vec<String> = b.scripts().iter().map(Script::file_name).collect();
+    assert_eq!(
+        files,
+        [
+            "up.sql",
+            "down.sqlite.sql",
+            "down.postgres.sql",
+            "verify.sql"
+        ]
+    );
+    assert_eq!(b.scripts()[0].sql, "SELECT 2;\r\n");
+    assert_eq!(b.scripts()[0].checksum, Checksum::of("SELECT 2;\n"));
+}
+
+#[test]
+fn tells_what_is_wrong_with_the_directory() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("file"), "").unwrap();
+    let read = |name: &str| told(&load(&root.path().join(name), &options()), Severity::Error);
+    assert_eq!(
+        read("no"),
+        ["m:1:1: directory `m` does not exist [unreadable]"]
+    );
+    assert_eq!(read("file"), ["m:1:1: `m` is not a directory [unreadable]"]);
+    check(
+        "== README.md\n",
+        &["m:1:1: `m` holds no migration [no-migrations]"],
+    );
+}
+
+#[test]
+fn refuses_near_misses_and_leaves_the_rest_alone() {
+    check(
+        &format!(
+            "{A}== 1.1.0_b/up.sql\n== V2__c.sql\n== migration.lock\n== users/up.sql\n== schema.sql\n\
+             == v1.0.0_a/Up.SQL\n== v1.0.0_a/extra.json\n== v1.0.0_a/v1.1.0_d/up.sql\n== v1.0.0_a/data/x.csv\n\
+             == .hidden.sql\n== v1.0.0_a/up.sql~\n"
+        ),
+        &[
+            "m/1.1.0_b:1:1: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
+            "m/V2__c.sql:1:1: `V2__c.sql` is a file, and a migration is a directory [misnamed-migration]",
+            "m/migration.lock:1:1: `migration.lock` is not the name of the lock file [misnamed-file]",
+            "m/schema.sql:1:1: `schema.sql` belongs to no migration [misnamed-migration]",
+            "m/users:1:1: `users` holds files of a migration and is not named like one [misnamed-migration]",
+            "m/v1.0.0_a/Up.SQL:1:1: `Up.SQL` is not a file of a migration [misnamed-file]",
+            "m/v1.0.0_a/extra.json:1:1: `extra.json` is not a file of a migration [misnamed-file]",
+            "m/v1.0.0_a/v1.1.0_d:1:1: `v1.1.0_d` looks like a migration inside a migration [misnamed-migration]",
+        ],
+    );
+    // The misnamed file is the missing one; that is one mistake and one message.
+    check(
+        "== v1.0.0_a -\n== v1.0.0_a/metdata.json\n{}\n== v1.0.0_a/up.sql\nSELECT 1;\n",
+        &[
+            "m/v1.0.0_a/metdata.json:1:1: `metdata.json` is not a file of a migration [misnamed-file]",
+        ],
+    );
+}
+
+#[test]
+fn refuses_missing_files_and_duplicate_versions() {
+    check(
+        "== v1.0.0_a -\n== v1.0.0_a/down.sql\nSELECT 1;\n== v1.0.0_b/up.sql\nSELECT 1;\n",
+        &[
+            "m/v1.0.0_a:1:1: `v1.0.0_a` has no `metadata.json` [missing-metadata]",
+            "m/v1.0.0_a:1:1: `v1.0.0_a` has no up script [missing-up]",
+            "m/v1.0.0_b:1:1: version 1.0.0 is taken by both `v1.0.0_a` and `v1.0.0_b` [duplicate-version]",
+        ],
+    );
+    check(
+        "== v1.0.0_a/up.sql/\n",
+        &[
+            "m/v1.0.0_a/up.sql:1:1: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]",
+        ],
+    );
+}
+
+#[test]
+fn refuses_text_that_is_not_utf8() {
+    let root = directory(A);
+    let up = root.path().join("v1.0.0_a/up.sql");
+    fs::write(&up, b"\xef\xbb\xbfSELECT 1;\n-- \xc3\xa9 \xff\n").unwrap();
+    fs::write(up.with_file_name("down.sql"), b"\xff\xfeS\0").unwrap();
+    let loaded = load(root.path(), &options());
+    assert_eq!(
+        told(&loaded, Severity::Error),
+        [
+            "m/v1.0.0_a/down.sql:1:1: byte 0xff is not UTF-8 [not-utf8]",
+            "m/v1.0.0_a/up.sql:2:6: byte 0xff is not UTF-8 [not-utf8]",
+        ]
+    );
+    assert_eq!(
+        loaded.diagnostics()[0].help.as_deref(),
+        Some("it looks like UTF-16: save it as UTF-8")
+    );
+}
+
+#[test]
+fn refuses_dependencies_that_no_lower_migration_meets() {
+    let set = |b: &str, c: &str| {
+        let migration = |version: &str, name: &str, dependencies: &str| {
+            format!(
+                "== v{version}_{name}/metadata.json\n{{\"version\": \"{version}\", \"name\": \"{name}\", \"dependencies\": [{dependencies}]}}\n\
+                 == v{version}_{name}/up.sql\nSELECT 1;\n"
+            )
+        };
+        format!(
+            "{A}{}{}",
+            migration("1.1.0", "b", b),
+            migration("1.2.0", "c", c)
+        )
+    };
+    check(&set(r#""1.0.0""#, r#"">=1.0", "~1.1""#), &[]);
+    check(
+        &set(r#""1.0.1""#, ""),
+        &[
+            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.0.1`, which no migration is [unmet-dependency]",
+        ],
+    );
+    check(
+        &set(r#""1.1.0", ">1.1""#, ""),
+        &[
+            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.1.0`, which only it is itself [cyclic-dependency]",
+            "m/v1.1.0_b/metadata.json:1:61: `v1.1.0_b` depends on `>1.1`, which comes after it [cyclic-dependency]",
+        ],
+    );
+    check(
+        &set(r#""1.2.0""#, r#""1.1.0""#),
+        &[
+            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.2.0`, and `v1.2.0_c` depends on it: a cycle [cyclic-dependency]",
+        ],
+    );
+}
+
+#[test]
+fn refuses_migrations_that_need_a_newer_program() {
+    let text = "== v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\", \"min_runtime_version\": \"2.0.0\"}\n\
+                == v1.0.0_a/up.sql\nSELECT 1;\n";
+    let check_version = |version: Option<&str>, expect: &[&str]| {
+        let options = LoadOptions {
+            runtime_version: version.map(str::to_owned),
+            ..options()
+        };
+        check_with(&options, text, expect);
+    };
+    check_version(None, &[]);
+    check_version(Some("2.0.0"), &[]);
+    check_version(
+        Some("2.0.0-rc.1"),
+        &[
+            "m/v1.0.0_a/metadata.json:1:58: `v1.0.0_a` needs version 2.0.0 of the program, and this is 2.0.0-rc.1 [runtime-too-old]",
+        ],
+    );
+    check_version(
+        Some("1.9"),
+        &[
+            "m:1:1: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-version]",
+        ],
+    );
+}
+
+#[test]
+fn asks_for_up_scripts_of_every_database_that_is_meant() {
+    let sqlite = "== v1.1.0_b/up.sqlite.sql\nSELECT 1;\n";
+    let postgres = "== v1.2.0_c/up.postgres.sql\nSELECT 1;\n";
+    check(&format!("{A}{sqlite}"), &[]);
+    check(
+        &format!("{A}{sqlite}{postgres}"),
+        &[
+            "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [missing-up]",
+        ],
+    );
+    let asked = LoadOptions {
+        dialects: vec![Dialect::Postgres],
+        ..options()
+    };
+    check_with(&asked, &format!("{A}{postgres}"), &[]);
+    check_with(
+        &asked,
+        &format!("{A}{sqlite}"),
+        &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up]"],
+    );
+    let both = "== v1.1.0_b/up.postgres.sql\nSELECT 1;\n";
+    let root = directory(&format!(
+        "{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"
+    ));
+    let loaded = load(root.path(), &options());
+    assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
+    let partial = "m:1:1: the set cannot run on postgres: `v1.3.0_d` has no up script for it [partial-dialect]";
+    assert_eq!(told(&loaded, Severity::Warning)[0], partial);
+}
+
+#[test]
+fn refuses_what_cannot_run_in_one_transaction() {
+    check_up(
+        "",
+        "SELECT 1;\n  COMMIT; SAVEPOINT a;",
+        &[
+            "m/v1.0.0_a/up.sql:2:3: `COMMIT` in a migration that runs in one transaction [transaction-control]",
+            "m/v1.0.0_a/up.sql:2:11: `SAVEPOINT` in a migration that runs in one transaction [transaction-control]",
+        ],
+    );
+    check_up(
+        "",
+        "CREATE INDEX CONCURRENTLY i ON t (a);",
+        &[
+            "m/v1.0.0_a/up.sql:1:1: `INDEX CONCURRENTLY` cannot run inside a transaction [not-in-transaction]",
+        ],
+    );
+    check_up(
+        "",
+        "VACUUM;\nPRAGMA foreign_keys = OFF;",
+        &[
+            "m/v1.0.0_a/up.sql:1:1: `VACUUM` cannot run inside a transaction [not-in-transaction]",
+            "m/v1.0.0_a/up.sql:2:1: `PRAGMA foreign_keys` fails or is ignored inside a transaction [pragma-in-transaction]",
+        ],
+    );
+    let free = r#""transaction": false"#;
+    check_up(
+        free,
+        "VACUUM; PRAGMA foreign_keys = OFF; BEGIN; SELECT 1; COMMIT;",
+        &[],
+    );
+    check_up(
+        free,
+        "SELECT 1;\nCOMMIT;",
+        &["m/v1.0.0_a/up.sql:2:1: `COMMIT` has no `BEGIN` [invalid-sql]"],
+    );
+    check(
+        &format!("{A}== v1.0.0_a/verify.sql\nROLLBACK;"),
+        &["m/v1.0.0_a/verify.sql:1:1: `ROLLBACK` in a verify script [transaction-control]"],
+    );
+    check(
+        &format!("{A}== v1.0.0_a/up.sqlite.sql\nVACUUM;== v1.0.0_a/up.sql\n'"),
+        &[
+            "m/v1.0.0_a/up.sql:1:1: a string is not closed [invalid-sql]",
+            "m/v1.0.0_a/up.sqlite.sql:1:1: `VACUUM` cannot run inside a transaction [not-in-transaction]",
+        ],
+    );
+}
+
+/// Loads plain up scripts, one a migration; `expect` is what databases they are taken for, and the codes of the errors.
+#[track_caller]
+fn check_dialects(scripts: &[&str], expect: &[Dialect], errors: &[&str]) {
+    let migration = |(index, sql): (usize, &&str)| format!("== v1.{index}.0_a/up.sql\n{sql}\n");
+    let text: String = scripts.iter().enumerate().map(migration).collect();
+    let loaded = load(directory(&text).path(), &options());
+    let errors_found = loaded
+        .diagnostics()
+        .iter()
+        .filter(|it| it.severity == Severity::Error);
+    let codes: Vec<&str> = errors_found.map(|it| it.code.as_str()).collect();
+    assert_eq!(
+        (loaded.dialects(), codes.as_slice()),
+        (expect, errors),
+        "{:?}",
+        loaded.diagnostics()
+    );
+}
+
+#[test]
+fn takes_plain_scripts_for_the_databases_they_read_as() {
+    use Dialect::{Postgres, Sqlite};
+    const TRIGGER: &str =
+        "CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1; DELETE FROM u; END;";
+    const FUNCTION: &str = "DO $$ BEGIN PERFORM 1; END $$;";
+    check_dialects(&["SELECT 1;", "SELECT 'x"], &Dialect::ALL, &["invalid-sql"]);
+    check_dialects(&[TRIGGER], &[Sqlite], &[]);
+    check_dialects(&[FUNCTION], &[Postgres], &[]);
+    check_dialects(&[TRIGGER, "COMMIT;"], &[Sqlite], &["transaction-control"]);
+    check_dialects(
+        &[FUNCTION, "COMMIT;"],
+        &[Postgres],
+        &["transaction-control"],
+    );
+    check_dialects(
+        &[TRIGGER, "PRAGMA foreign_keys = 0;"],
+        &[Sqlite],
+        &["pragma-in-transaction"],
+    );
+    check_dialects(
+        &["DO $$ BEGIN PERFORM 1;"],
+        &[Sqlite, Postgres],
+        &["invalid-sql"],
+    );
+    check_dialects(
+        &["CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1;"],
+        &[Sqlite, Postgres],
+        &["invalid-sql"],
+    );
+    check_dialects(
+        &["CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION f();"],
+        &[Postgres],
+        &[],
+    );
+}
+
+#[test]
+fn warns_of_empty_scripts_and_of_ways_back() {
+    #[track_caller]
+    fn check(text: &str, expect: &[&str]) {
+        let loaded = load(directory(text).path(), &options());
+        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics());
+        assert_eq!(told(&loaded, Severity::Warning), expect);
+    }
+    check(A, &[]);
+    check(
+        "== v1.0.0_a/up.sql\n-- nothing\n",
+        &[
+            "m/v1.0.0_a:1:1: `v1.0.0_a` has no down script [missing-down]",
+            "m/v1.0.0_a/up.sql:1:1: `up.sql` holds no statement [empty-script]",
+        ],
+    );
+    check(
+        "== v1.0.0_a/up.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nSELECT 1;",
+        &["m/v1.0.0_a:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
+    );
+    let metadata = "== v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\", \"irreversible\": \"x\"}\n";
+    check(&format!("== v1.0.0_a/up.sql\nSELECT 1;{metadata}"), &[]);
+    check(
+        &format!("{A}{metadata}"),
+        &[
+            "m/v1.0.0_a:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]",
+        ],
+    );
+}
+
+#[test]
+fn compares_with_the_lock_file() {
+    let root = directory(A);
+    let lock = root.path().join(LOCK);
+    fs::write(&lock, load(root.path(), &options()).lock_text()).unwrap();
+    let loaded = load(root.path(), &options());
+    assert_eq!(loaded.diagnostics(), []);
+    assert!(loaded.files().contains(&lock));
+    fs::write(root.path().join("v1.0.0_a/up.sql"), "SELECT 2;\n").unwrap();
+    assert_eq!(
+        told(&load(root.path(), &options()), Severity::Error),
+        [
+            "m/migrations.lock:3:88: `v1.0.0_a/up.sql` was changed after it was locked [lock-changed]",
+        ]
+    );
+    let unchecked = LoadOptions {
+        check_lock: false,
+        ..options()
+    };
+    assert!(!load(root.path(), &unchecked).has_errors());
+}

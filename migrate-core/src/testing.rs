@@ -1,0 +1,106 @@
+//! Registries and snapshots from one line of text, for the tests of verdict and plan.
+
+use std::borrow::Cow;
+
+use crate::checksum::{ALGORITHM, Checksum};
+use crate::ledger::{FORMAT, LedgerRow, Snapshot, State};
+use crate::migration::{Dialect, Migration, Role, Script, Settings};
+use crate::plan::{Plan, Target};
+use crate::registry::Registry;
+
+/// The dialect of these tests.
+pub(crate) const DIALECT: Dialect = Dialect::Sqlite;
+
+/// A registry of versions separated by spaces. `1.0.0!` has no down script, `1.0.0>=2.0.0` a minimum.
+pub(crate) fn registry(text: &str) -> Registry {
+    let migrations = text.split_whitespace().map(|word| {
+        let (word, floor) = word.split_once(">=").map_or((word, None), |(word, floor)| (word, Some(floor.to_owned())));
+        let (version, irreversible) = word.strip_suffix('!').map_or((word, false), |version| (version, true));
+        let mut scripts = vec![Script::new(Role::Up, None, up_of(version))];
+        if !irreversible {
+            scripts.push(Script::new(Role::Down, None, format!("DROP TABLE t{version}")));
+        }
+        let settings = Settings { min_runtime_version: floor.map(Cow::Owned), ..Settings::DEFAULT };
+        Migration::from_parts(
+            version.parse().unwrap(),
+            "m".into(),
+            settings,
+            Cow::Owned(vec![]),
+            Cow::Owned(scripts),
+        )
+    });
+    let migrations = Cow::Owned(migrations.collect());
+    Registry::from_parts(Some("app".into()), "migrations_v2".into(), None, Checksum::of(""), migrations)
+}
+
+/// A snapshot of ledger rows separated by spaces: `1.0.0` is applied unchanged, `1.0.0:applying` has that status,
+/// `1.0.0:edited` was applied with another script, `1.0.0:spaced` with other white space, `1.0.0>=2.0.0` recorded a
+/// minimum, `1.0.0!` stored no down script. A word of `-` gives an empty ledger, no word no tables.
+pub(crate) fn snapshot(text: &str) -> Snapshot {
+    let state = State {
+        format: FORMAT,
+        oldest_reader: FORMAT,
+        registry_name: Some("app".to_owned()),
+        checksum_algorithm: ALGORITHM.to_owned(),
+        lock: None,
+    };
+    let mut rows: Vec<LedgerRow> = text.split_whitespace().filter(|word| *word != "-").map(row).collect();
+    rows.sort_by_key(|row| row.version);
+    Snapshot { state: (!text.is_empty()).then_some(state), rows }
+}
+
+fn row(word: &str) -> LedgerRow {
+    let (word, floor) = word.split_once(">=").map_or((word, None), |(word, floor)| (word, Some(floor.to_owned())));
+    let (word, has_down) = word.strip_suffix('!').map_or((word, true), |word| (word, false));
+    let (version, status) = word.split_once(':').unwrap_or((word, "applied"));
+    let up_sql = match status {
+        "edited" => "SELECT 2".to_owned(),
+        "spaced" => format!("  {} -- note", up_of(version)),
+        _ => up_of(version),
+    };
+    LedgerRow {
+        version: version.parse().unwrap(),
+        name: "m".to_owned(),
+        checksum: Checksum::of(&up_sql).to_string(),
+        applied_at: "2026-01-01T00:00:00.000Z".to_owned(),
+        runtime_version: None,
+        execution_time_ms: 1,
+        status: status.parse().unwrap_or(crate::ledger::Status::Applied),
+        min_runtime_version: floor,
+        progress: 3,
+        up_sql: Some(up_sql),
+        has_down,
+    }
+}
+
+fn up_of(version: &str) -> String {
+    format!("CREATE TABLE \"t{version}\" (id INTEGER)")
+}
+
+/// A target in words: `latest`, `up to 1.0.0`, `up by 2`, `down to 1.0.0`, `down by 1`, `down all`, `redo`.
+pub(crate) fn target(text: &str) -> Target {
+    let words: Vec<&str> = text.split(' ').collect();
+    match words[..] {
+        ["latest"] => Target::Latest,
+        ["up", "to", version] => Target::UpTo(version.parse().unwrap()),
+        ["up", "by", count] => Target::UpBy(count.parse().unwrap()),
+        ["down", "to", version] => Target::DownTo(version.parse().unwrap()),
+        ["down", "by", count] => Target::DownBy(count.parse().unwrap()),
+        ["down", "all"] => Target::DownAll,
+        ["redo"] => Target::Redo,
+        _ => panic!("`{text}` is no target"),
+    }
+}
+
+/// What the ledger holds once a plan is executed.
+pub(crate) fn execute(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
+    let mut after = snapshot.clone();
+    for step in &plan.steps {
+        after.rows.retain(|row| row.version != step.version);
+        if step.direction == crate::plan::Direction::Up {
+            after.rows.push(row(&step.version.to_string()));
+        }
+    }
+    after.rows.sort_by_key(|row| row.version);
+    after
+}

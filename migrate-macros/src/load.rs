@@ -1,0 +1,79 @@
+//! From the arguments to a checked registry.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use migrate_core::diagnostic::Diagnostic;
+use migrate_core::registry::Registry;
+use migrate_core::source::{self, LoadOptions};
+use proc_macro::Span;
+use syn::Error;
+
+use crate::input::Input;
+use crate::report;
+
+/// What is embedded.
+pub(crate) struct Embedded {
+    /// The set.
+    pub(crate) registry: Registry,
+    /// What is worth a look.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// The directory, absolute.
+    pub(crate) directory: PathBuf,
+    /// Every file that was read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Those that begin with a byte-order mark, which `include_str!` would keep.
+    pub(crate) with_byte_order_mark: Vec<PathBuf>,
+}
+
+/// Reads the directory that the arguments name.
+pub(crate) fn load(input: &Input) -> syn::Result<Embedded> {
+    let directory = base(input)?.join(&input.directory);
+    let options = LoadOptions {
+        dialects: input.dialect.into_iter().collect(),
+        runtime_version: input
+            .runtime_version
+            .clone()
+            .or_else(|| cargo("CARGO_PKG_VERSION")),
+        name: cargo("CARGO_PKG_NAME"),
+        ..LoadOptions::new(&input.directory)
+    };
+    let loaded = source::load(&directory, &options);
+    let files = loaded.files().to_vec();
+    let has_mark = |file: &&PathBuf| loaded.has_byte_order_mark(file);
+    let with_byte_order_mark = files.iter().filter(has_mark).cloned().collect();
+    match loaded.into_registry() {
+        Ok((registry, warnings)) => Ok(Embedded {
+            registry,
+            warnings,
+            directory,
+            files,
+            with_byte_order_mark,
+        }),
+        Err(diagnostics) => Err(report::errors(&diagnostics, input.span)),
+    }
+}
+
+/// What the directory is relative to. A rust-analyzer that expands the macro knows no source file; there it is the package.
+fn base(input: &Input) -> syn::Result<PathBuf> {
+    let file = input
+        .relative_to_file
+        .then(|| Span::call_site().local_file())
+        .flatten();
+    let absolute = file.and_then(|file| std::path::absolute(file).ok());
+    if let Some(parent) = absolute.as_deref().and_then(Path::parent) {
+        return Ok(parent.to_owned());
+    }
+    match cargo("CARGO_MANIFEST_DIR") {
+        Some(package) => Ok(package.into()),
+        None => {
+            let message = "`CARGO_MANIFEST_DIR` is not set, so that the directory cannot be found: build with cargo";
+            Err(Error::new(input.span, message))
+        }
+    }
+}
+
+/// What cargo says of the package being compiled; a change of it always rebuilds.
+fn cargo(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.is_empty())
+}

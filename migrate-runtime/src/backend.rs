@@ -1,0 +1,280 @@
+//! What the engine asks of a database. A backend speaks to one database and makes no decisions.
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::time::Duration;
+
+use migrate_core::ledger::Snapshot;
+use migrate_core::migration::Dialect;
+use migrate_core::plan::Step;
+use migrate_core::sql::{self, Segment, Statement};
+use migrate_core::version::SchemaVersion;
+
+use crate::error::{DatabaseError, Error, ErrorKind, Location};
+use crate::identity::Identity;
+use crate::report::HistoryRow;
+
+/// One database, reached for one operation.
+///
+/// All futures are `Send`; SQLite's are always ready at the first poll.
+pub trait Backend: Send {
+    /// Which dialect it speaks.
+    const DIALECT: Dialect;
+
+    /// Reads everything in one round trip. Writes nothing, creates nothing, locks nothing.
+    fn read(&mut self) -> impl Future<Output = Result<Snapshot, Error>> + Send;
+
+    /// Reads the stored scripts of some versions.
+    fn stored(&mut self, versions: &[SchemaVersion]) -> impl Future<Output = Result<Vec<Stored>, Error>> + Send;
+
+    /// Reads the newest `limit` rows of the history, newest first.
+    fn history(&mut self, limit: u32) -> impl Future<Output = Result<Vec<HistoryRow>, Error>> + Send;
+
+    /// Tries once to take the run lock, creating our tables if need be, and reads what the database then holds. The
+    /// row that opens the run in the history commits together with the lock.
+    fn acquire(&mut self, run: &Run) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
+
+    /// Adds a row to the history that says what the run will do, when that is not what it set out to do.
+    fn replanned(&mut self, run: &Run, fence: Fence) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Executes transactional steps in order and tells of each once it is committed. Stops at the first failure, which
+    /// leaves nothing of its step behind.
+    fn apply(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        done: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Records that a non-transactional step begins: its ledger row becomes `applying` or `reverting`.
+    fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Executes one segment of a non-transactional step; with `progress`, records that so many are finished now.
+    fn segment(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        progress: Option<u32>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Verifies a non-transactional step and records that it is complete.
+    fn finish(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        work: &Work<'_>,
+        duration: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Undoes what a script may have changed in the session, after a step that ran outside a transaction or failed.
+    fn restore_session(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Records a failed attempt in the history.
+    fn failed(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        step: &Step,
+        error: &Error,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Closes the run in the history and gives the lock back.
+    fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Waits without holding anything.
+    fn sleep(&mut self, duration: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// The number of a run: the lock's fence, and the run's id in the history. Unique per ledger.
+pub(crate) type Fence = i64;
+
+/// What is the same for all rows that a run writes.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub identity: Identity,
+    pub runtime_version: Option<String>,
+    pub registry_digest: String,
+    pub registry_name: Option<String>,
+    pub plan: String,
+}
+
+/// How a run ended, for the history.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEnd<'a> {
+    pub outcome: &'static str,
+    pub error: Option<&'a str>,
+}
+
+/// What a history row says beyond who writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistoryEntry<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) version: Option<SchemaVersion>,
+    pub(crate) outcome: &'a str,
+    pub(crate) took: Took,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) plan: Option<&'a str>,
+}
+
+/// How long something took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Took {
+    /// It takes no time, or none is known.
+    Unknown,
+    /// So long as this.
+    Measured(Duration),
+    /// The server computes it, from the arrival of the message that it is recorded with.
+    #[cfg(feature = "postgres")]
+    SinceMessage,
+}
+
+impl<'a> HistoryEntry<'a> {
+    pub(crate) fn of_run(outcome: &'a str) -> Self {
+        Self { operation: "run", version: None, outcome, took: Took::Unknown, error: None, plan: None }
+    }
+
+    pub(crate) fn of_step(step: &Step, outcome: &'a str) -> Self {
+        Self { operation: step.direction.as_str(), version: Some(step.version), ..Self::of_run(outcome) }
+    }
+
+    pub(crate) fn done(step: &Step, took: Took) -> Self {
+        Self { took, ..Self::of_step(step, "succeeded") }
+    }
+}
+
+/// What the ledger keeps of an applied migration's scripts.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub version: SchemaVersion,
+    pub up_sql: Option<String>,
+    pub down_sql: Option<String>,
+    pub transactional: bool,
+    pub foreign_keys_off: bool,
+}
+
+/// One step with everything that a backend needs to execute and record it.
+#[derive(Debug)]
+pub struct Work<'a> {
+    pub step: &'a Step,
+    /// The script to run.
+    pub script: File<'a>,
+    /// The verify script, for a step up.
+    pub verify: Option<File<'a>>,
+    /// What the ledger keeps, for a step up.
+    pub record: Option<Record<'a>>,
+    /// Whether it is one transaction.
+    pub transactional: bool,
+    pub foreign_keys_off: bool,
+    pub lock_timeout: Duration,
+    pub statement_timeout: Option<Duration>,
+    /// The step before it in the run, which must have taken effect when this one begins.
+    pub after: Option<&'a Step>,
+}
+
+/// The columns of a ledger row that come from the registry.
+#[derive(Debug)]
+pub struct Record<'a> {
+    pub checksum: String,
+    pub min_runtime_version: Option<String>,
+    pub dependencies: String,
+    pub up_sql: &'a str,
+    pub down_sql: Option<&'a str>,
+    pub transactional: bool,
+    pub foreign_keys_off: bool,
+}
+
+/// A script and the name under which messages speak of it.
+#[derive(Debug)]
+pub struct File<'a> {
+    pub path: String,
+    pub sql: Cow<'a, str>,
+}
+
+impl File<'_> {
+    /// The statements of the script.
+    pub(crate) fn statements(&self, dialect: Dialect) -> Result<Vec<Statement>, Error> {
+        sql::statements(&self.sql, dialect).map_err(|error| self.lex_error(&error))
+    }
+
+    /// The segments of the script, when it runs outside a transaction.
+    pub(crate) fn segments(&self, dialect: Dialect) -> Result<Vec<Segment>, Error> {
+        sql::segments(&self.sql, dialect).map_err(|error| self.lex_error(&error))
+    }
+
+    /// Where an offset of the script is.
+    pub(crate) fn location(&self, offset: usize) -> Location {
+        let (line, column) = sql::line_column(&self.sql, offset);
+        Location { path: self.path.clone(), line, column }
+    }
+
+    fn lex_error(&self, error: &sql::SqlError) -> Error {
+        Error::new(ErrorKind::Migration, error.problem.to_string()).with_location(self.location(error.offset))
+    }
+}
+
+/// Why a statement failed, before it is put into words.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What the database said.
+    pub database: DatabaseError,
+    /// Where in the script the database points, if it does.
+    pub offset: Option<usize>,
+    /// The statement, as a range of the script.
+    pub statement: Option<Range<usize>>,
+    /// Whether the same attempt may succeed later.
+    pub retryable: bool,
+    /// The kind of error it makes.
+    pub kind: ErrorKind,
+}
+
+/// Puts a failure of a step's script into words.
+pub(crate) fn step_error(step: &Step, file: &File<'_>, failure: Failure) -> Error {
+    let what = match step.direction {
+        migrate_core::plan::Direction::Up => "migration",
+        migrate_core::plan::Direction::Down => "undoing migration",
+    };
+    let message = format!("{what} {} `{}` failed", step.version, step.name);
+    let mut error = Error::new(failure.kind, message)
+        .with_migration(step.version)
+        .with_retryable(failure.retryable)
+        .with_database(failure.database);
+    let start = failure.statement.as_ref().map(|range| range.start);
+    if let Some(offset) = failure.offset.or(start) {
+        error = error.with_location(file.location(offset));
+    }
+    if let Some(text) = failure.statement.and_then(|range| file.sql.get(range)) {
+        error = error.with_statement(sql::excerpt(text));
+    }
+    error
+}
+
+/// A verify script that did not say yes.
+pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<usize>, found: &str) -> Error {
+    Error::new(
+        ErrorKind::Migration,
+        format!("verification of migration {} `{}` failed: {found}", step.version, step.name),
+    )
+    .with_migration(step.version)
+    .with_location(file.location(statement.start))
+    .with_statement(sql::excerpt(&file.sql[statement]))
+    .with_help("each query of a verify script must give exactly one row with one true value")
+}
+
+/// The error of a run whose lock is no longer its own.
+pub(crate) fn lock_lost(fence: Fence) -> Error {
+    Error::new(ErrorKind::LockLost, format!("run {fence} lost its lock to another run and stopped"))
+        .with_help("see what the other run did with `migrate history`, then run again")
+}
+
+/// The error of a ledger that cannot be read.
+pub(crate) fn ledger_error(table: &str, problem: &str) -> Error {
+    Error::new(ErrorKind::Ledger, format!("the table `{table}` is damaged: {problem}"))
+        .with_help("restore the table from a backup; nothing was changed")
+}

@@ -1,0 +1,324 @@
+//! A message of several statements: built, sent, and, when it fails, traced back to the script.
+
+use std::ops::Range;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use migrate_core::sql::{self, Kind, Statement};
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
+
+use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, VERIFICATION_FAILED};
+use crate::backend::{Failure, Fence, File, Work, lock_lost, step_error, verification_error};
+use crate::error::{DatabaseError, Error, ErrorKind};
+
+/// Statements that are sent together, with what is known of where they come from.
+#[derive(Debug, Default)]
+pub(super) struct Message<'w> {
+    text: String,
+    /// How many statements the text holds; the server completes them one by one.
+    count: usize,
+    script: Option<Part<'w>>,
+    verify: Option<Part<'w>>,
+}
+
+/// Statements of a script inside a message.
+#[derive(Debug)]
+struct Part<'w> {
+    file: &'w File<'w>,
+    statements: Vec<Statement>,
+    /// How many statements come before the first of these.
+    first: usize,
+    /// Where the text stands in the message, and at which offset of the file it begins.
+    at: Range<usize>,
+    offset: usize,
+}
+
+impl<'w> Message<'w> {
+    /// A message of our own statements.
+    pub(super) fn of(statements: &[&str]) -> Self {
+        let mut message = Self::default();
+        statements.iter().for_each(|statement| message.push(statement));
+        message
+    }
+
+    /// Adds one statement of ours.
+    pub(super) fn push(&mut self, statement: &str) {
+        self.text.push_str(statement);
+        self.text.push_str(";\n");
+        self.count += 1;
+    }
+
+    /// Adds statements of a script in a savepoint. Releasing it proves that the script left our transaction standing.
+    pub(super) fn script(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
+        self.push("SAVEPOINT migrate_step");
+        self.add_script(file, statements);
+        // A script may end in a comment without a line end, or without a semicolon.
+        self.text.push_str("\n;\n");
+        self.push("RELEASE SAVEPOINT migrate_step");
+    }
+
+    /// Makes statements of a script the whole message: what cannot run inside a transaction must stand alone.
+    pub(super) fn bare(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
+        self.add_script(file, statements);
+    }
+
+    fn add_script(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
+        let range = match (statements.first(), statements.last()) {
+            (Some(first), Some(last)) => first.start..last.end,
+            _ => 0..0,
+        };
+        let start = self.text.len();
+        self.text.push_str(&file.sql[range.clone()]);
+        let first = self.count;
+        self.count += statements.len();
+        let at = start..self.text.len();
+        self.script = Some(Part { file, statements, first, at, offset: range.start });
+    }
+
+    /// Adds a verify script: each query becomes an expression that fails unless it is one true value.
+    pub(super) fn verify(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
+        let first = self.count;
+        for statement in &statements {
+            let text = &file.sql[statement.start..statement.end];
+            if statement.kind == Kind::Query {
+                // The text of the failure is not constant, so that it is not evaluated ahead of time.
+                self.push(&format!(
+                    "SELECT CASE WHEN ({text}\n) IS TRUE THEN 1 \
+                     ELSE (E'{VERIFICATION_FAILED}' || pg_catalog.clock_timestamp())::int END"
+                ));
+            } else {
+                self.push(&format!("{text}\n"));
+            }
+        }
+        self.verify = Some(Part { file, statements, first, at: 0..0, offset: 0 });
+    }
+
+    /// What a step's message gave, or its failure in words.
+    pub(super) fn check(&self, fence: Fence, work: &Work<'_>, mut outcome: Outcome) -> Result<Outcome, Error> {
+        match outcome.error.take() {
+            None => Ok(outcome),
+            Some(error) => Err(self.step_error(fence, work, error)),
+        }
+    }
+
+    fn step_error(&self, fence: Fence, work: &Work<'_>, error: MessageError) -> Error {
+        if error.is_ours(FENCE_LOST) {
+            return lock_lost(fence).with_migration(work.step.version);
+        }
+        if error.is_ours(PREDECESSOR_MISSING) {
+            return Error::new(ErrorKind::Ledger, format!("the step before {} did not take effect", work.step.version))
+                .with_migration(work.step.version);
+        }
+        if let Some((part, statement)) = self.statement_of(self.verify.as_ref(), error.completed) {
+            let found = match &error.database {
+                _ if error.is_ours(VERIFICATION_FAILED) => "the query did not give one row with a true value".to_owned(),
+                Some(database) => database.to_string(),
+                None => error.text.clone(),
+            };
+            return verification_error(work.step, part.file, statement.start..statement.end, &found);
+        }
+        let Some(part) = &self.script else {
+            return error.plain(&format!("migration {} could not be recorded", work.step.version));
+        };
+        let offset = error.position.and_then(|character| {
+            let byte = sql::offset_of_character(&self.text, character);
+            part.at.contains(&byte).then(|| part.offset + byte - part.at.start)
+        });
+        let counted = self.statement_of(Some(part), error.completed).map(|(_, statement)| statement);
+        // A message that does not parse completes nothing, but then the server points into it.
+        let pointed = offset.and_then(|offset| {
+            part.statements.iter().find(|statement| (statement.start..=statement.end).contains(&offset))
+        });
+        let Some(statement) = pointed.or(counted) else {
+            return error.outside(work, part.first + part.statements.len());
+        };
+        let failure = Failure {
+            retryable: error.is_retryable(),
+            kind: ErrorKind::Migration,
+            offset,
+            statement: Some(statement.start..statement.end),
+            database: error.into_database(),
+        };
+        step_error(work.step, part.file, failure)
+    }
+
+    /// The statement of a part that was under way when so many statements of the message were complete.
+    fn statement_of<'p>(&self, part: Option<&'p Part<'w>>, completed: usize) -> Option<(&'p Part<'w>, &'p Statement)> {
+        let part = part?;
+        let number = completed.checked_sub(part.first)?;
+        part.statements.get(number).map(|statement| (part, statement))
+    }
+}
+
+/// A row of text values.
+pub(super) type Row = tokio_postgres::SimpleQueryRow;
+
+/// What a message gave: the rows of each completed statement, and the error that ended it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) rows: Vec<Vec<Row>>,
+    pub(super) error: Option<MessageError>,
+}
+
+impl Outcome {
+    /// The execution time that the last row-giving statement returned.
+    pub(super) fn milliseconds(&self) -> Duration {
+        let last = self.rows.iter().rev().find_map(|rows| rows.first());
+        let text = last.and_then(|row| row.get(0)).unwrap_or_default();
+        Duration::from_millis(text.parse().unwrap_or(0))
+    }
+}
+
+/// Sends a message and collects what it gives.
+pub(super) async fn send(client: &Client, message: &Message<'_>) -> Outcome {
+    collect(start(client, message).await, message).await
+}
+
+/// What the server answers to a message that is on its way.
+pub(super) type Replies = Result<SimpleQueryStream, tokio_postgres::Error>;
+
+/// Sends a message without waiting for its answer, so that several can be under way at once.
+pub(super) async fn start(client: &Client, message: &Message<'_>) -> Replies {
+    client.simple_query_raw(&message.text).await
+}
+
+/// Collects what a message gives.
+pub(super) async fn collect(replies: Replies, message: &Message<'_>) -> Outcome {
+    let mut outcome = Outcome { rows: Vec::new(), error: None };
+    let stream = match replies {
+        Ok(stream) => stream,
+        Err(error) => {
+            outcome.error = Some(MessageError::new(&error, 0));
+            return outcome;
+        }
+    };
+    let script = message.script.as_ref().map_or(0..0, |part| part.first..part.first + part.statements.len());
+    let mut stream = pin!(stream);
+    let mut rows = Vec::new();
+    while let Some(item) = stream.next().await {
+        match item {
+            // What a script selects is of no interest, and may be large.
+            Ok(SimpleQueryMessage::Row(row)) if !script.contains(&outcome.rows.len()) => rows.push(row),
+            Ok(SimpleQueryMessage::CommandComplete(_)) => outcome.rows.push(std::mem::take(&mut rows)),
+            Ok(_) => {}
+            Err(error) => {
+                outcome.error = Some(MessageError::new(&error, outcome.rows.len()));
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// Why a message failed, and after how many completed statements.
+#[derive(Debug)]
+pub(super) struct MessageError {
+    completed: usize,
+    database: Option<DatabaseError>,
+    state: Option<SqlState>,
+    /// The 0-based character of the message that the server points at.
+    position: Option<usize>,
+    text: String,
+    closed: bool,
+}
+
+impl MessageError {
+    pub(super) fn new(error: &tokio_postgres::Error, completed: usize) -> Self {
+        let position = error.as_db_error().and_then(DbError::position).and_then(|position| match position {
+            ErrorPosition::Original(character) => (*character as usize).checked_sub(1),
+            ErrorPosition::Internal { .. } => None,
+        });
+        Self {
+            completed,
+            database: database_error(error),
+            state: error.code().cloned(),
+            position,
+            closed: error.is_closed() || error.as_db_error().is_none(),
+            text: super::causes(error),
+        }
+    }
+
+    /// Whether the same attempt may succeed later: lock timeout, deadlock, serialization failure.
+    fn is_retryable(&self) -> bool {
+        let passing = [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
+        self.state.as_ref().is_some_and(|state| passing.contains(state))
+    }
+
+    /// Whether another process created the same table at the same moment.
+    pub(super) fn is_raced(&self) -> bool {
+        let raced = [
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::DUPLICATE_TABLE,
+            SqlState::DUPLICATE_OBJECT,
+            SqlState::T_R_DEADLOCK_DETECTED,
+        ];
+        self.state.as_ref().is_some_and(|state| raced.contains(state))
+    }
+
+    pub(super) fn is_undefined_table(&self) -> bool {
+        self.state == Some(SqlState::UNDEFINED_TABLE)
+    }
+
+    /// Whether it is the error that one of our own guards raises: a text that is no number and says why.
+    fn is_ours(&self, mark: &str) -> bool {
+        self.state == Some(SqlState::INVALID_TEXT_REPRESENTATION)
+            && self.database.as_ref().is_some_and(|database| database.message.contains(mark))
+    }
+
+    fn into_database(self) -> DatabaseError {
+        self.database.unwrap_or(DatabaseError { message: self.text, ..DatabaseError::default() })
+    }
+
+    /// A failure of a step that no statement of its script caused.
+    fn outside(self, work: &Work<'_>, behind_script: usize) -> Error {
+        let step = work.step;
+        if self.completed == behind_script && self.state.as_ref().is_some_and(|state| state.code() != "57014") {
+            return Error::new(
+                ErrorKind::Migration,
+                format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name),
+            )
+            .with_migration(step.version)
+            .with_location(work.script.location(0))
+            .with_database(self.into_database())
+            .with_help("set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate");
+        }
+        self.plain(&format!("migration {} `{}` could not be run", step.version, step.name)).with_migration(step.version)
+    }
+
+    /// A failure outside a script.
+    pub(super) fn plain(self, what: &str) -> Error {
+        let state = self.state.as_ref();
+        let denied = state == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+        let read_only = denied || state == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+        let kind = if read_only { ErrorKind::ReadOnly } else { ErrorKind::Database };
+        let retryable = self.is_retryable();
+        let closed = self.closed;
+        let error = Error::new(kind, what).with_retryable(retryable).with_database(self.into_database());
+        if denied {
+            return error.with_help("grant the rights to this role, or migrate as the owner of the ledger's schema");
+        }
+        if read_only {
+            return error.with_help("connect to the primary server, with a role that may write");
+        }
+        if closed {
+            return error.with_help("the connection was lost; what was committed is in the ledger, so run again");
+        }
+        error
+    }
+}
+
+/// What the server said, if it was the server.
+pub(super) fn database_error(error: &tokio_postgres::Error) -> Option<DatabaseError> {
+    error.as_db_error().map(|error| DatabaseError {
+        message: error.message().to_owned(),
+        code: Some(error.code().code().to_owned()),
+        detail: error.detail().map(str::to_owned),
+        hint: error.hint().map(str::to_owned),
+    })
+}

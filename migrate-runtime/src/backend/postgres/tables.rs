@@ -1,0 +1,578 @@
+//! The SQL of our tables on PostgreSQL.
+//!
+//! Text literals are always `E''` strings, since a script may switch `standard_conforming_strings`; every name is
+//! qualified, since a script may switch `search_path`. Which statement takes which lock is said where it matters.
+
+use std::time::Duration;
+
+use migrate_core::checksum::ALGORITHM;
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
+use migrate_core::plan::{Direction, Step};
+use migrate_core::version::SchemaVersion;
+
+use super::lease::LEASE;
+use super::message::{Message, Row};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, ledger_error};
+use crate::error::Error;
+use crate::options::Tables;
+use crate::report::HistoryRow;
+
+/// What our own guards write into the text that is no number; see [`Names::prove`].
+pub(super) const FENCE_LOST: &str = "migrate: the fence is gone at ";
+pub(super) const PREDECESSOR_MISSING: &str = "migrate: the step before is missing at ";
+pub(super) const VERIFICATION_FAILED: &str = "migrate: not true at ";
+
+/// The settings that a script may change for the session and that would change what later scripts do. The role comes
+/// first: the others may need it.
+const SESSION_SETTINGS: [&str; 24] = [
+    "session_authorization",
+    "role",
+    "search_path",
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "check_function_bodies",
+    "client_min_messages",
+    "row_security",
+    "default_tablespace",
+    "default_table_access_method",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "xmloption",
+    "session_replication_role",
+    "synchronous_commit",
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "bytea_output",
+    "transform_null_equals",
+    "quote_all_identifiers",
+];
+
+/// A time stamp as RFC 3339 in UTC.
+fn rfc3339(column: &str) -> String {
+    format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
+}
+
+/// Our tables, and what is known of them so far.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    plain: [String; 3],
+    /// The schema they are in or would be created in; unknown until the first read unless an option names it.
+    pub(super) schema: Option<String>,
+    configured: Option<String>,
+    /// Whether they are there.
+    pub(super) present: bool,
+}
+
+impl Names {
+    pub(super) fn new(tables: &Tables) -> Self {
+        Self {
+            plain: Tables::SUFFIXES.map(|suffix| tables.name(suffix)),
+            schema: tables.schema.clone(),
+            configured: tables.schema.clone(),
+            present: false,
+        }
+    }
+
+    fn qualified(&self, index: usize) -> String {
+        match &self.schema {
+            Some(schema) => format!("{}.{}", identifier(schema), identifier(&self.plain[index])),
+            None => identifier(&self.plain[index]),
+        }
+    }
+
+    fn ledger(&self) -> String {
+        self.qualified(0)
+    }
+
+    fn history_table(&self) -> String {
+        self.qualified(1)
+    }
+
+    fn state(&self) -> String {
+        self.qualified(2)
+    }
+
+    /// One message: which of our tables are there, then state and ledger. While the schema is not known the message
+    /// narrows `search_path`, for itself only, to the schema that `current_schema()` names: with a longer path an
+    /// unqualified name could find another tenant's tables.
+    pub(super) fn read(&self) -> Message<'static> {
+        let wanted = match &self.configured {
+            Some(schema) => literal(schema),
+            None => "pg_catalog.current_schema()".to_owned(),
+        };
+        let names = self.plain.each_ref().map(|name| literal(name)).join(", ");
+        let catalogue = format!(
+            "SELECT n.nspname, (SELECT pg_catalog.string_agg(c.relname, E'\\n') FROM pg_catalog.pg_class c
+                 WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname IN ({names}))
+             FROM (SELECT {wanted} AS name) w LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.name"
+        );
+        let narrow = format!(
+            "SELECT pg_catalog.set_config('search_path',
+                 coalesce(pg_catalog.quote_ident({wanted}) || ', pg_temp', 'pg_temp'), true)"
+        );
+        Message::of(&[&catalogue, &narrow, &self.select_state(), &self.select_ledger()])
+    }
+
+    /// Learns from the catalogue's row; says whether our tables are there.
+    pub(super) fn found(&mut self, row: &Row) -> Result<bool, Error> {
+        self.schema = row.get(0).map(str::to_owned);
+        let found: Vec<&str> = row.get(1).unwrap_or_default().split('\n').filter(|name| !name.is_empty()).collect();
+        self.present = !found.is_empty();
+        match self.plain.iter().find(|name| !found.contains(&name.as_str())) {
+            Some(missing) if self.present => Err(ledger_error(missing, "it is missing while the others are there")),
+            _ => Ok(self.present),
+        }
+    }
+
+    fn select_state(&self) -> String {
+        format!(
+            "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
+                    lock_process, {acquired}, NOT ({free}) FROM {state} WHERE id = 1",
+            acquired = rfc3339("lock_acquired_at"),
+            free = FREE,
+            state = self.state(),
+        )
+    }
+
+    fn select_ledger(&self) -> String {
+        format!(
+            "SELECT version, name, checksum, {applied}, runtime_version, execution_time_ms, status,
+                    min_runtime_version, progress, down_sql IS NOT NULL FROM {ledger}",
+            applied = rfc3339("applied_at"),
+            ledger = self.ledger(),
+        )
+    }
+
+    /// State and ledger from the rows of their two statements.
+    pub(super) fn snapshot(&self, rows: &[Vec<Row>]) -> Result<Snapshot, Error> {
+        let row = rows[0].first().ok_or_else(|| ledger_error(&self.plain[2], "its one row is missing"))?;
+        let state = self.parse_state(row)?;
+        let mut rows = rows[1].iter().map(|row| self.parse_ledger_row(row)).collect::<Result<Vec<_>, _>>()?;
+        rows.sort_by_key(|row| row.version);
+        Ok(Snapshot { state: Some(state), rows })
+    }
+
+    fn parse_state(&self, row: &Row) -> Result<State, Error> {
+        let row = Fields { row, table: &self.plain[2] };
+        let lock = match row.optional(5) {
+            None => None,
+            Some(owner) => Some(LockHolder {
+                fence: row.number(4)?,
+                owner,
+                host: row.text(6)?,
+                process: row.number(7)?,
+                acquired_at: row.text(8)?,
+                live: row.truth(9)?,
+            }),
+        };
+        Ok(State {
+            format: row.number(0)?,
+            oldest_reader: row.number(1)?,
+            registry_name: row.optional(2),
+            checksum_algorithm: row.text(3)?,
+            lock,
+        })
+    }
+
+    fn parse_ledger_row(&self, row: &Row) -> Result<LedgerRow, Error> {
+        let row = Fields { row, table: &self.plain[0] };
+        Ok(LedgerRow {
+            version: row.number(0)?,
+            name: row.text(1)?,
+            checksum: row.text(2)?,
+            applied_at: row.text(3)?,
+            runtime_version: row.optional(4),
+            execution_time_ms: row.number(5)?,
+            status: row.number(6)?,
+            min_runtime_version: row.optional(7),
+            progress: row.number(8)?,
+            up_sql: None,
+            has_down: row.truth(9)?,
+        })
+    }
+
+    /// Selects the scripts that the ledger keeps of some migrations.
+    pub(super) fn stored(&self, versions: &[SchemaVersion]) -> Message<'static> {
+        let versions: Vec<String> = versions.iter().map(|version| literal(&version.to_string())).collect();
+        Message::of(&[&format!(
+            "SELECT version, up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version IN ({})",
+            self.ledger(),
+            versions.join(", ")
+        )])
+    }
+
+    pub(super) fn parse_stored(&self, row: &Row) -> Result<Stored, Error> {
+        let row = Fields { row, table: &self.plain[0] };
+        Ok(Stored {
+            version: row.number(0)?,
+            up_sql: row.optional(1),
+            down_sql: row.optional(2),
+            transactional: row.truth(3)?,
+            foreign_keys_off: row.truth(4)?,
+        })
+    }
+
+    /// Selects the newest rows of the history.
+    pub(super) fn history(&self, limit: u32) -> Message<'static> {
+        Message::of(&[&format!(
+            "SELECT id, run, operation, version, outcome, error, execution_time_ms, runtime_version, registry_digest,
+                    actor, host, process, {recorded}, plan FROM {history} ORDER BY id DESC LIMIT {limit}",
+            recorded = rfc3339("recorded_at"),
+            history = self.history_table(),
+        )])
+    }
+
+    pub(super) fn parse_history(&self, row: &Row) -> Result<HistoryRow, Error> {
+        let row = Fields { row, table: &self.plain[1] };
+        Ok(HistoryRow {
+            id: row.number(0)?,
+            run: row.number(1)?,
+            operation: row.text(2)?,
+            version: row.optional(3),
+            outcome: row.text(4)?,
+            error: row.optional(5),
+            execution_time_ms: row.optional(6).map(|_| row.number(6)).transpose()?,
+            runtime_version: row.optional(7),
+            registry_digest: row.text(8)?,
+            actor: row.text(9)?,
+            host: row.text(10)?,
+            process: row.number(11)?,
+            recorded_at: row.text(12)?,
+            plan: row.optional(13),
+        })
+    }
+
+    /// Creates our tables. IF NOT EXISTS does not make this safe against another process that does the same: one of
+    /// the two may fail with a unique violation of the catalogue, and tries again.
+    pub(super) fn create(&self, schema: &str) -> Message<'static> {
+        let names = Self { schema: Some(schema.to_owned()), ..self.clone() };
+        let (ledger, history, state) = (names.ledger(), names.history_table(), names.state());
+        Message::of(&[
+            "BEGIN",
+            &format!(
+                "CREATE TABLE IF NOT EXISTS {ledger} (
+                    version text NOT NULL PRIMARY KEY,
+                    name text NOT NULL,
+                    checksum text NOT NULL,
+                    applied_at timestamptz NOT NULL,
+                    runtime_version text,
+                    execution_time_ms bigint NOT NULL,
+                    status text NOT NULL CHECK (status IN ('applied', 'applying', 'reverting', 'baseline')),
+                    min_runtime_version text,
+                    dependencies text NOT NULL,
+                    kind text NOT NULL,
+                    up_sql text NOT NULL,
+                    down_sql text,
+                    registry_digest text NOT NULL,
+                    transactional boolean NOT NULL,
+                    foreign_keys_off boolean NOT NULL,
+                    progress integer NOT NULL DEFAULT 0
+                )"
+            ),
+            &format!(
+                "CREATE TABLE IF NOT EXISTS {history} (
+                    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                    run bigint NOT NULL,
+                    operation text NOT NULL,
+                    version text,
+                    outcome text NOT NULL,
+                    error text,
+                    execution_time_ms bigint,
+                    runtime_version text,
+                    registry_digest text NOT NULL,
+                    actor text NOT NULL,
+                    host text NOT NULL,
+                    process bigint NOT NULL,
+                    recorded_at timestamptz NOT NULL,
+                    plan text
+                )"
+            ),
+            // The fence is unique so that changing it takes a lock that conflicts with FOR KEY SHARE.
+            &format!(
+                "CREATE TABLE IF NOT EXISTS {state} (
+                    id smallint NOT NULL PRIMARY KEY CHECK (id = 1),
+                    format integer NOT NULL,
+                    oldest_reader integer NOT NULL,
+                    registry_name text,
+                    checksum_algorithm text NOT NULL,
+                    intended_floor text,
+                    fence bigint NOT NULL UNIQUE,
+                    lock_owner text,
+                    lock_host text,
+                    lock_process bigint,
+                    lock_backend integer,
+                    lock_acquired_at timestamptz,
+                    lock_expires_at timestamptz
+                )"
+            ),
+            &format!(
+                "INSERT INTO {state} (id, format, oldest_reader, checksum_algorithm, fence)
+                 VALUES (1, {FORMAT}, {FORMAT}, {}, 0) ON CONFLICT DO NOTHING",
+                literal(ALGORITHM)
+            ),
+            "COMMIT",
+        ])
+    }
+
+    /// Reads the session's settings, takes the lock if it is free, and reads state and ledger. Never waits: a state row
+    /// that somebody else works on is skipped.
+    pub(super) fn take_lock(&self, run: &Run) -> Message<'static> {
+        let (state, history) = (self.state(), self.history_table());
+        let settings = SESSION_SETTINGS.map(|name| format!("({})", literal(name))).join(", ");
+        let session = format!(
+            "SELECT v.name, pg_catalog.current_setting(v.name, true) FROM (VALUES {settings}) v(name)
+             WHERE pg_catalog.current_setting(v.name, true) IS NOT NULL"
+        );
+        let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
+        let take = format!(
+            "WITH free AS (
+                 SELECT id FROM {state} WHERE id = 1 AND ({FREE}) FOR UPDATE SKIP LOCKED
+             ), taken AS (
+                 UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
+                     lock_process = {process}, lock_backend = pg_catalog.pg_backend_pid(),
+                     lock_acquired_at = pg_catalog.clock_timestamp(),
+                     lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds',
+                     registry_name = coalesce(registry_name, {registry})
+                 WHERE id IN (SELECT id FROM free) RETURNING fence
+             ), interrupted AS (
+                 INSERT INTO {history} (run, operation, outcome, runtime_version, registry_digest, actor, host, process,
+                                        recorded_at)
+                 SELECT run, 'run', 'interrupted', runtime_version, registry_digest, actor, host, process,
+                        pg_catalog.clock_timestamp()
+                 FROM {history} started
+                 WHERE EXISTS (SELECT FROM taken) AND operation = 'run' AND outcome = 'started' AND NOT EXISTS (
+                     SELECT FROM {history} ended WHERE ended.run = started.run
+                     AND ended.operation = 'run' AND ended.outcome NOT IN ('started', 'replanned'))
+             ), started AS (
+                 INSERT INTO {history} ({HISTORY_COLUMNS}) SELECT {values} FROM taken
+             )
+             SELECT fence FROM taken",
+            owner = literal(&run.identity.actor),
+            host = literal(&run.identity.host),
+            process = run.identity.process,
+            lease = LEASE.as_secs(),
+            registry = optional_literal(run.registry_name.as_deref()),
+            values = history_values(run, "taken.fence", &entry),
+        );
+        Message::of(&[&session, &take, &self.select_state(), &self.select_ledger()])
+    }
+
+    pub(super) fn parse_fence(&self, row: &Row) -> Result<Fence, Error> {
+        Fields { row, table: &self.plain[2] }.number(0)
+    }
+
+    /// Prolongs the lease. The column is no key, so this passes the row lock of a step that is under way.
+    pub(super) fn renew(&self, fence: Fence) -> String {
+        format!(
+            "UPDATE {state} SET lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+             WHERE id IN (SELECT id FROM {state} WHERE id = 1 AND fence = {fence} FOR NO KEY UPDATE SKIP LOCKED)",
+            state = self.state(),
+            lease = LEASE.as_secs(),
+        )
+    }
+
+    /// Proves, or raises: the fence is still ours, held by a row lock until the transaction ends; and the step before
+    /// took effect. The error is a cast of a text that says why; a constant one would be evaluated ahead of time.
+    pub(super) fn prove(&self, fence: Fence, after: Option<&Step>) -> String {
+        let fenced = format!(
+            "CASE WHEN (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM {} WHERE id = 1 AND fence = {fence}
+                 AND lock_owner IS NOT NULL FOR KEY SHARE) f) = 1
+             THEN 1 ELSE (E'{FENCE_LOST}' || pg_catalog.clock_timestamp())::int END",
+            self.state()
+        );
+        let Some(step) = after else {
+            return format!("SELECT {fenced}");
+        };
+        let row = format!(
+            "EXISTS (SELECT FROM {} WHERE version = {} AND status IN ('applied', 'baseline'))",
+            self.ledger(),
+            literal(&step.version.to_string())
+        );
+        let took_effect = if step.direction == Direction::Up { row } else { format!("NOT {row}") };
+        format!(
+            "SELECT {fenced}, CASE WHEN {took_effect}
+             THEN 1 ELSE (E'{PREDECESSOR_MISSING}' || pg_catalog.clock_timestamp())::int END"
+        )
+    }
+
+    /// Gives the lock back, if it is still ours.
+    pub(super) fn give_lock_back(&self, fence: Fence) -> String {
+        format!(
+            "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_backend = NULL,
+                    lock_acquired_at = NULL, lock_expires_at = NULL WHERE id = 1 AND fence = {fence}",
+            self.state()
+        )
+    }
+
+    /// Adds a row to the history.
+    pub(super) fn add_history(&self, run: &Run, fence: Fence, entry: &HistoryEntry<'_>) -> String {
+        format!(
+            "INSERT INTO {} ({HISTORY_COLUMNS}) VALUES ({}) RETURNING execution_time_ms",
+            self.history_table(),
+            history_values(run, &fence.to_string(), entry)
+        )
+    }
+
+    /// Adds the ledger row of a migration.
+    pub(super) fn insert(&self, run: &Run, work: &Work<'_>, status: Status) -> String {
+        let record = work.record.as_ref().expect("a step up carries its record");
+        format!(
+            "INSERT INTO {ledger} (version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
+                 min_runtime_version, dependencies, kind, up_sql, down_sql, registry_digest, transactional,
+                 foreign_keys_off)
+             VALUES ({version}, {name}, {checksum}, pg_catalog.clock_timestamp(), {runtime}, {SO_FAR}, {status},
+                 {floor}, {dependencies}, 'sql', {up}, {down}, {digest}, {transactional}, {foreign_keys_off})",
+            ledger = self.ledger(),
+            version = literal(&work.step.version.to_string()),
+            name = literal(&work.step.name),
+            checksum = literal(&record.checksum),
+            runtime = optional_literal(run.runtime_version.as_deref()),
+            status = literal(status.as_str()),
+            floor = optional_literal(record.min_runtime_version.as_deref()),
+            dependencies = literal(&record.dependencies),
+            up = literal(record.up_sql),
+            down = optional_literal(record.down_sql),
+            digest = literal(&run.registry_digest),
+            transactional = record.transactional,
+            foreign_keys_off = record.foreign_keys_off,
+        )
+    }
+
+    /// Removes the ledger row of a migration that was undone.
+    pub(super) fn delete(&self, step: &Step) -> String {
+        format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string()))
+    }
+
+    /// Marks a migration whose down script runs outside a transaction.
+    pub(super) fn mark_reverting(&self, step: &Step) -> String {
+        self.update(step, "status = 'reverting', progress = 0")
+    }
+
+    /// Records how many segments are finished.
+    pub(super) fn progress(&self, step: &Step, progress: u32) -> String {
+        self.update(step, &format!("progress = {progress}"))
+    }
+
+    /// Records that a migration that ran outside a transaction is complete.
+    pub(super) fn complete(&self, step: &Step, duration: Duration) -> String {
+        let set = format!(
+            "status = 'applied', progress = 0, applied_at = pg_catalog.clock_timestamp(), execution_time_ms = {}",
+            duration.as_millis()
+        );
+        self.update(step, &set)
+    }
+
+    fn update(&self, step: &Step, set: &str) -> String {
+        format!("UPDATE {} SET {set} WHERE version = {}", self.ledger(), literal(&step.version.to_string()))
+    }
+}
+
+/// Whether the lock is free: nobody holds it, the holder's backend is gone, or its lease has ended. A backend counts as
+/// gone only when its process id is absent, which every role may see; the other columns may be hidden.
+const FREE: &str = "lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp()
+    OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend)";
+
+/// The time since the server received the message, in milliseconds.
+const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
+                      * 1000)::bigint";
+
+const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
+                               registry_digest, actor, host, process, recorded_at, plan";
+
+fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+    let took = match entry.took {
+        Took::Unknown => "NULL".to_owned(),
+        Took::SinceMessage => SO_FAR.to_owned(),
+        Took::Measured(duration) => duration.as_millis().to_string(),
+    };
+    let values = [
+        fence.to_owned(),
+        literal(entry.operation),
+        optional_literal(entry.version.map(|version| version.to_string()).as_deref()),
+        literal(entry.outcome),
+        optional_literal(entry.error),
+        took,
+        optional_literal(run.runtime_version.as_deref()),
+        literal(&run.registry_digest),
+        literal(&run.identity.actor),
+        literal(&run.identity.host),
+        run.identity.process.to_string(),
+        "pg_catalog.clock_timestamp()".to_owned(),
+        optional_literal(entry.plan),
+    ];
+    values.join(", ")
+}
+
+/// The timeouts of a step, for the transaction only.
+pub(super) fn set_timeouts(work: &Work<'_>) -> String {
+    let statement = work.statement_timeout.map_or(0, |timeout| timeout.as_millis());
+    format!(
+        "SELECT pg_catalog.set_config('lock_timeout', '{}ms', true),
+                pg_catalog.set_config('statement_timeout', '{statement}ms', true)",
+        work.lock_timeout.as_millis()
+    )
+}
+
+/// Puts the settings back that differ from those captured.
+pub(super) fn restore(session: &[(String, String)]) -> String {
+    let values: Vec<String> =
+        session.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value))).collect();
+    if values.is_empty() {
+        return "SELECT 1".to_owned();
+    }
+    format!(
+        "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES {}) v(name, value)
+         WHERE pg_catalog.current_setting(v.name) IS DISTINCT FROM v.value",
+        values.join(", ")
+    )
+}
+
+/// The captured settings, from the rows of their statement.
+pub(super) fn parse_session(rows: &[Row]) -> Vec<(String, String)> {
+    let pair = |row: &Row| Some((row.get(0)?.to_owned(), row.get(1)?.to_owned()));
+    rows.iter().filter_map(pair).collect()
+}
+
+/// The text values of a row, read with errors that name the table.
+struct Fields<'a> {
+    row: &'a Row,
+    table: &'a str,
+}
+
+impl Fields<'_> {
+    fn optional(&self, column: usize) -> Option<String> {
+        self.row.get(column).map(str::to_owned)
+    }
+
+    fn text(&self, column: usize) -> Result<String, Error> {
+        self.optional(column).ok_or_else(|| ledger_error(self.table, &format!("its column {column} is NULL")))
+    }
+
+    fn number<T: std::str::FromStr>(&self, column: usize) -> Result<T, Error> {
+        let text = self.text(column)?;
+        let name = self.row.columns().get(column).map_or("?", |column| column.name());
+        text.parse().map_err(|_| ledger_error(self.table, &format!("`{text}` cannot stand in its column `{name}`")))
+    }
+
+    fn truth(&self, column: usize) -> Result<bool, Error> {
+        Ok(self.text(column)? == "t")
+    }
+}
+
+/// A quoted identifier.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text literal that means the same under every setting.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn optional_literal(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}

@@ -1,0 +1,538 @@
+//! SQLite, through rusqlite.
+//!
+//! Every future here is ready at its first poll: the work is done where it is called. The run lock is a lock on a file
+//! beside the database, which the operating system gives back when its holder dies, and a fence number in the state row,
+//! which every transaction of a run checks after `BEGIN IMMEDIATE`.
+
+mod file_lock;
+mod script;
+mod tables;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::migration::Dialect;
+use migrate_core::plan::{Direction, Step};
+use migrate_core::sql::{Segment, SegmentKind};
+use migrate_core::version::SchemaVersion;
+use rusqlite::{Connection, OpenFlags};
+
+use self::file_lock::FileLock;
+use self::script::{is_busy, plain_error};
+use self::tables::Names;
+use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};
+use crate::call::Operation;
+use crate::database::Database;
+use crate::error::{Error, ErrorKind};
+use crate::options::Tables;
+use crate::report::HistoryRow;
+
+/// How long a commit may be shared: other writers wait no longer than this for their turn, a single long script aside.
+const LONGEST_GROUP: Duration = Duration::from_millis(500);
+
+/// How long SQLite itself waits for another connection's lock before it reports the file as busy.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A SQLite database file.
+///
+/// ```
+/// use migrate_runtime::Sqlite;
+///
+/// let database = Sqlite::from_url("sqlite:app.db")?;
+/// assert_eq!(database.to_string(), "sqlite:app.db");
+/// # Ok::<(), migrate_runtime::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// The database in a file. A run creates the file when it is missing; reading never does.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The database of a URL: `sqlite:app.db` relative to the working directory, `sqlite:/var/lib/app.db` or
+    /// `sqlite:///var/lib/app.db` absolute.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`]: another scheme, no path, `sqlite::memory:`, or parameters after a `?`.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let wrong = |message: &str| {
+            Err(Error::new(ErrorKind::Configuration, message).with_help("name a file, as in `sqlite:app.db`"))
+        };
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return wrong("a SQLite URL begins with `sqlite:`");
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return wrong("the SQLite URL names no file");
+        }
+        if path == ":memory:" {
+            return wrong("an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)");
+        }
+        if path.contains('?') {
+            return wrong("a SQLite URL has no parameters");
+        }
+        Ok(Self::file(path))
+    }
+}
+
+impl fmt::Display for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite:{}", self.path.display())
+    }
+}
+
+impl Database for Sqlite {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        #[cfg(feature = "tokio")]
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let mut database = self.clone();
+            let work = tokio::task::spawn_blocking(move || database.call_blocking(operation));
+            return match work.await {
+                Ok(result) => result,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => {
+                        Err(Error::new(ErrorKind::Database, "the async runtime shut down during the run").with_source(error))
+                    }
+                },
+            };
+        }
+        self.call_blocking(operation)
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        let tables = operation.tables();
+        ready(operation.run(&mut SqliteBackend::of_file(&self.path, &tables)))
+    }
+}
+
+/// A SQLite connection of your own, in-memory databases included.
+///
+/// The reduced mode: the connection must not be inside a transaction, its settings (busy timeout, synchronous level)
+/// stay as you made them, and in an async program the calling thread is blocked meanwhile. For a database in a file the
+/// run lock works as it does for [`Sqlite`]; an in-memory database is yours alone and needs none.
+#[derive(Debug)]
+pub struct BorrowedConnection<'c> {
+    connection: &'c mut Connection,
+}
+
+impl<'c> BorrowedConnection<'c> {
+    /// Borrows a connection.
+    pub fn new(connection: &'c mut Connection) -> Self {
+        Self { connection }
+    }
+}
+
+impl Database for BorrowedConnection<'_> {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        self.call_blocking(operation)
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        if !self.connection.is_autocommit() {
+            return Err(Error::new(ErrorKind::Configuration, "the borrowed connection is inside a transaction")
+                .with_help("commit or roll back before migrating"));
+        }
+        let tables = operation.tables();
+        ready(operation.run(&mut SqliteBackend::of_connection(self.connection, &tables)))
+    }
+}
+
+/// The result of a future that never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("no future of the SQLite backend is ever pending"),
+    }
+}
+
+enum Link<'c> {
+    /// The file may not exist yet.
+    Closed,
+    Owned(Connection),
+    Borrowed(&'c mut Connection),
+}
+
+pub(crate) struct SqliteBackend<'c> {
+    /// Where the database is; `None` for one in memory.
+    path: Option<PathBuf>,
+    link: Link<'c>,
+    names: Names,
+    lock: Option<FileLock>,
+    /// The pragmas that scripts may change, as they were when the run began.
+    session: Vec<(&'static str, i64)>,
+}
+
+impl<'c> SqliteBackend<'c> {
+    fn of_file(path: &Path, tables: &Tables) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            link: Link::Closed,
+            names: Names::new(tables),
+            lock: None,
+            session: Vec::new(),
+        }
+    }
+
+    fn of_connection(connection: &'c mut Connection, tables: &Tables) -> Self {
+        let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { path, link: Link::Borrowed(connection), names: Names::new(tables), lock: None, session: Vec::new() }
+    }
+
+    /// The connection for reading; `None` when there is no database yet.
+    fn reader(&mut self) -> Result<Option<&Connection>, Error> {
+        if let (Link::Closed, Some(path)) = (&self.link, &self.path) {
+            let exists = path.try_exists().map_err(|error| unreachable_file(path, &error.to_string()))?;
+            if !exists {
+                return Ok(None);
+            }
+        }
+        self.open(OpenFlags::empty()).map(|connection| Some(connection))
+    }
+
+    /// The connection for writing; creates the database when there is none.
+    fn writer(&mut self) -> Result<&Connection, Error> {
+        self.open(OpenFlags::SQLITE_OPEN_CREATE)
+    }
+
+    fn open(&mut self, create: OpenFlags) -> Result<&Connection, Error> {
+        if let (Link::Closed, Some(path)) = (&self.link, &self.path) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+            let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                Ok(connection)
+            });
+            self.link = Link::Owned(opened.map_err(|error| {
+                let database = script::database_error(&error);
+                unreachable_file(path, &database.to_string())
+            })?);
+        }
+        Ok(self.connection())
+    }
+
+    fn connection(&self) -> &Connection {
+        match &self.link {
+            Link::Owned(connection) => connection,
+            Link::Borrowed(connection) => connection,
+            Link::Closed => unreachable!("a run opens the database before it uses it"),
+        }
+    }
+
+    /// Runs `body` in a transaction of its own, after proving that the run still holds its lock.
+    fn transaction<T>(&self, fence: Fence, body: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let connection = self.connection();
+        let result = self.begin_fenced(fence).and_then(|()| body(connection)).and_then(|value| {
+            connection.execute_batch("COMMIT").map_err(|error| plain_error("the commit failed", &error))?;
+            Ok(value)
+        });
+        if result.is_err() {
+            roll_back(connection)?;
+        }
+        result
+    }
+
+    fn begin_fenced(&self, fence: Fence) -> Result<(), Error> {
+        let connection = self.connection();
+        connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(|error| plain_error("the database could not be locked for writing", &error))?;
+        if self.names.fence(connection)? == Some(fence) { Ok(()) } else { Err(lock_lost(fence)) }
+    }
+
+    /// Executes works that share a commit.
+    fn group(&self, run: &Run, fence: Fence, works: &[Work<'_>]) -> Result<Group, Error> {
+        let connection = self.connection();
+        if let Err(error) = self.begin_fenced(fence) {
+            roll_back(connection)?;
+            return Err(error);
+        }
+        let began = Instant::now();
+        let mut durations = Vec::new();
+        let mut failure = None;
+        for work in works {
+            match self.step(run, fence, work) {
+                Ok(duration) => durations.push(duration),
+                Err(error) if connection.is_autocommit() => return Ok(Group::Lost(error)),
+                Err(error) => {
+                    connection
+                        .execute_batch("ROLLBACK TO migrate_step; RELEASE migrate_step")
+                        .map_err(|error| plain_error("the step could not be rolled back", &error))?;
+                    failure = Some(error);
+                    break;
+                }
+            }
+            if began.elapsed() > LONGEST_GROUP {
+                break;
+            }
+        }
+        if let Err(error) = connection.execute_batch("COMMIT") {
+            let error = script::commit_error(&works[durations.len().saturating_sub(1)], &error);
+            roll_back(connection)?;
+            return Ok(Group::Lost(failure.unwrap_or(error)));
+        }
+        Ok(Group::Committed { durations, failure })
+    }
+
+    /// Executes one transactional step inside the open transaction, in a savepoint of its own.
+    fn step(&self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<Duration, Error> {
+        let connection = self.connection();
+        let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
+        connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
+        let violations = if work.foreign_keys_off { Some(script::violations(connection)?) } else { None };
+        let began = Instant::now();
+        script::run(connection, work.step, &work.script)?;
+        if connection.is_autocommit() {
+            return Err(script::transaction_ended(work));
+        }
+        let duration = began.elapsed();
+        if let Some(before) = violations {
+            script::no_new_violations(connection, work, &before)?;
+        }
+        if let Some(verify) = &work.verify {
+            script::verify(connection, work.step, verify)?;
+        }
+        if script::mentions_pragma(&work.script.sql) {
+            self.restore_pragmas()?;
+        }
+        self.record(run, fence, work, duration)?;
+        connection.execute_batch("RELEASE migrate_step").map_err(plain)?;
+        Ok(duration)
+    }
+
+    /// Writes the ledger and history rows of a completed step.
+    fn record(&self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
+        let connection = self.connection();
+        match work.step.direction {
+            Direction::Up => self.names.insert(connection, run, work, Status::Applied, duration)?,
+            Direction::Down => self.names.delete(connection, work.step)?,
+        }
+        self.names.add_history(connection, run, fence, &HistoryEntry::done(work.step, Took::Measured(duration)))
+    }
+
+    /// Executes works with foreign-key enforcement as each of them asks for.
+    fn group_with_foreign_keys(&self, run: &Run, fence: Fence, works: &[Work<'_>]) -> Result<Group, Error> {
+        if !works[0].foreign_keys_off {
+            return self.group(run, fence, works);
+        }
+        script::without_foreign_keys(self.connection(), || self.group(run, fence, works))
+    }
+
+    fn restore_pragmas(&self) -> Result<(), Error> {
+        script::restore_pragmas(self.connection(), &self.session)
+    }
+}
+
+/// How a group ended.
+enum Group {
+    /// So many works are committed; the next one failed, if there is a failure.
+    Committed { durations: Vec<Duration>, failure: Option<Error> },
+    /// The transaction ended under us or could not be committed: nothing of the group was kept.
+    Lost(Error),
+}
+
+impl Backend for SqliteBackend<'_> {
+    const DIALECT: Dialect = Dialect::Sqlite;
+
+    async fn read(&mut self) -> Result<Snapshot, Error> {
+        let path = self.path.clone();
+        let names = self.names.clone();
+        let Some(connection) = self.reader()? else {
+            return Ok(Snapshot::default());
+        };
+        let mut snapshot = tables::in_read_transaction(connection, |connection| names.snapshot(connection))?;
+        if let Some(lock) = snapshot.state.as_mut().and_then(|state| state.lock.as_mut()) {
+            lock.live = path.is_some_and(|path| FileLock::is_held(&path));
+        }
+        Ok(snapshot)
+    }
+
+    async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => versions.iter().map(|version| names.stored(connection, *version)).collect(),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn history(&mut self, limit: u32) -> Result<Vec<HistoryRow>, Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => {
+                tables::in_read_transaction(connection, |connection| names.history(connection, limit))
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn acquire(&mut self, run: &Run) -> Result<(Option<Fence>, Snapshot), Error> {
+        let lock = match &self.path {
+            Some(path) => match FileLock::try_take(path)? {
+                Some(lock) => Some(lock),
+                None => return Ok((None, self.read().await?)),
+            },
+            None => None,
+        };
+        let names = self.names.clone();
+        let connection = self.writer()?;
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            if is_busy(&error) {
+                drop(lock);
+                return Ok((None, self.read().await?));
+            }
+            return Err(plain_error("the database cannot be written", &error));
+        }
+        // Whoever is in the lock row is gone: it would hold the lock on the file.
+        let taken = names
+            .create(connection)
+            .and_then(|()| names.take_lock(connection, run))
+            .and_then(|fence| Ok((fence, names.snapshot(connection)?)))
+            .and_then(|taken| {
+                connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
+                Ok(taken)
+            });
+        let (fence, snapshot) = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                roll_back(connection)?;
+                return Err(error);
+            }
+        };
+        self.session = script::pragmas(connection)?;
+        self.lock = lock;
+        Ok((Some(fence), snapshot))
+    }
+
+    async fn replanned(&mut self, run: &Run, fence: Fence) -> Result<(), Error> {
+        let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("replanned") };
+        self.transaction(fence, |connection| self.names.add_history(connection, run, fence, &entry))
+    }
+
+    async fn apply(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        done: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> Result<(), Error> {
+        let mut next = 0;
+        let mut one_by_one = false;
+        while next < works.len() {
+            let rest = &works[next..];
+            let alone = one_by_one || rest[0].foreign_keys_off;
+            let shared = rest.iter().take_while(|work| !work.foreign_keys_off).count();
+            let group = &rest[..if alone { 1 } else { shared }];
+            match self.group_with_foreign_keys(run, fence, group)? {
+                Group::Committed { durations, failure } => {
+                    for duration in durations {
+                        done(next, duration);
+                        next += 1;
+                    }
+                    if let Some(error) = failure {
+                        return Err(error);
+                    }
+                }
+                Group::Lost(error) if group.len() == 1 => return Err(error),
+                // One of them ended the shared transaction: one commit each tells which, and keeps the others.
+                Group::Lost(_) => one_by_one = true,
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            match work.step.direction {
+                Direction::Up => self.names.insert(connection, run, work, Status::Applying, Duration::ZERO)?,
+                Direction::Down => self.names.mark_reverting(connection, work.step)?,
+            }
+            self.names.add_history(connection, run, fence, &HistoryEntry::of_step(work.step, "started"))
+        })
+    }
+
+    async fn segment(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        progress: Option<u32>,
+    ) -> Result<(), Error> {
+        let connection = self.connection();
+        let record = |connection: &Connection| match progress {
+            Some(progress) => self.names.progress(connection, work.step, progress),
+            None => Ok(()),
+        };
+        match segment.kind {
+            SegmentKind::Transactional | SegmentKind::Group => self.transaction(fence, |connection| {
+                script::run_segment(connection, work, segment)?;
+                if connection.is_autocommit() {
+                    return Err(script::transaction_ended(work));
+                }
+                record(connection)
+            }),
+            _ => {
+                script::run_segment(connection, work, segment)?;
+                if progress.is_some() { self.transaction(fence, record) } else { Ok(()) }
+            }
+        }
+    }
+
+    async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            if let Some(verify) = &work.verify {
+                script::verify(connection, work.step, verify)?;
+            }
+            match work.step.direction {
+                Direction::Up => self.names.complete(connection, work.step, duration)?,
+                Direction::Down => self.names.delete(connection, work.step)?,
+            }
+            self.names.add_history(connection, run, fence, &HistoryEntry::done(work.step, Took::Measured(duration)))
+        })
+    }
+
+    async fn restore_session(&mut self) -> Result<(), Error> {
+        roll_back(self.connection())?;
+        self.restore_pragmas()
+    }
+
+    async fn failed(&mut self, run: &Run, fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
+        let text = error.to_string();
+        let entry = HistoryEntry { error: Some(&text), ..HistoryEntry::of_step(step, "failed") };
+        self.transaction(fence, |connection| self.names.add_history(connection, run, fence, &entry))
+    }
+
+    async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
+        let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
+        let released = self.transaction(fence, |connection| {
+            self.names.add_history(connection, run, fence, &entry)?;
+            self.names.give_lock_back(connection, fence)
+        });
+        self.lock = None;
+        released
+    }
+
+    async fn sleep(&mut self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// Ends a transaction that is still open; after many errors SQLite has already ended it.
+fn roll_back(connection: &Connection) -> Result<(), Error> {
+    if connection.is_autocommit() {
+        return Ok(());
+    }
+    connection.execute_batch("ROLLBACK").map_err(|error| plain_error("the transaction could not be rolled back", &error))
+}
+
+fn unreachable_file(path: &Path, reason: &str) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("cannot open the database file `{}`: {reason}", path.display()))
+        .with_help("check that the directory exists and that this user may read and write it")
+}

@@ -1,0 +1,268 @@
+//! Running scripts on SQLite: statement by statement, so that a failure can be located.
+
+use std::collections::BTreeMap;
+
+use migrate_core::migration::Dialect;
+use migrate_core::plan::Step;
+use migrate_core::sql::Segment;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, Connection, ErrorCode, Statement};
+
+use crate::backend::{Failure, File, Work, step_error, verification_error};
+use crate::error::{DatabaseError, Error, ErrorKind};
+
+/// The pragmas that a script can change for the connection and that would change what later scripts do.
+const SESSION_PRAGMAS: [&str; 6] = [
+    "foreign_keys",
+    "legacy_alter_table",
+    "recursive_triggers",
+    "ignore_check_constraints",
+    "reverse_unordered_selects",
+    "query_only",
+];
+
+/// Runs a whole script. SQLite itself finds where each statement ends.
+pub(super) fn run(connection: &Connection, step: &Step, file: &File<'_>) -> Result<(), Error> {
+    each_statement(connection, step, file, 0, &file.sql, |statement, _| {
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(Ok(()))
+    })
+}
+
+/// Runs the statements of a segment, without the `BEGIN` and `COMMIT` of the script's own groups.
+pub(super) fn run_segment(connection: &Connection, work: &Work<'_>, segment: &Segment) -> Result<(), Error> {
+    for statement in &segment.statements {
+        let text = &work.script.sql[statement.start..statement.end];
+        each_statement(connection, work.step, &work.script, statement.start, text, |statement, _| {
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(Ok(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// Runs a verify script: each query must give one row with one column that holds 1.
+pub(super) fn verify(connection: &Connection, step: &Step, file: &File<'_>) -> Result<(), Error> {
+    each_statement(connection, step, file, 0, &file.sql, |statement, range| {
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        if columns == 0 {
+            while rows.next()?.is_some() {}
+            return Ok(Ok(()));
+        }
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let value = match row.get_ref(0)? {
+                ValueRef::Null => "NULL".to_owned(),
+                ValueRef::Integer(number) => number.to_string(),
+                ValueRef::Real(number) => number.to_string(),
+                ValueRef::Text(text) => format!("'{}'", String::from_utf8_lossy(text)),
+                ValueRef::Blob(_) => "a blob".to_owned(),
+            };
+            found.push(value);
+        }
+        let problem = match (columns, &found[..]) {
+            (1, [one]) if one == "1" => return Ok(Ok(())),
+            (1, [one]) => format!("the query gave {one} instead of 1"),
+            (1, rows) => format!("the query gave {} rows instead of one", rows.len()),
+            (columns, _) => format!("the query gave {columns} columns instead of one"),
+        };
+        Ok(Err(verification_error(step, file, range, &problem)))
+    })
+}
+
+/// Runs `body` on each statement of `text`, which begins at `start` in the file, and locates what fails.
+fn each_statement(
+    connection: &Connection,
+    step: &Step,
+    file: &File<'_>,
+    start: usize,
+    text: &str,
+    mut body: impl FnMut(&mut Statement<'_>, std::ops::Range<usize>) -> rusqlite::Result<Result<(), Error>>,
+) -> Result<(), Error> {
+    let located = |number: usize, error: &rusqlite::Error| {
+        let statements = migrate_core::sql::statements(text, Dialect::Sqlite).unwrap_or_default();
+        let range = statements.get(number).map(|statement| start + statement.start..start + statement.end);
+        (range, input_offset(text, error).map(|offset| start + offset))
+    };
+    let failed = |number: usize, error: rusqlite::Error| {
+        let (statement, offset) = located(number, &error);
+        let failure = Failure {
+            database: database_error(&error),
+            offset,
+            statement,
+            retryable: is_busy(&error),
+            kind: kind(&error, ErrorKind::Migration),
+        };
+        step_error(step, file, failure)
+    };
+    let mut batch = Batch::new(connection, text);
+    let mut number = 0;
+    loop {
+        let mut statement = match batch.next() {
+            Ok(Some(statement)) => statement,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(failed(number, error)),
+        };
+        let range = || located(number, &rusqlite::Error::InvalidQuery).0.unwrap_or(start..start + text.len());
+        match body(&mut statement, range()) {
+            Ok(result) => result?,
+            Err(error) => return Err(failed(number, error)),
+        }
+        number += 1;
+    }
+}
+
+/// Where in `text` SQLite points. The error counts from the statement that it could not compile, which is the first of
+/// the text that it carries.
+fn input_offset(text: &str, error: &rusqlite::Error) -> Option<usize> {
+    let rusqlite::Error::SqlInputError { sql, offset, .. } = error else {
+        return None;
+    };
+    let within = usize::try_from(*offset).ok()?;
+    Some(text.len().checked_sub(sql.len())? + within).filter(|offset| text.is_char_boundary(*offset))
+}
+
+/// Runs `body` with foreign-key enforcement off, and fails if it leaves a violation that was not there before.
+/// Enforcement is back on whatever happens.
+pub(super) fn without_foreign_keys<T>(
+    connection: &Connection,
+    body: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let failed = |error: rusqlite::Error| plain_error("foreign-key enforcement could not be switched", &error);
+    let before: bool = connection.pragma_query_value(None, "foreign_keys", |row| row.get(0)).map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", false).map_err(failed)?;
+    let result = body();
+    let restored = connection.pragma_update(None, "foreign_keys", before).map_err(failed);
+    match (result, restored) {
+        (Ok(value), restored) => restored.map(|()| value),
+        (Err(error), restored) => Err(error.and_also("and foreign keys stay off", restored)),
+    }
+}
+
+/// Every foreign-key violation of the database, counted by table and referenced table.
+pub(super) fn violations(connection: &Connection) -> Result<BTreeMap<(String, String), usize>, Error> {
+    let read = || -> rusqlite::Result<BTreeMap<(String, String), usize>> {
+        let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+        let mut rows = statement.query([])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            *found.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+        }
+        Ok(found)
+    };
+    read().map_err(|error| plain_error("foreign keys could not be checked", &error))
+}
+
+/// Fails if there are violations that were not there before. Rows are counted and not compared one by one: a rebuilt
+/// table numbers its rows anew.
+pub(super) fn no_new_violations(
+    connection: &Connection,
+    work: &Work<'_>,
+    before: &BTreeMap<(String, String), usize>,
+) -> Result<(), Error> {
+    for ((table, parent), count) in violations(connection)? {
+        let known = before.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
+        if count > known {
+            let step = work.step;
+            return Err(Error::new(
+                ErrorKind::Migration,
+                format!(
+                    "migration {} `{}` would leave {} more rows of `{table}` that refer to missing rows of `{parent}`",
+                    step.version,
+                    step.name,
+                    count - known
+                ),
+            )
+            .with_migration(step.version)
+            .with_location(work.script.location(0))
+            .with_help("copy every row that others refer to, or delete the rows that refer to them"));
+        }
+    }
+    Ok(())
+}
+
+/// The pragmas that scripts may change, as they are now.
+pub(super) fn pragmas(connection: &Connection) -> Result<Vec<(&'static str, i64)>, Error> {
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get(0)).map(|value| (name, value));
+    let values: rusqlite::Result<_> = SESSION_PRAGMAS.into_iter().map(read).collect();
+    values.map_err(|error| plain_error("the connection's settings could not be read", &error))
+}
+
+/// Puts changed pragmas back.
+pub(super) fn restore_pragmas(connection: &Connection, wanted: &[(&'static str, i64)]) -> Result<(), Error> {
+    for ((name, now), (_, then)) in pragmas(connection)?.into_iter().zip(wanted) {
+        if now != *then {
+            connection
+                .pragma_update(None, name, then)
+                .map_err(|error| plain_error("the connection's settings could not be restored", &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a script may have changed a pragma.
+pub(super) fn mentions_pragma(sql: &str) -> bool {
+    sql.as_bytes().windows(6).any(|window| window.eq_ignore_ascii_case(b"pragma"))
+}
+
+/// The error of a script that ended the transaction it ran in.
+pub(super) fn transaction_ended(work: &Work<'_>) -> Error {
+    let step = work.step;
+    Error::new(
+        ErrorKind::Migration,
+        format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name),
+    )
+    .with_migration(step.version)
+    .with_location(work.script.location(0))
+    .with_help("set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate")
+}
+
+/// The error of a commit that failed: a violation that was deferred until then, for example.
+pub(super) fn commit_error(work: &Work<'_>, error: &rusqlite::Error) -> Error {
+    let failure = Failure {
+        database: database_error(error),
+        offset: Some(0),
+        statement: None,
+        retryable: is_busy(error),
+        kind: kind(error, ErrorKind::Migration),
+    };
+    step_error(work.step, &work.script, failure)
+}
+
+/// A failure outside a script.
+pub(super) fn plain_error(what: &str, error: &rusqlite::Error) -> Error {
+    let kind = kind(error, ErrorKind::Database);
+    let plain = Error::new(kind, what).with_database(database_error(error)).with_retryable(is_busy(error));
+    match kind {
+        ErrorKind::ReadOnly => plain.with_help("make the database file and its directory writable for this user"),
+        _ => plain,
+    }
+}
+
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn kind(error: &rusqlite::Error, otherwise: ErrorKind) -> ErrorKind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
+        Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => ErrorKind::Unreachable,
+        _ => otherwise,
+    }
+}
+
+/// SQLite's own message and extended result code.
+pub(super) fn database_error(error: &rusqlite::Error) -> DatabaseError {
+    let (message, code) = match error {
+        rusqlite::Error::SqliteFailure(failure, message) => {
+            (message.clone().unwrap_or_else(|| failure.to_string()), Some(failure.extended_code))
+        }
+        rusqlite::Error::SqlInputError { error, msg, .. } => (msg.clone(), Some(error.extended_code)),
+        other => (other.to_string(), None),
+    };
+    DatabaseError { message, code: code.map(|code| code.to_string()), detail: None, hint: None }
+}

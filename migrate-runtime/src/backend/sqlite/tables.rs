@@ -1,0 +1,438 @@
+//! The SQL of our tables on SQLite. Every name is qualified with `main`, so that no temporary table can stand before it.
+
+use std::time::Duration;
+
+use migrate_core::checksum::ALGORITHM;
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
+use migrate_core::plan::Step;
+use migrate_core::version::SchemaVersion;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::script::plain_error;
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, ledger_error};
+use crate::error::Error;
+use crate::options::Tables;
+use crate::report::HistoryRow;
+
+/// The database's clock, as RFC 3339 in UTC.
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/// Our tables: plain names for looking them up, quoted ones for using them.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    plain: [String; 3],
+    ledger: String,
+    history: String,
+    state: String,
+}
+
+impl Names {
+    pub(super) fn new(tables: &Tables) -> Self {
+        // SQLite's schemas are attached databases; ours is always the main one.
+        let plain = Tables::SUFFIXES.map(|suffix| tables.name(suffix));
+        let [ledger, history, state] = plain.clone().map(|name| format!("main.\"{}\"", name.replace('"', "\"\"")));
+        Self { plain, ledger, history, state }
+    }
+
+    /// Which of our tables are there: all, or none. Anything else is damage.
+    fn exist(&self, connection: &Connection) -> Result<bool, Error> {
+        let look = || -> rusqlite::Result<Vec<String>> {
+            let [ledger, history, state] = &self.plain;
+            connection
+                .prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name IN (?1, ?2, ?3)")?
+                .query_map([ledger, history, state], |row| row.get(0))?
+                .collect()
+        };
+        let found = look().map_err(|error| plain_error("the database could not be read", &error))?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        match self.plain.iter().find(|name| !found.contains(name)) {
+            None => Ok(true),
+            Some(missing) => Err(ledger_error(missing, "it is missing while the others are there")),
+        }
+    }
+
+    /// Creates our tables when they are not there. Runs under the write lock, so nobody else does the same.
+    pub(super) fn create(&self, connection: &Connection) -> Result<(), Error> {
+        if self.exist(connection)? {
+            return Ok(());
+        }
+        let Self { ledger, history, state, .. } = self;
+        let sql = format!(
+            "CREATE TABLE {ledger} (
+                version TEXT NOT NULL PRIMARY KEY,
+                name TEXT NOT NULL,
+                checksum TEXT NOT NULL,
+                applied_at TEXT NOT NULL,
+                runtime_version TEXT,
+                execution_time_ms INTEGER NOT NULL,
+                status TEXT NOT NULL CHECK (status IN ('applied', 'applying', 'reverting', 'baseline')),
+                min_runtime_version TEXT,
+                dependencies TEXT NOT NULL,
+                kind TEXT NOT NULL,
+                up_sql TEXT NOT NULL,
+                down_sql TEXT,
+                registry_digest TEXT NOT NULL,
+                transactional INTEGER NOT NULL,
+                foreign_keys_off INTEGER NOT NULL,
+                progress INTEGER NOT NULL DEFAULT 0
+            );
+            CREATE TABLE {history} (
+                id INTEGER PRIMARY KEY,
+                run INTEGER NOT NULL,
+                operation TEXT NOT NULL,
+                version TEXT,
+                outcome TEXT NOT NULL,
+                error TEXT,
+                execution_time_ms INTEGER,
+                runtime_version TEXT,
+                registry_digest TEXT NOT NULL,
+                actor TEXT NOT NULL,
+                host TEXT NOT NULL,
+                process INTEGER NOT NULL,
+                recorded_at TEXT NOT NULL,
+                plan TEXT
+            );
+            CREATE TABLE {state} (
+                id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+                format INTEGER NOT NULL,
+                oldest_reader INTEGER NOT NULL,
+                registry_name TEXT,
+                checksum_algorithm TEXT NOT NULL,
+                intended_floor TEXT,
+                fence INTEGER NOT NULL UNIQUE,
+                lock_owner TEXT,
+                lock_host TEXT,
+                lock_process INTEGER,
+                lock_acquired_at TEXT,
+                lock_expires_at TEXT
+            );
+            INSERT INTO {state} (id, format, oldest_reader, checksum_algorithm, fence)
+                VALUES (1, {FORMAT}, {FORMAT}, '{ALGORITHM}', 0);"
+        );
+        connection.execute_batch(&sql).map_err(|error| plain_error("the ledger could not be created", &error))
+    }
+
+    /// State and ledger; the holder of a lock is taken to be alive.
+    pub(super) fn snapshot(&self, connection: &Connection) -> Result<Snapshot, Error> {
+        if !self.exist(connection)? {
+            return Ok(Snapshot::default());
+        }
+        let failed = |error: rusqlite::Error| plain_error("the ledger could not be read", &error);
+        let state = connection
+            .prepare(&format!(
+                "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
+                        lock_process, lock_acquired_at FROM {} WHERE id = 1",
+                self.state
+            ))
+            .and_then(|mut statement| statement.query_row([], state).optional())
+            .map_err(failed)?
+            .ok_or_else(|| ledger_error(&self.plain[2], "its one row is missing"))?;
+        let sql = format!(
+            "SELECT version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
+                    min_runtime_version, progress, down_sql IS NOT NULL FROM {}",
+            self.ledger
+        );
+        let read = || -> rusqlite::Result<Vec<(String, String, LedgerRow)>> {
+            connection.prepare(&sql)?.query_map([], ledger_row)?.collect()
+        };
+        let mut rows = Vec::new();
+        for (version, status, row) in read().map_err(failed)? {
+            let damaged = |problem: String| ledger_error(&self.plain[0], &problem);
+            let version = version
+                .parse()
+                .map_err(|error| damaged(format!("`{version}` is no version: {error}")))?;
+            let status =
+                status.parse().map_err(|error| damaged(format!("`{status}` is no status: {error}")))?;
+            rows.push(LedgerRow { version, status, ..row });
+        }
+        rows.sort_by_key(|row| row.version);
+        Ok(Snapshot { state: Some(state), rows })
+    }
+
+    /// The scripts that the ledger keeps of a migration.
+    pub(super) fn stored(&self, connection: &Connection, version: SchemaVersion) -> Result<Stored, Error> {
+        let sql = format!(
+            "SELECT up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version = ?1",
+            self.ledger
+        );
+        let row = |row: &Row<'_>| {
+            Ok(Stored {
+                version,
+                up_sql: row.get(0)?,
+                down_sql: row.get(1)?,
+                transactional: row.get(2)?,
+                foreign_keys_off: row.get(3)?,
+            })
+        };
+        connection
+            .query_row(&sql, [version.to_string()], row)
+            .map_err(|error| plain_error("the stored scripts could not be read", &error))
+    }
+
+    /// The newest rows of the history, newest first.
+    pub(super) fn history(&self, connection: &Connection, limit: u32) -> Result<Vec<HistoryRow>, Error> {
+        if !self.exist(connection)? {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT id, run, operation, version, outcome, error, execution_time_ms, runtime_version, registry_digest,
+                    actor, host, process, recorded_at, plan FROM {} ORDER BY id DESC LIMIT ?1",
+            self.history
+        );
+        let read = || -> rusqlite::Result<Vec<HistoryRow>> {
+            connection.prepare(&sql)?.query_map([limit], history_row)?.collect()
+        };
+        read().map_err(|error| plain_error("the history could not be read", &error))
+    }
+
+    /// The fence of the run that holds the lock.
+    pub(super) fn fence(&self, connection: &Connection) -> Result<Option<Fence>, Error> {
+        connection
+            .prepare(&format!("SELECT fence FROM {} WHERE id = 1 AND lock_owner IS NOT NULL", self.state))
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)).optional())
+            .map_err(|error| plain_error("the lock could not be checked", &error))
+    }
+
+    /// Takes the lock, closes runs that never ended, and opens this one.
+    pub(super) fn take_lock(&self, connection: &Connection, run: &Run) -> Result<Fence, Error> {
+        let Self { history, state, .. } = self;
+        let take = || -> rusqlite::Result<Fence> {
+            let fence = connection.query_row(
+                &format!(
+                    "UPDATE {state} SET fence = fence + 1, lock_owner = ?1, lock_host = ?2, lock_process = ?3,
+                            lock_acquired_at = {NOW}, registry_name = coalesce(registry_name, ?4)
+                     WHERE id = 1 RETURNING fence"
+                ),
+                params![run.identity.actor, run.identity.host, run.identity.process, run.registry_name],
+                |row| row.get(0),
+            )?;
+            connection.execute(
+                &format!(
+                    "INSERT INTO {history} (run, operation, outcome, runtime_version, registry_digest, actor, host,
+                                            process, recorded_at)
+                     SELECT run, 'run', 'interrupted', runtime_version, registry_digest, actor, host, process, {NOW}
+                     FROM {history} AS started
+                     WHERE operation = 'run' AND outcome = 'started' AND NOT EXISTS (
+                         SELECT 1 FROM {history} AS ended WHERE ended.run = started.run
+                         AND ended.operation = 'run' AND ended.outcome NOT IN ('started', 'replanned'))"
+                ),
+                [],
+            )?;
+            Ok(fence)
+        };
+        let fence = take().map_err(|error| plain_error("the lock could not be taken", &error))?;
+        let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
+        self.add_history(connection, run, fence, &entry)?;
+        Ok(fence)
+    }
+
+    /// Gives the lock back, if it is still ours.
+    pub(super) fn give_lock_back(&self, connection: &Connection, fence: Fence) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_acquired_at = NULL
+             WHERE id = 1 AND fence = ?1",
+            self.state
+        );
+        let changed = connection.execute(&sql, [fence]);
+        changed.map(|_| ()).map_err(|error| plain_error("the lock could not be given back", &error))
+    }
+
+    /// Adds a row to the history.
+    pub(super) fn add_history(
+        &self,
+        connection: &Connection,
+        run: &Run,
+        fence: Fence,
+        entry: &HistoryEntry<'_>,
+    ) -> Result<(), Error> {
+        let sql = format!(
+            "INSERT INTO {} (run, operation, version, outcome, error, execution_time_ms, runtime_version,
+                             registry_digest, actor, host, process, recorded_at, plan)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, {NOW}, ?12)",
+            self.history
+        );
+        let took = match entry.took {
+            Took::Measured(duration) => Some(milliseconds(duration)),
+            _ => None,
+        };
+        let add = || -> rusqlite::Result<usize> {
+            connection.prepare(&sql)?.execute(params![
+                fence,
+                entry.operation,
+                entry.version.map(|version| version.to_string()),
+                entry.outcome,
+                entry.error,
+                took,
+                run.runtime_version,
+                run.registry_digest,
+                run.identity.actor,
+                run.identity.host,
+                run.identity.process,
+                entry.plan,
+            ])
+        };
+        add().map(|_| ()).map_err(|error| plain_error("the history could not be written", &error))
+    }
+
+    /// Adds the ledger row of a migration.
+    pub(super) fn insert(
+        &self,
+        connection: &Connection,
+        run: &Run,
+        work: &Work<'_>,
+        status: Status,
+        duration: Duration,
+    ) -> Result<(), Error> {
+        let record = work.record.as_ref().expect("a step up carries its record");
+        let sql = format!(
+            "INSERT INTO {} (version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
+                             min_runtime_version, dependencies, kind, up_sql, down_sql, registry_digest,
+                             transactional, foreign_keys_off)
+             VALUES (?1, ?2, ?3, {NOW}, ?4, ?5, ?6, ?7, ?8, 'sql', ?9, ?10, ?11, ?12, ?13)",
+            self.ledger
+        );
+        let insert = || -> rusqlite::Result<usize> {
+            connection.prepare(&sql)?.execute(params![
+                work.step.version.to_string(),
+                work.step.name,
+                record.checksum,
+                run.runtime_version,
+                milliseconds(duration),
+                status.as_str(),
+                record.min_runtime_version,
+                record.dependencies,
+                record.up_sql,
+                record.down_sql,
+                run.registry_digest,
+                record.transactional,
+                record.foreign_keys_off,
+            ])
+        };
+        insert().map(|_| ()).map_err(|error| plain_error("the ledger row could not be written", &error))
+    }
+
+    /// Removes the ledger row of a migration that was undone.
+    pub(super) fn delete(&self, connection: &Connection, step: &Step) -> Result<(), Error> {
+        self.change(connection, step, &format!("DELETE FROM {} WHERE version = ?1", self.ledger), &[])
+    }
+
+    /// Marks a migration whose down script runs outside a transaction.
+    pub(super) fn mark_reverting(&self, connection: &Connection, step: &Step) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET status = 'reverting', progress = 0 WHERE version = ?1", self.ledger);
+        self.change(connection, step, &sql, &[])
+    }
+
+    /// Records how many segments are finished.
+    pub(super) fn progress(&self, connection: &Connection, step: &Step, progress: u32) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET progress = ?2 WHERE version = ?1", self.ledger);
+        self.change(connection, step, &sql, &[&progress])
+    }
+
+    /// Records that a migration that ran outside a transaction is complete.
+    pub(super) fn complete(&self, connection: &Connection, step: &Step, duration: Duration) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {} SET status = 'applied', progress = 0, execution_time_ms = ?2, applied_at = {NOW}
+             WHERE version = ?1",
+            self.ledger
+        );
+        self.change(connection, step, &sql, &[&milliseconds(duration)])
+    }
+
+    /// Changes exactly one ledger row.
+    fn change(
+        &self,
+        connection: &Connection,
+        step: &Step,
+        sql: &str,
+        more: &[&dyn rusqlite::ToSql],
+    ) -> Result<(), Error> {
+        let version = step.version.to_string();
+        let mut values: Vec<&dyn rusqlite::ToSql> = vec![&version];
+        values.extend_from_slice(more);
+        let changed = connection
+            .prepare(sql)
+            .and_then(|mut statement| statement.execute(&values[..]))
+            .map_err(|error| plain_error("the ledger row could not be written", &error))?;
+        if changed == 1 {
+            return Ok(());
+        }
+        Err(ledger_error(&self.plain[0], &format!("the row of {version} is gone")).with_migration(step.version))
+    }
+}
+
+/// Runs `body` on one consistent state of the database.
+pub(super) fn in_read_transaction<T>(
+    connection: &Connection,
+    body: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let failed = |error: rusqlite::Error| plain_error("the database could not be read", &error);
+    connection.execute_batch("BEGIN").map_err(failed)?;
+    let result = body(connection);
+    let ended = super::roll_back(connection);
+    result.and_then(|value| ended.map(|()| value))
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn state(row: &Row<'_>) -> rusqlite::Result<State> {
+    let owner: Option<String> = row.get(5)?;
+    let lock = match owner {
+        None => None,
+        Some(owner) => Some(LockHolder {
+            fence: row.get(4)?,
+            owner,
+            host: row.get(6)?,
+            process: row.get(7)?,
+            acquired_at: row.get(8)?,
+            live: true,
+        }),
+    };
+    Ok(State {
+        format: row.get(0)?,
+        oldest_reader: row.get(1)?,
+        registry_name: row.get(2)?,
+        checksum_algorithm: row.get(3)?,
+        lock,
+    })
+}
+
+/// A ledger row whose version and status are still text.
+fn ledger_row(row: &Row<'_>) -> rusqlite::Result<(String, String, LedgerRow)> {
+    let entry = LedgerRow {
+        version: SchemaVersion::new(0, 0, 0),
+        name: row.get(1)?,
+        checksum: row.get(2)?,
+        applied_at: row.get(3)?,
+        runtime_version: row.get(4)?,
+        execution_time_ms: row.get::<_, i64>(5)?.try_into().unwrap_or(0),
+        status: Status::Applied,
+        min_runtime_version: row.get(7)?,
+        progress: row.get(8)?,
+        up_sql: None,
+        has_down: row.get(9)?,
+    };
+    Ok((row.get(0)?, row.get(6)?, entry))
+}
+
+fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
+    Ok(HistoryRow {
+        id: row.get(0)?,
+        run: row.get(1)?,
+        operation: row.get(2)?,
+        version: row.get(3)?,
+        outcome: row.get(4)?,
+        error: row.get(5)?,
+        execution_time_ms: row.get::<_, Option<i64>>(6)?.map(|ms| ms.try_into().unwrap_or(0)),
+        runtime_version: row.get(7)?,
+        registry_digest: row.get(8)?,
+        actor: row.get(9)?,
+        host: row.get(10)?,
+        process: row.get(11)?,
+        recorded_at: row.get(12)?,
+        plan: row.get(13)?,
+    })
+}

@@ -1,0 +1,108 @@
+//! Databases, as connectors: what is needed to reach one, not a connection.
+
+use std::fmt;
+
+use crate::call::Operation;
+use crate::error::{Error, ErrorKind};
+
+#[cfg(feature = "postgres")]
+pub use crate::backend::postgres::{BorrowedClient, Postgres};
+#[cfg(feature = "sqlite")]
+pub use crate::backend::sqlite::{BorrowedConnection, Sqlite};
+
+/// A database that migrations can run on: [`Sqlite`], [`Postgres`], either by URL as [`AnyDatabase`], or a connection of
+/// your own as [`BorrowedConnection`] or [`BorrowedClient`].
+pub trait Database: Send {
+    /// Runs an operation in an async program.
+    #[doc(hidden)]
+    fn call<O: Operation>(&mut self, operation: O) -> impl Future<Output = Result<O::Output, Error>> + Send;
+
+    /// Runs an operation on the calling thread.
+    #[doc(hidden)]
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error>;
+}
+
+/// A database whose kind is decided at run time, by its URL.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnyDatabase {
+    /// A SQLite file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(Sqlite),
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<Postgres>),
+}
+
+impl AnyDatabase {
+    /// The database of a URL: `sqlite:app.db`, `sqlite:///var/lib/app.db`, `postgres://user@host/name`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`]: `mysql://…` (another kind of database), `app.db` (no scheme), a kind whose feature
+    /// is not compiled in, `sqlite::memory:` (every connection to it would be a new database; use
+    /// [`BorrowedConnection`]), or what PostgreSQL's driver refuses.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") => Sqlite::from_url(url).map(Self::Sqlite),
+            #[cfg(feature = "postgres")]
+            Some("postgres" | "postgresql") => Postgres::from_url(url).map(|it| Self::Postgres(Box::new(it))),
+            #[cfg(not(feature = "sqlite"))]
+            Some("sqlite") => Err(not_compiled_in("SQLite", "sqlite")),
+            #[cfg(not(feature = "postgres"))]
+            Some("postgres" | "postgresql") => Err(not_compiled_in("PostgreSQL", "postgres")),
+            // The URL may hold a password, so only its scheme is shown.
+            Some(scheme) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(
+                Error::new(ErrorKind::Configuration, format!("`{scheme}:` is no known kind of database"))
+                    .with_help("use `sqlite:app.db` or `postgres://user@host/name`"),
+            ),
+            _ => Err(Error::new(ErrorKind::Configuration, "the database URL does not say which kind of database it is")
+                .with_help("use `sqlite:app.db` or `postgres://user@host/name`")),
+        }
+    }
+}
+
+impl Database for AnyDatabase {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.call(operation).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.call(operation).await,
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => unreachable!("there is no value of this type: {}", std::any::type_name_of_val(&operation)),
+        }
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.call_blocking(operation),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.call_blocking(operation),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => unreachable!("there is no value of this type: {}", std::any::type_name_of_val(&operation)),
+        }
+    }
+}
+
+impl fmt::Display for AnyDatabase {
+    /// The URL without a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => fmt::Display::fmt(database, f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => fmt::Display::fmt(database, f),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => f.write_str("no database"),
+        }
+    }
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+fn not_compiled_in(database: &str, feature: &str) -> Error {
+    Error::new(ErrorKind::Configuration, format!("this program is built without {database}"))
+        .with_help(format!("build it with the feature `{feature}` of migrate-runtime"))
+}

@@ -1,0 +1,479 @@
+//! The one engine: reads, judges, takes the lock, executes a plan, releases, reports.
+//!
+//! It serves both databases, the async and the blocking API, and the command line. It holds no SQL; what is done and in
+//! which order is the plan's matter, and how, the backend's.
+
+mod work;
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use migrate_core::compat::{self, Assessment, ReasonCode, Rules, Verdict};
+use migrate_core::ledger::{LockHolder, Snapshot};
+use migrate_core::migration::Role;
+use migrate_core::plan::{Plan, PlanError, Step, Target, plan};
+use migrate_core::registry::Registry;
+use migrate_core::sql::{Segment, SegmentKind};
+use semver::Version;
+
+use crate::backend::{Backend, Fence, Run, RunEnd, Work};
+use crate::call::Operation;
+use crate::error::{Error, ErrorKind};
+use crate::migrator::SharedRegistry;
+use crate::observer::Event;
+use crate::options::{Settings, Tables};
+use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+
+/// Reads a database and judges it.
+#[derive(Debug)]
+pub(crate) struct Inspect<T> {
+    pub(crate) registry: SharedRegistry,
+    pub(crate) settings: Settings,
+    /// What to make of it.
+    pub(crate) answer: fn(Assessment) -> T,
+}
+
+impl<T: Send + 'static> Operation for Inspect<T> {
+    type Output = T;
+
+    fn tables(&self) -> Tables {
+        self.settings.tables.clone()
+    }
+
+    async fn run<B: Backend>(self, backend: &mut B) -> Result<T, Error> {
+        let snapshot = backend.read().await?;
+        let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
+        let rules = rules(&self.settings);
+        Ok((self.answer)(compat::judge(&self.registry, &snapshot, B::DIALECT, &rules)))
+    }
+}
+
+/// Reads the history.
+#[derive(Debug)]
+pub(crate) struct ReadHistory {
+    pub(crate) settings: Settings,
+    pub(crate) limit: u32,
+}
+
+impl Operation for ReadHistory {
+    type Output = Vec<HistoryRow>;
+
+    fn tables(&self) -> Tables {
+        self.settings.tables.clone()
+    }
+
+    async fn run<B: Backend>(self, backend: &mut B) -> Result<Vec<HistoryRow>, Error> {
+        backend.history(self.limit).await
+    }
+}
+
+/// Brings a database to a target.
+#[derive(Debug)]
+pub(crate) struct Migrate {
+    pub(crate) registry: SharedRegistry,
+    pub(crate) settings: Settings,
+    pub(crate) target: Target,
+    pub(crate) mode: Mode,
+}
+
+/// What a run may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Execute the plan; an incompatible database is an error.
+    Execute,
+    /// Execute the plan; an incompatible database is left alone without an error.
+    ExecuteUnlessIncompatible,
+    /// Make the plan only.
+    DryRun,
+}
+
+impl Operation for Migrate {
+    type Output = Report;
+
+    fn tables(&self) -> Tables {
+        self.settings.tables.clone()
+    }
+
+    async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
+        let snapshot = backend.read().await?;
+        let decision = self.decide(backend, snapshot).await?;
+        if let Some(report) = self.needs_no_lock(&decision)? {
+            return Ok(report);
+        }
+        let run = self.run_info(&decision.plan);
+        let (fence, decision) = match self.lock(backend, &run).await? {
+            Locked::Ours(fence, decision) => (fence, decision),
+            Locked::NotNeeded(report) => return Ok(*report),
+        };
+        let ended = self.execute(backend, &run, fence, &decision).await;
+        self.close(backend, &run, fence, decision, ended).await
+    }
+}
+
+/// What to do about a snapshot.
+struct Decision {
+    assessment: Assessment,
+    plan: Plan,
+}
+
+enum Locked {
+    Ours(Fence, Decision),
+    NotNeeded(Box<Report>),
+}
+
+/// The steps that were done, and why there are no more.
+struct Ended {
+    steps: Vec<StepReport>,
+    error: Option<Error>,
+}
+
+impl Migrate {
+    async fn decide<B: Backend>(&self, backend: &mut B, snapshot: Snapshot) -> Result<Decision, Error> {
+        let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
+        let assessment = compat::judge(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings));
+        if self.refuses(&assessment) {
+            if self.mode == Mode::ExecuteUnlessIncompatible {
+                return Ok(Decision { assessment, plan: Plan::default() });
+            }
+            return Err(incompatible(assessment));
+        }
+        let plan = plan(&self.registry, &snapshot, B::DIALECT, self.target).map_err(|error| plan_error(&error))?;
+        Ok(Decision { assessment, plan })
+    }
+
+    /// Whether the verdict forbids the target. Undoing is the way out of most incompatibilities, so only tables that
+    /// are not ours or not readable forbid it.
+    fn refuses(&self, assessment: &Assessment) -> bool {
+        assessment.reasons.iter().any(|reason| {
+            let foreign = matches!(reason.code, ReasonCode::OtherRegistry | ReasonCode::NewerFormat);
+            foreign || (self.target.is_up() && reason.code.verdict() == Verdict::Incompatible)
+        })
+    }
+
+    fn needs_no_lock(&self, decision: &Decision) -> Result<Option<Report>, Error> {
+        let outcome = if self.refuses(&decision.assessment) {
+            Outcome::Refused
+        } else if decision.plan.is_empty() {
+            Outcome::NothingToDo
+        } else if self.mode == Mode::DryRun {
+            Outcome::DryRun
+        } else if let (true, Some(error)) = (decision.plan.steps.is_empty(), &decision.plan.ends_with) {
+            return Err(plan_error(error));
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Report {
+            outcome,
+            run: None,
+            assessment: decision.assessment.clone(),
+            plan: decision.plan.clone(),
+            steps: Vec::new(),
+        }))
+    }
+
+    fn run_info(&self, plan: &Plan) -> Run {
+        Run {
+            identity: self.settings.identity.clone(),
+            runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
+            registry_digest: self.registry.digest().to_string(),
+            registry_name: self.registry.name().map(str::to_owned),
+            plan: plan.to_string(),
+        }
+    }
+
+    /// Takes the lock, or finds while waiting that another run has done the work.
+    async fn lock<B: Backend>(&self, backend: &mut B, run: &Run) -> Result<Locked, Error> {
+        let since = Instant::now();
+        let mut told: Option<LockHolder> = None;
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(400))
+            .with_jitter()
+            .without_max_times()
+            .build();
+        loop {
+            let (fence, mut snapshot) = backend.acquire(run).await?;
+            if let Some(fence) = fence {
+                // What an interrupted run left behind is judged as such: the live lock is our own.
+                if let Some(state) = &mut snapshot.state {
+                    state.lock = None;
+                }
+                return self.locked(backend, run, fence, snapshot).await;
+            }
+            let holder = snapshot.state.as_ref().and_then(|state| state.lock.clone());
+            let decision = self.decide(backend, snapshot).await?;
+            if let Some(report) = self.needs_no_lock(&decision)? {
+                return Ok(Locked::NotNeeded(Box::new(report)));
+            }
+            if let Some(holder) = &holder
+                && told.as_ref().is_none_or(|told| told.fence != holder.fence)
+            {
+                self.tell(&Event::Waiting(holder));
+                told = Some(holder.clone());
+            }
+            let pause = pauses.next().unwrap_or(Duration::from_millis(400));
+            if let Some(bound) = self.settings.wait_lock
+                && since.elapsed() + pause > bound
+            {
+                return Err(lock_busy(holder.as_ref(), bound));
+            }
+            backend.sleep(pause).await;
+        }
+    }
+
+    /// Decides again under the lock; gives it back when nothing is left to do.
+    async fn locked<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        snapshot: Snapshot,
+    ) -> Result<Locked, Error> {
+        let decided = match self.decide(backend, snapshot).await {
+            Ok(decision) => self.needs_no_lock(&decision).map(|report| (decision, report)),
+            Err(error) => Err(error),
+        };
+        let decision = match decided {
+            Ok((decision, None)) => decision,
+            Ok((_, Some(report))) => {
+                backend.release(run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
+                return Ok(Locked::NotNeeded(Box::new(report)));
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let end = RunEnd { outcome: "failed", error: Some(&text) };
+                return Err(error.and_also("the lock could not be given back", backend.release(run, fence, end).await));
+            }
+        };
+        if decision.plan.to_string() != run.plan {
+            let run = self.run_info(&decision.plan);
+            backend.replanned(&run, fence).await?;
+        }
+        self.tell(&Event::Started(&decision.plan));
+        Ok(Locked::Ours(fence, decision))
+    }
+
+    async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, decision: &Decision) -> Ended {
+        let mut ended = Ended { steps: Vec::new(), error: None };
+        let steps = &decision.plan.steps;
+        let works = match work::prepare(backend, &self.registry, &self.settings, steps).await {
+            Ok(works) => works,
+            Err(error) => return Ended { error: Some(error), ..ended },
+        };
+        let mut tries = 0;
+        while ended.steps.len() < works.len() {
+            let before = ended.steps.len();
+            let began = Instant::now();
+            let Err(error) = self.advance(backend, run, fence, &works[before..], &mut ended.steps).await else {
+                tries = 0;
+                continue;
+            };
+            if ended.steps.len() > before {
+                tries = 0;
+            }
+            let step = works[ended.steps.len()].step;
+            let recorded = self.record_failure(backend, run, fence, step, &error).await;
+            let retry = error.is_retryable() && recorded.is_ok() && tries < self.settings.max_retries;
+            let error = error.and_also("the failure could not be recorded", recorded);
+            if retry {
+                self.tell(&Event::Retrying { step, error: &error });
+                backend.sleep(self.retry_pause(tries)).await;
+                tries += 1;
+                continue;
+            }
+            let failed = report_of(step, StepOutcome::Failed, began.elapsed());
+            self.tell(&Event::StepEnded(&failed));
+            ended.steps.push(failed);
+            ended.error = Some(error);
+            return ended;
+        }
+        ended.error = decision.plan.ends_with.as_ref().map(plan_error);
+        ended
+    }
+
+    /// Does the next step that runs outside a transaction, or all transactional ones up to it.
+    async fn advance<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        done: &mut Vec<StepReport>,
+    ) -> Result<(), Error> {
+        let mut ended = |step: &Step, duration| {
+            let report = report_of(step, StepOutcome::Done, duration);
+            self.tell(&Event::StepEnded(&report));
+            done.push(report);
+        };
+        let transactional = works.iter().take_while(|work| work.transactional).count();
+        if transactional > 0 {
+            let works = &works[..transactional];
+            return backend
+                .apply(run, fence, works, &mut |index, duration| ended(works[index].step, duration))
+                .await;
+        }
+        let work = &works[0];
+        self.tell(&Event::StepStarted(work.step));
+        let duration = statement_by_statement(backend, run, fence, work).await?;
+        ended(work.step, duration);
+        Ok(())
+    }
+
+    async fn record_failure<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        step: &Step,
+        error: &Error,
+    ) -> Result<(), Error> {
+        backend.restore_session().await?;
+        backend.failed(run, fence, step, error).await
+    }
+
+    fn retry_pause(&self, tries: u32) -> Duration {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.settings.retry_delay)
+            .with_max_delay(Duration::from_secs(10))
+            .with_jitter()
+            .without_max_times()
+            .build();
+        pauses.skip(tries as usize).next().unwrap_or(self.settings.retry_delay)
+    }
+
+    async fn close<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        decision: Decision,
+        ended: Ended,
+    ) -> Result<Report, Error> {
+        let text = ended.error.as_ref().map(ToString::to_string);
+        let outcome = if ended.error.is_some() { "failed" } else { "succeeded" };
+        let released = backend.release(run, fence, RunEnd { outcome, error: text.as_deref() }).await;
+        let report = Report {
+            outcome: if ended.error.is_some() { Outcome::Failed } else { Outcome::Done },
+            run: Some(fence),
+            assessment: decision.assessment,
+            plan: decision.plan,
+            steps: ended.steps,
+        };
+        match (ended.error, released) {
+            (None, Ok(())) => Ok(report),
+            (None, Err(error)) => Err(error.with_report(report)),
+            (Some(error), released) => {
+                Err(error.and_also("the lock could not be given back", released).with_report(report))
+            }
+        }
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.settings.observer {
+            observer.event(event);
+        }
+    }
+}
+
+/// Executes a step outside a transaction: each segment with its progress, then the verification and the final row.
+async fn statement_by_statement<B: Backend>(
+    backend: &mut B,
+    run: &Run,
+    fence: Fence,
+    work: &Work<'_>,
+) -> Result<Duration, Error> {
+    let began = Instant::now();
+    let segments = work.script.segments(B::DIALECT)?;
+    let finished = work.step.resume_after.unwrap_or(0);
+    if work.step.resume_after.is_none() {
+        backend.begin(run, fence, work).await?;
+    }
+    for (number, segment) in (1..).zip(&segments) {
+        if number > finished {
+            backend.segment(fence, work, segment, Some(number)).await?;
+            continue;
+        }
+        // What sets session state is never finished: a resumed run has another session.
+        for statement in segment.replayed(&work.script.sql) {
+            let again = Segment {
+                start: statement.start,
+                end: statement.end,
+                kind: SegmentKind::Session,
+                statements: vec![*statement],
+            };
+            backend.segment(fence, work, &again, None).await?;
+        }
+    }
+    let duration = began.elapsed();
+    backend.restore_session().await?;
+    backend.finish(run, fence, work, duration).await?;
+    Ok(duration)
+}
+
+/// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in
+/// comments can be told from one in substance.
+async fn with_changed_scripts<B: Backend>(
+    backend: &mut B,
+    registry: &Registry,
+    mut snapshot: Snapshot,
+) -> Result<Snapshot, Error> {
+    let changed: Vec<_> = snapshot
+        .rows
+        .iter()
+        .filter(|row| row.status.is_complete())
+        .filter(|row| {
+            let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
+            script.is_some_and(|script| script.checksum.to_string() != row.checksum)
+        })
+        .map(|row| row.version)
+        .collect();
+    if changed.is_empty() {
+        return Ok(snapshot);
+    }
+    for stored in backend.stored(&changed).await? {
+        if let Some(row) = snapshot.rows.iter_mut().find(|row| row.version == stored.version) {
+            row.up_sql = stored.up_sql;
+        }
+    }
+    Ok(snapshot)
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        runtime_version: settings.runtime_version.clone(),
+        allow_out_of_order: settings.allow_out_of_order,
+    }
+}
+
+fn report_of(step: &Step, outcome: StepOutcome, duration: Duration) -> StepReport {
+    StepReport {
+        version: step.version,
+        name: step.name.clone(),
+        direction: step.direction,
+        outcome,
+        execution_time_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn incompatible(assessment: Assessment) -> Error {
+    let worst = assessment.reasons.iter().filter(|reason| reason.code.verdict() == Verdict::Incompatible);
+    let sentences: Vec<&str> = worst.clone().map(|reason| &*reason.message).collect();
+    let message = format!("the database is incompatible with this program: {}", sentences.join("; "));
+    let help = worst.filter_map(|reason| reason.remedy.clone()).next();
+    let error = Error::new(ErrorKind::Incompatible, message);
+    let error = match help {
+        Some(help) => error.with_help(help),
+        None => error,
+    };
+    error.with_assessment(assessment)
+}
+
+fn plan_error(error: &PlanError) -> Error {
+    Error::new(ErrorKind::Plan, error.to_string()).with_migration(error.version()).with_help(error.help())
+}
+
+fn lock_busy(holder: Option<&LockHolder>, bound: Duration) -> Error {
+    let holder = holder.map_or_else(|| "another run".to_owned(), LockHolder::to_string);
+    Error::new(ErrorKind::LockBusy, format!("the run lock is held by {holder}; gave up after {bound:?}"))
+        .with_help("wait for the other run to end, or allow a longer wait (`--wait-lock`)")
+}

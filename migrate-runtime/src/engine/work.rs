@@ -1,0 +1,91 @@
+//! From the steps of a plan to what a backend executes: scripts, paths, timeouts, ledger columns.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use migrate_core::migration::{Dialect, Migration, Role};
+use migrate_core::plan::{Direction, Origin, Step};
+use migrate_core::registry::Registry;
+use migrate_core::version::SchemaVersion;
+
+use crate::backend::{Backend, File, Record, Stored, Work, ledger_error};
+use crate::error::Error;
+use crate::options::Settings;
+
+/// Gathers what the steps need, fetching stored scripts from the ledger where a step uses one.
+pub(super) async fn prepare<'a, B: Backend>(
+    backend: &mut B,
+    registry: &'a Registry,
+    settings: &Settings,
+    steps: &'a [Step],
+) -> Result<Vec<Work<'a>>, Error> {
+    let from_ledger: Vec<SchemaVersion> =
+        steps.iter().filter(|step| step.origin == Origin::Ledger).map(|step| step.version).collect();
+    let mut stored = BTreeMap::new();
+    if !from_ledger.is_empty() {
+        stored.extend(backend.stored(&from_ledger).await?.into_iter().map(|row| (row.version, row)));
+    }
+    let mut works: Vec<Work<'a>> = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let after = index.checked_sub(1).map(|before| &steps[before]);
+        let work = match step.origin {
+            Origin::Registry => of_registry(registry, settings, step, B::DIALECT),
+            Origin::Ledger => stored.remove(&step.version).and_then(|row| of_ledger(settings, step, row)),
+        };
+        let missing = || ledger_error(&settings.tables.table, &format!("the script of {} is gone", step.version));
+        works.push(Work { after, ..work.ok_or_else(missing)? });
+    }
+    Ok(works)
+}
+
+fn of_registry<'a>(registry: &'a Registry, settings: &Settings, step: &'a Step, dialect: Dialect) -> Option<Work<'a>> {
+    let migration = registry.find(step.version)?;
+    let file = |role| {
+        let script = migration.script(role, dialect)?;
+        Some(File { path: registry.path(migration, &script.file_name()), sql: Cow::Borrowed(&*script.sql) })
+    };
+    let (script, verify, record) = match step.direction {
+        Direction::Up => (file(Role::Up)?, file(Role::Verify), Some(record(migration, dialect)?)),
+        Direction::Down => (file(Role::Down)?, None, None),
+    };
+    Some(Work {
+        step,
+        script,
+        verify,
+        record,
+        transactional: migration.transaction(),
+        foreign_keys_off: migration.foreign_keys_off(),
+        lock_timeout: migration.lock_timeout().unwrap_or(settings.lock_timeout),
+        statement_timeout: migration.statement_timeout().or(settings.statement_timeout),
+        after: None,
+    })
+}
+
+fn of_ledger<'a>(settings: &Settings, step: &'a Step, row: Stored) -> Option<Work<'a>> {
+    Some(Work {
+        step,
+        script: File { path: format!("{} (stored in the ledger)", step.version), sql: Cow::Owned(row.down_sql?) },
+        verify: None,
+        record: None,
+        transactional: row.transactional,
+        foreign_keys_off: row.foreign_keys_off,
+        lock_timeout: settings.lock_timeout,
+        statement_timeout: settings.statement_timeout,
+        after: None,
+    })
+}
+
+fn record(migration: &Migration, dialect: Dialect) -> Option<Record<'_>> {
+    let up = migration.script(Role::Up, dialect)?;
+    // Requirements hold digits, letters and operators only, so they need no escaping in JSON.
+    let dependencies: Vec<String> = migration.dependencies().iter().map(|it| format!("\"{it}\"")).collect();
+    Some(Record {
+        checksum: up.checksum.to_string(),
+        min_runtime_version: migration.min_runtime_version().map(|version| version.to_string()),
+        dependencies: format!("[{}]", dependencies.join(",")),
+        up_sql: &up.sql,
+        down_sql: migration.script(Role::Down, dialect).map(|script| &*script.sql),
+        transactional: migration.transaction(),
+        foreign_keys_off: migration.foreign_keys_off(),
+    })
+}

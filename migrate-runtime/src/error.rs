@@ -1,0 +1,248 @@
+//! The one error type of this crate.
+
+use std::fmt;
+
+use migrate_core::compat::Assessment;
+use migrate_core::version::SchemaVersion;
+
+use crate::report::Report;
+
+/// Why an operation failed.
+///
+/// Branch on [`kind`](Self::kind), never on the text. `Display` gives one paragraph: what failed, where in which file,
+/// and the database's own message and code. [`help`](Self::help) says what to do. Passwords never appear in either.
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    help: Option<String>,
+    migration: Option<SchemaVersion>,
+    location: Option<Location>,
+    statement: Option<String>,
+    database: Option<DatabaseError>,
+    retryable: bool,
+    assessment: Option<Assessment>,
+    report: Option<Report>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The database cannot be reached or opened: refused connection, wrong password, missing directory.
+    Unreachable,
+    /// An option or URL is wrong.
+    Configuration,
+    /// The program must not touch this database; see [`Error::assessment`].
+    Incompatible,
+    /// There is no plan for the target: an unknown version, or no way back.
+    Plan,
+    /// A migration failed. Nothing of it was kept, unless it runs outside a transaction.
+    Migration,
+    /// Another run holds the lock, and the bound on waiting was reached.
+    LockBusy,
+    /// This run lost its lock to another; it stopped before changing anything more.
+    LockLost,
+    /// The database refuses to be written: read-only, or rights are missing.
+    ReadOnly,
+    /// Our tables are damaged: some are missing, or a row cannot be read.
+    Ledger,
+    /// The database failed outside a migration's script.
+    Database,
+}
+
+/// A place in a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The path of the file, as the registry names it.
+    pub path: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.path, self.line, self.column)
+    }
+}
+
+/// What the database said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseError {
+    /// Its message.
+    pub message: String,
+    /// PostgreSQL's SQLSTATE such as `42P01`, or SQLite's extended result code such as `2067`.
+    pub code: Option<String>,
+    /// PostgreSQL's detail.
+    pub detail: Option<String>,
+    /// PostgreSQL's hint.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(code) = &self.code {
+            write!(f, " (code {code})")?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, "; {detail}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            help: None,
+            migration: None,
+            location: None,
+            statement: None,
+            database: None,
+            retryable: false,
+            assessment: None,
+            report: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn with_migration(mut self, version: SchemaVersion) -> Self {
+        self.0.migration = Some(version);
+        self
+    }
+
+    pub(crate) fn with_location(mut self, location: Location) -> Self {
+        self.0.location = Some(location);
+        self
+    }
+
+    pub(crate) fn with_statement(mut self, statement: String) -> Self {
+        self.0.statement = Some(statement);
+        self
+    }
+
+    pub(crate) fn with_database(mut self, database: DatabaseError) -> Self {
+        self.0.database = Some(database);
+        self
+    }
+
+    pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    pub(crate) fn with_assessment(mut self, assessment: Assessment) -> Self {
+        self.0.assessment = Some(assessment);
+        self
+    }
+
+    pub(crate) fn with_report(mut self, report: Report) -> Self {
+        self.0.report = Some(report);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    /// Adds that something went wrong while this failure was dealt with.
+    pub(crate) fn and_also(mut self, what: &str, result: Result<(), Self>) -> Self {
+        if let Err(other) = result {
+            self.0.message = format!("{} ({what}: {other})", self.0.message);
+        }
+        self
+    }
+
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The migration that failed, if it was one.
+    #[must_use]
+    pub fn migration(&self) -> Option<SchemaVersion> {
+        self.0.migration
+    }
+
+    /// Where in which script.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.0.location.as_ref()
+    }
+
+    /// The failing statement, shortened to a line.
+    #[must_use]
+    pub fn statement(&self) -> Option<&str> {
+        self.0.statement.as_deref()
+    }
+
+    /// What the database said.
+    #[must_use]
+    pub fn database(&self) -> Option<&DatabaseError> {
+        self.0.database.as_ref()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// Whether the same attempt may succeed later: a lock timeout, a deadlock, a serialization failure, a busy file.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// The findings behind [`ErrorKind::Incompatible`].
+    #[must_use]
+    pub fn assessment(&self) -> Option<&Assessment> {
+        self.0.assessment.as_ref()
+    }
+
+    /// What was done before the failure.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.0.report.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.0.location {
+            write!(f, "{location}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        if let Some(database) = &self.0.database {
+            write!(f, ": {database}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

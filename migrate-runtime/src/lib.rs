@@ -1,0 +1,90 @@
+//! Schema migrations compiled into the program that needs them, for SQLite and PostgreSQL.
+//!
+//! ```no_run
+//! use migrate_runtime::{AnyDatabase, Migrator, Registry, embed_migrations};
+//!
+//! static MIGRATIONS: Registry = embed_migrations!("tests/migrations");
+//!
+//! fn main() -> Result<(), migrate_runtime::Error> {
+//!     let mut database = AnyDatabase::from_url("sqlite:app.db")?;
+//!     Migrator::new(&MIGRATIONS).auto_migrate(&mut database).wait()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! In async code, `.await` takes the place of `.wait()`.
+//!
+//! # Words
+//!
+//! A *migration* is a directory such as `v1.2.0_add_index` with `metadata.json`, `up.sql` and, if there is a way back,
+//! `down.sql`; a *script* is one SQL file of it. The *registry* is the checked, ordered set of them, its *digest* the
+//! fingerprint. The *ledger* is the table `schema_migrations_v2`, one row per applied migration; the *history* beside it
+//! has a row per attempt. The *runtime version* is the program's own version, the *floor* the highest
+//! `min_runtime_version` of what is applied. The *verdict* is compatible, needs migration, or incompatible.
+//!
+//! # Guarantees
+//!
+//! - A transactional migration's script, its verification, its ledger row and its history row commit together, or
+//!   nothing does. On PostgreSQL each migration is a transaction of its own; on SQLite neighbours share a commit.
+//! - However many processes start at once, each migration takes effect once: a run holds a lock whose number (the
+//!   *fence*) every transaction proves before it changes anything.
+//! - A migration outside a transaction runs statement by statement with recorded progress, and a re-run continues.
+//! - Reading never writes: no table, row or database file is created by anything but a run that has work to do.
+//!
+//! # Features
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `sqlite` | SQLite through rusqlite, linked to the system's library |
+//! | `sqlite-bundled` | SQLite compiled in |
+//! | `postgres` | PostgreSQL through tokio-postgres |
+//! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
+//!
+//! None is on by default.
+
+mod backend;
+mod call;
+mod database;
+mod engine;
+mod error;
+mod identity;
+mod migrator;
+mod observer;
+mod options;
+mod report;
+
+#[cfg(feature = "postgres")]
+pub use database::{BorrowedClient, Postgres};
+#[cfg(feature = "sqlite")]
+pub use database::{BorrowedConnection, Sqlite};
+pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
+pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
+pub use migrate_core::migration::{Dialect, Migration, Role, Script};
+pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
+pub use migrate_core::registry::Registry;
+pub use migrate_core::version::SchemaVersion;
+pub use migrate_macros::embed_migrations;
+pub use semver::Version;
+
+pub use crate::call::{Call, Operation};
+pub use crate::database::{AnyDatabase, Database};
+pub use crate::error::{DatabaseError, Error, ErrorKind, Location};
+pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
+pub use crate::observer::{Event, Observer};
+pub use crate::options::{
+    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE,
+};
+pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+
+/// What the expansion of `embed_migrations!` names. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::borrow::Cow;
+    pub use std::option::Option;
+    pub use std::time::Duration;
+
+    pub use migrate_core::checksum::Checksum;
+    pub use migrate_core::migration::{Dialect, Migration, Role, Script, Settings};
+    pub use migrate_core::registry::Registry;
+    pub use migrate_core::version::SchemaVersion;
+}

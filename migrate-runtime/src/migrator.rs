@@ -1,0 +1,470 @@
+//! The entry point: a registry, options, and every operation on a database.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use migrate_core::compat::{Assessment, Entry, Verdict};
+use migrate_core::migration::Migration;
+use migrate_core::plan::Target;
+use migrate_core::registry::Registry;
+use migrate_core::version::SchemaVersion;
+use semver::Version;
+
+use crate::call::{Call, Operation};
+use crate::database::Database;
+use crate::engine::{Inspect, Migrate, Mode, ReadHistory};
+use crate::observer::Observer;
+use crate::options::Settings;
+use crate::report::{HistoryRow, Report};
+
+/// Runs the migrations of a registry on databases.
+///
+/// Options are set by methods that take and return it; then each operation takes a [`Database`] and gives a [`Call`],
+/// which is awaited in async code and `.wait()`ed for elsewhere.
+///
+/// # Examples
+///
+/// ```
+/// # use std::error::Error;
+/// use migrate_runtime::{BorrowedConnection, Migrator, Outcome, Registry, embed_migrations};
+///
+/// static MIGRATIONS: Registry = embed_migrations!("tests/migrations");
+///
+/// let mut connection = rusqlite::Connection::open_in_memory()?;
+/// let mut database = BorrowedConnection::new(&mut connection);
+/// let report = Migrator::new(&MIGRATIONS).auto_migrate(&mut database).wait()?;
+/// assert_eq!(report.outcome, Outcome::Done);
+///
+/// let again = Migrator::new(&MIGRATIONS).auto_migrate(&mut database).wait()?;
+/// assert_eq!(again.outcome, Outcome::NothingToDo);
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Migrator {
+    registry: SharedRegistry,
+    settings: Settings,
+}
+
+/// How [`Migrator::auto_migrate_with`] behaves. Fields may be added: build it with `..Default::default()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoMigrateOptions {
+    /// Make the plan and stop. Default: no.
+    pub dry_run: bool,
+    /// Whether an incompatible database is an error (the default), or leaves the report's outcome as
+    /// [`Outcome::Refused`](crate::Outcome::Refused).
+    pub fail_on_incompatible: bool,
+    /// The version of this program, if not the migrator's.
+    pub runtime_version: Option<Version>,
+}
+
+impl Default for AutoMigrateOptions {
+    fn default() -> Self {
+        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None }
+    }
+}
+
+/// A verdict as an exit code and a sentence, for probes and scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationHealth {
+    /// 0 compatible, 1 needs migration, 2 incompatible.
+    pub exit_code: u8,
+    /// What it means, for people.
+    pub message: String,
+}
+
+impl Migrator {
+    /// A migrator for an embedded registry (`&'static Registry`) or one read at run time (`Arc<Registry>`).
+    ///
+    /// The runtime version is the registry's: that of the crate that embeds it.
+    pub fn new(registry: impl Into<SharedRegistry>) -> Self {
+        let registry = registry.into();
+        let settings = Settings::new(registry.runtime_version());
+        Self { registry, settings }
+    }
+
+    /// The version of this program, where it is not that of the crate that embeds the registry.
+    #[must_use]
+    pub fn runtime_version(mut self, version: Version) -> Self {
+        self.settings.runtime_version = Some(version);
+        self
+    }
+
+    /// The name of the ledger; the other tables' names begin with it. Default: [`DEFAULT_TABLE`](crate::DEFAULT_TABLE).
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.settings.tables.table = name.into();
+        self
+    }
+
+    /// The PostgreSQL schema of our tables. Default: the one that `current_schema()` names. Not used on SQLite.
+    #[must_use]
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.settings.tables.schema = Some(name.into());
+        self
+    }
+
+    /// Whether a pending migration may have a lower version than an applied one. Default: no.
+    #[must_use]
+    pub fn allow_out_of_order(mut self, allow: bool) -> Self {
+        self.settings.allow_out_of_order = allow;
+        self
+    }
+
+    /// How long to wait for another run to end. Default: as long as it is alive.
+    #[must_use]
+    pub fn wait_lock(mut self, bound: Duration) -> Self {
+        self.settings.wait_lock = Some(bound);
+        self
+    }
+
+    /// How long a statement waits for a lock on PostgreSQL, for migrations that do not say it themselves. Default: 2 s.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.lock_timeout = timeout;
+        self
+    }
+
+    /// How long a statement may take on PostgreSQL, for migrations that do not say it themselves. Default: no bound.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// How many times a step is tried again after a failure that may pass, such as a lock timeout. Default: 10.
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.settings.max_retries = retries;
+        self
+    }
+
+    /// The pause before the first such try; it doubles each time, up to ten seconds. Default: 100 ms.
+    #[must_use]
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
+        self.settings.retry_delay = delay;
+        self
+    }
+
+    /// On whose behalf, for lock and history. Default: the operating system's user name.
+    #[must_use]
+    pub fn actor(mut self, name: impl Into<String>) -> Self {
+        self.settings.identity.actor = name.into();
+        self
+    }
+
+    /// Who is told of progress.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.settings.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The migrations of the registry, lowest version first. Asks no database.
+    #[must_use]
+    pub fn list(&self) -> &[Migration] {
+        self.registry.migrations()
+    }
+
+    /// Brings the database to what this program needs, or refuses: the call for a program's start.
+    ///
+    /// It decides first, without any lock: an up-to-date database costs one round trip. Several processes may do this
+    /// at once; each migration takes effect once, and all of them return when the work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Incompatible`](crate::ErrorKind::Incompatible) when this program must not touch the database, and everything
+    /// that [`up`](Self::up) gives.
+    pub fn auto_migrate<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.auto_migrate_with(database, AutoMigrateOptions::default())
+    }
+
+    /// [`auto_migrate`](Self::auto_migrate) with options.
+    ///
+    /// # Errors
+    ///
+    /// The same; without `fail_on_incompatible` an incompatible database is no error.
+    pub fn auto_migrate_with<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        options: AutoMigrateOptions,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        let mode = match (options.dry_run, options.fail_on_incompatible) {
+            (true, _) => Mode::DryRun,
+            (false, true) => Mode::Execute,
+            (false, false) => Mode::ExecuteUnlessIncompatible,
+        };
+        let mut migrator = self.clone();
+        if let Some(version) = options.runtime_version {
+            migrator.settings.runtime_version = Some(version);
+        }
+        migrator.migrate(database, Target::Latest, mode)
+    }
+
+    /// Applies everything that is pending.
+    ///
+    /// # Errors
+    ///
+    /// [`Incompatible`](crate::ErrorKind::Incompatible); [`Migration`](crate::ErrorKind::Migration) when a script fails,
+    /// with its place and the database's words, and nothing of that migration kept;
+    /// [`LockBusy`](crate::ErrorKind::LockBusy) when [`wait_lock`](Self::wait_lock) runs out;
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), [`ReadOnly`](crate::ErrorKind::ReadOnly).
+    pub fn up<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::Latest)
+    }
+
+    /// Applies what is pending up to and including a version.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up); [`Plan`](crate::ErrorKind::Plan) for a version that does not exist.
+    pub fn up_to<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        version: SchemaVersion,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::UpTo(version))
+    }
+
+    /// Applies the next pending migration.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up).
+    pub fn up_by_one<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::UpBy(1))
+    }
+
+    /// Undoes the last applied migration: one, never more.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up); [`Plan`](crate::ErrorKind::Plan) when there is no down script.
+    pub fn down<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::DownBy(1))
+    }
+
+    /// Undoes everything above a version, which itself stays applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down). When one of them has no down script, nothing is undone.
+    pub fn down_to<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        version: SchemaVersion,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::DownTo(version))
+    }
+
+    /// Undoes the last applied migration and applies it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down) and [`up`](Self::up).
+    pub fn redo<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::Redo)
+    }
+
+    /// Undoes every migration, as far as there is a way back.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down). A migration without a down script ends the run there: what was above it stays undone.
+    pub fn reset<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::DownAll)
+    }
+
+    /// Brings the database to any [`Target`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation that the target stands for.
+    pub fn run<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        target: Target,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, target, Mode::Execute)
+    }
+
+    /// What [`run`](Self::run) would do. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and those that `run` would give before its first step.
+    pub fn plan<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        target: Target,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, target, Mode::DryRun)
+    }
+
+    /// Judges the database: compatible, needs migration, or incompatible, with every reason. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), [`Ledger`](crate::ErrorKind::Ledger) for damaged tables,
+    /// [`Database`](crate::ErrorKind::Database) for missing rights. An incompatible database is an answer, not an error.
+    pub fn check<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Assessment> + use<D>> {
+        self.inspect(database, |assessment| assessment)
+    }
+
+    /// [`check`](Self::check) as a program of another version would see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn check_compatibility<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        runtime_version: Version,
+    ) -> Call<'d, D, impl Operation<Output = Assessment> + use<D>> {
+        self.clone().runtime_version(runtime_version).check(database)
+    }
+
+    /// [`check`](Self::check) as an exit code and a sentence.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn check_migration_health<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = MigrationHealth> + use<D>> {
+        self.inspect(database, |assessment| MigrationHealth::of(&assessment))
+    }
+
+    /// Where every migration stands that the registry or the ledger knows. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn status<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<Entry>> + use<D>> {
+        self.inspect(database, |assessment| assessment.migrations)
+    }
+
+    /// What [`up`](Self::up) would apply or finish. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn pending<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<Entry>> + use<D>> {
+        self.inspect(database, |assessment| assessment.pending().cloned().collect())
+    }
+
+    /// The highest version that is wholly applied; `None` for a fresh database. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn version<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Option<SchemaVersion>> + use<D>> {
+        self.inspect(database, |assessment| assessment.database_version)
+    }
+
+    /// The newest rows of the history, newest first. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn history<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        limit: u32,
+    ) -> Call<'d, D, impl Operation<Output = Vec<HistoryRow>> + use<D>> {
+        Call::new(database, ReadHistory { settings: self.settings.clone(), limit })
+    }
+
+    fn migrate<'d, D: Database>(&self, database: &'d mut D, target: Target, mode: Mode) -> Call<'d, D, Migrate> {
+        let operation =
+            Migrate { registry: self.registry.clone(), settings: self.settings.clone(), target, mode };
+        Call::new(database, operation)
+    }
+
+    fn inspect<'d, D: Database, T: Send + 'static>(
+        &self,
+        database: &'d mut D,
+        answer: fn(Assessment) -> T,
+    ) -> Call<'d, D, Inspect<T>> {
+        let operation = Inspect { registry: self.registry.clone(), settings: self.settings.clone(), answer };
+        Call::new(database, operation)
+    }
+}
+
+impl MigrationHealth {
+    /// The health that an assessment stands for.
+    #[must_use]
+    pub fn of(assessment: &Assessment) -> Self {
+        let at = assessment.database_version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
+        let message = match assessment.verdict {
+            Verdict::Compatible => format!("the database is compatible, at {at}"),
+            Verdict::NeedsMigration => {
+                format!("the database is at {at} and needs migration: {} pending", assessment.pending().count())
+            }
+            Verdict::Incompatible => {
+                let worst = assessment.reasons.iter().find(|reason| reason.code.verdict() == Verdict::Incompatible);
+                let why = worst.map_or("", |reason| &reason.message);
+                format!("the database is at {at} and incompatible: {why}")
+            }
+        };
+        Self { exit_code: assessment.verdict.exit_code(), message }
+    }
+}
+
+/// A registry that is part of the program or shared at run time.
+#[derive(Clone, Debug)]
+pub struct SharedRegistry(Holder);
+
+#[derive(Clone, Debug)]
+enum Holder {
+    Static(&'static Registry),
+    Shared(Arc<Registry>),
+}
+
+impl From<&'static Registry> for SharedRegistry {
+    fn from(registry: &'static Registry) -> Self {
+        Self(Holder::Static(registry))
+    }
+}
+
+impl From<Arc<Registry>> for SharedRegistry {
+    fn from(registry: Arc<Registry>) -> Self {
+        Self(Holder::Shared(registry))
+    }
+}
+
+impl Deref for SharedRegistry {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        match &self.0 {
+            Holder::Static(registry) => registry,
+            Holder::Shared(registry) => registry,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Progress, told while a run goes on.
+
+use migrate_core::ledger::LockHolder;
+use migrate_core::plan::{Plan, Step};
+
+use crate::report::StepReport;
+
+/// Something that happened during a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Another run holds the lock; this one waits for it. Told once per holder.
+    Waiting(&'a LockHolder),
+    /// The lock is taken, and this is what will be done.
+    Started(&'a Plan),
+    /// A step outside a transaction begins; the others are told when they are done.
+    StepStarted(&'a Step),
+    /// A step is done and committed, or has failed.
+    StepEnded(&'a StepReport),
+    /// A step failed in a way that may pass, and is tried again.
+    Retrying {
+        /// The step.
+        step: &'a Step,
+        /// Why.
+        error: &'a crate::Error,
+    },
+}
+
+/// Receives the events of a run.
+pub trait Observer: Send + Sync {
+    /// Called in the run's own thread or task; it must not block.
+    fn event(&self, event: &Event<'_>);
+}
+
+impl<F: Fn(&Event<'_>) + Send + Sync> Observer for F {
+    fn event(&self, event: &Event<'_>) {
+        self(event);
+    }
+}

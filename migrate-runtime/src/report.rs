@@ -1,0 +1,94 @@
+//! What a run did.
+
+use migrate_core::compat::Assessment;
+use migrate_core::plan::{Direction, Plan};
+use migrate_core::version::SchemaVersion;
+
+/// What a run did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The number of the run in the history; `None` when nothing had to be done, and for a dry run.
+    pub run: Option<i64>,
+    /// The verdict on which it acted.
+    pub assessment: Assessment,
+    /// What it set out to do.
+    pub plan: Plan,
+    /// What it did, in order. The last one of a failed run is the one that failed.
+    pub steps: Vec<StepReport>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every step of the plan is done.
+    Done,
+    /// The plan was empty.
+    NothingToDo,
+    /// A dry run: the plan was made and not executed.
+    DryRun,
+    /// The database is incompatible and was left alone, without an error because the options say so.
+    Refused,
+    /// A step failed. Only seen in the report that travels with an error.
+    Failed,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepReport {
+    /// The version of the migration.
+    pub version: SchemaVersion,
+    /// Its name.
+    pub name: String,
+    /// Whether it was applied or undone.
+    pub direction: Direction,
+    /// Whether it succeeded.
+    pub outcome: StepOutcome,
+    /// How long its script took, in milliseconds, by the database's clock where it has one.
+    pub execution_time_ms: u64,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum StepOutcome {
+    /// It is done and committed.
+    Done,
+    /// It failed.
+    Failed,
+}
+
+/// One row of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// Its number; rows are only ever added, so a higher number is later.
+    pub id: i64,
+    /// The run that it belongs to.
+    pub run: i64,
+    /// What was done: `run` for the run itself, `up` or `down` for a step.
+    pub operation: String,
+    /// The version of the migration, for a step.
+    pub version: Option<String>,
+    /// `started`, `succeeded`, `failed`, `interrupted` or `nothing_to_do`.
+    pub outcome: String,
+    /// The error in full, for a failure.
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub execution_time_ms: Option<u64>,
+    /// The version of the program.
+    pub runtime_version: Option<String>,
+    /// The digest of its registry.
+    pub registry_digest: String,
+    /// On whose behalf.
+    pub actor: String,
+    /// On which host.
+    pub host: String,
+    /// In which process of that host.
+    pub process: u32,
+    /// When: RFC 3339, UTC, the database's clock.
+    pub recorded_at: String,
+    /// What the run set out to do, one step a line; for the first row of a run.
+    pub plan: Option<String>,
+}

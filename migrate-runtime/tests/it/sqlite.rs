@@ -1,0 +1,182 @@
+//! What only SQLite does.
+
+use migrate_runtime::{BorrowedConnection, ErrorKind, Migrator, Outcome, Sqlite, Verdict};
+use rusqlite::Connection;
+use testkit::migrations::Directory;
+
+use crate::bench::{Bench, SqliteFile, migrator, of, registry_at};
+
+const USERS: (&str, &str, &str, &str) =
+    ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT UNIQUE)", "DROP TABLE users");
+
+/// A migrator whose second migration rebuilds a table that others refer to.
+fn rebuild(up: &str) -> Migrator {
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent ON DELETE CASCADE);
+        INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (10, 1), (20, 2);";
+    let directory = Directory::simple(&[("1.0.0", "tables", tables, ""), ("1.1.0", "rebuild", up, "")]);
+    directory.write(
+        "v1.1.0_rebuild/metadata.json",
+        br#"{"version": "1.1.0", "name": "rebuild", "foreign_keys": "off"}"#,
+    );
+    of(registry_at(directory.path()))
+}
+
+#[test]
+fn a_rebuild_with_foreign_keys_off_keeps_the_child_rows() {
+    let bench = SqliteFile::new();
+    let up = "CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO new (id) SELECT id FROM parent; DROP TABLE parent; ALTER TABLE new RENAME TO parent;";
+    rebuild(up).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT count(*) FROM child"), ["2"]);
+    assert_eq!(bench.sql("SELECT name FROM pragma_table_info('parent')"), ["id", "name"]);
+}
+
+#[test]
+fn a_rebuild_that_loses_referenced_rows_is_rolled_back() {
+    let bench = SqliteFile::new();
+    let up = "CREATE TABLE new (id INTEGER PRIMARY KEY);
+        INSERT INTO new (id) SELECT id FROM parent WHERE id > 1; DROP TABLE parent; ALTER TABLE new RENAME TO parent;";
+    let error = rebuild(up).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("1 more rows of `child` that refer to missing rows of `parent`"), "{error}");
+    assert_eq!(bench.sql("SELECT (SELECT count(*) FROM parent), (SELECT count(*) FROM child)"), ["2|2"]);
+}
+
+#[test]
+fn foreign_keys_are_enforced_again_afterwards_also_on_failure() {
+    for up in ["SELECT 1", "INSERT INTO missing VALUES (1)"] {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        let _ = rebuild(up).up(&mut BorrowedConnection::new(&mut connection)).wait();
+        let on: bool = connection.pragma_query_value(None, "foreign_keys", |row| row.get(0)).unwrap();
+        assert!(on, "{up}");
+    }
+}
+
+#[test]
+fn a_statement_that_rolls_the_shared_transaction_back_takes_no_other_migration_with_it() {
+    let bench = SqliteFile::new();
+    let up = "INSERT INTO users VALUES (1, 'a'); INSERT OR ROLLBACK INTO users VALUES (2, 'a');";
+    let migrations = [USERS, ("1.1.0", "twice", up, ""), ("1.2.0", "never", "CREATE TABLE never (id INTEGER)", "")];
+    let error = migrator(&migrations).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.migration().unwrap().to_string(), "1.1.0");
+    assert_eq!(error.database().unwrap().code.as_deref(), Some("2067"));
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    assert_eq!(bench.sql("SELECT count(*) FROM users"), ["0"]);
+    assert_eq!(bench.history(), ["run||started", "up|1.0.0|succeeded", "up|1.1.0|failed", "run||failed"]);
+}
+
+#[test]
+fn a_deferred_violation_fails_the_migration_that_made_it() {
+    let bench = SqliteFile::new();
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
+    let migrations =
+        [("1.0.0", "tables", tables, ""), ("1.1.0", "orphan", "INSERT INTO child VALUES (7)", ""), ("1.2.0", "more", "SELECT 1", "")];
+    let error = migrator(&migrations).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{error}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+#[test]
+fn pragmas_of_a_script_do_not_reach_the_next_one() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    let up = "PRAGMA legacy_alter_table = ON; PRAGMA recursive_triggers = ON";
+    migrator(&[("1.0.0", "pragma", up, "")]).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    for pragma in ["legacy_alter_table", "recursive_triggers"] {
+        let on: bool = connection.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
+        assert!(!on, "{pragma}");
+    }
+}
+
+#[test]
+fn a_pragma_outside_a_transaction_takes_effect_and_is_replayed_on_resume() {
+    let bench = SqliteFile::new();
+    let up = "PRAGMA foreign_keys = OFF; DROP TABLE parent; INSERT INTO missing VALUES (1);
+        CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1), (2); PRAGMA foreign_keys = ON";
+    let directory = Directory::new(&format!(
+        "--- v1.0.0_tables/metadata.json\n{{\"version\": \"1.0.0\", \"name\": \"tables\"}}\n--- v1.0.0_tables/up.sql\n{}\n\
+         --- v1.1.0_swap/metadata.json\n{{\"version\": \"1.1.0\", \"name\": \"swap\", \"transaction\": false}}\n\
+         --- v1.1.0_swap/up.sql\n{up}\n",
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+         CREATE TABLE child (parent INTEGER REFERENCES parent ON DELETE CASCADE);
+         INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (1), (2);"
+    ));
+    let migrator = of(registry_at(directory.path()));
+    migrator.up(&mut bench.open()).wait().unwrap_err();
+    bench.sql("CREATE TABLE missing (id INTEGER)");
+    migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT count(*) FROM child"), ["2"]);
+}
+
+#[test]
+fn a_database_in_memory_is_lent_by_its_connection() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    let migrator = migrator(&[USERS]);
+    migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    assert_eq!(migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap().outcome, Outcome::NothingToDo);
+    connection.execute("INSERT INTO users VALUES (1, 'a')", []).unwrap();
+
+    connection.execute_batch("BEGIN").unwrap();
+    let error = migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Configuration, "the borrowed connection is inside a transaction".to_owned()));
+}
+
+#[test]
+fn a_temporary_table_of_our_name_is_not_mistaken_for_ours() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TEMP TABLE schema_migrations_v2 (other INTEGER)").unwrap();
+    migrator(&[USERS]).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    let rows: i64 = connection.query_row("SELECT count(*) FROM main.schema_migrations_v2", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1);
+}
+
+#[test]
+fn reading_makes_no_file() {
+    let bench = SqliteFile::new();
+    assert_eq!(migrator(&[USERS]).check(&mut bench.open()).wait().unwrap().verdict, Verdict::NeedsMigration);
+    assert_eq!(std::fs::read_dir(bench.path().parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let bench = SqliteFile::new();
+    let folder = bench.path().parent().unwrap().to_owned();
+    let missing = migrator(&[USERS]).up(&mut Sqlite::file(folder.join("none/app.db"))).wait().unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Unreachable);
+    assert!(missing.to_string().contains("none/app.db"), "{missing}");
+
+    std::fs::write(bench.path(), "this is no database, but long enough to be looked at as one would look at a header of one hundred bytes").unwrap();
+    let error = migrator(&[USERS]).check(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+    assert!(error.to_string().contains("file is not a database"), "{error}");
+}
+
+#[test]
+fn a_database_that_refuses_writing_says_so_and_can_be_read() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.pragma_update(None, "query_only", true).unwrap();
+    let error = migrator(&[USERS]).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error:?}");
+    assert!(error.help().unwrap().contains("writable"));
+    migrator(&[USERS]).check(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+}
+
+#[test]
+fn urls_name_a_file() {
+    let check = |url: &str, expect: &str| {
+        let got = match Sqlite::from_url(url) {
+            Ok(database) => database.to_string(),
+            Err(error) => format!("{:?}: {error}", error.kind()),
+        };
+        assert_eq!(got, expect);
+    };
+    check("sqlite:app.db", "sqlite:app.db");
+    check("sqlite:/var/app.db", "sqlite:/var/app.db");
+    check("sqlite:///var/app.db", "sqlite:/var/app.db");
+    check("sqlite:", "Configuration: the SQLite URL names no file");
+    check("sqlite:a.db?mode=ro", "Configuration: a SQLite URL has no parameters");
+    check("file:app.db", "Configuration: a SQLite URL begins with `sqlite:`");
+    let memory = "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)";
+    check("sqlite::memory:", &format!("Configuration: {memory}"));
+}

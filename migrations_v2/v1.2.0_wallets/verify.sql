@@ -1,0 +1,1 @@
+SELECT count(*) = 0 FROM wallets WHERE length(currency) <> 3;

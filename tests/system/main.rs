@@ -1,0 +1,4 @@
+//! Tests of the whole: real programs on real databases.
+
+mod crates;
+mod races;
