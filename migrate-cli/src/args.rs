@@ -112,14 +112,13 @@ pub(crate) struct OutputOptions {
     /// Print more.
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    /// When to colour what is printed.
+    /// When to colour what is printed; `auto` is on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set.
     Auto,
     Always,
     Never,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+use migrate_runtime::SchemaVersion;
 use serde::Serialize;
 
 use crate::args::{Color, OutputOptions};
@@ -229,6 +230,11 @@ pub(crate) fn to_the_second(time: &str) -> String {
         return time.to_owned();
     };
     format!("{seconds}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+}
+
+/// Where a database stands.
+pub(crate) fn place(version: Option<SchemaVersion>) -> String {
+    version.map_or_else(|| "no migration is applied".to_owned(), |version| format!("the database is at {version}"))
 }
 
 /// `1 migration`, `2 migrations`.

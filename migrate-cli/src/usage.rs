@@ -10,26 +10,27 @@ use crate::json::{Document, Failed, Run};
 use crate::output::{Output, Printer};
 
 /// Prints what clap says of a command line that it did not accept, and gives the exit code for it: 64, or 0 when help or
-/// a version was asked for. clap's own exit code, 2, would read as "incompatible".
+/// a version was asked for. clap's own exit code, 2, would read as "incompatible". With `--json` on the command line of
+/// this process, programs get a document as well.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
-    report(error, &[])
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    report(error, &arguments)
 }
 
-/// The same, with a document for programs when the arguments ask for one.
+/// The same for a command line that is not the process's own.
 pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let has = |words: &[&str]| arguments.iter().any(|argument| words.iter().any(|word| argument == word));
     let json = error.use_stderr() && has(&["--json"]);
     let options = OutputOptions { json, quiet: false, verbose: false, color: Color::Auto };
     let printer = Output::standard().with(options);
-    let text = without_passwords(&error.render().ansi().to_string());
-    let text = text.trim_end();
+    let text = error.render().ansi().to_string();
     if !error.use_stderr() {
-        printer.line(text);
+        printer.line(text.trim_end());
         return printer.close(Exit::Done).into();
     }
     document(error, has(&["up", "down", "redo"]), &printer);
-    printer.aside(text);
+    printer.aside(without_passwords(&text).trim_end());
     printer.close(Exit::Usage).into()
 }
 

@@ -15,8 +15,8 @@ use crate::version::{SchemaVersion, VersionError};
 
 /// What a `metadata.json` says.
 ///
-/// Version and name are the directory's: a file that says otherwise is reported. A value that is wrong or missing is
-/// reported too and left at its default here, so that the checks that follow find what else there is.
+/// Version and name are the directory's: a file that says otherwise is reported. A value that is wrong is reported too and
+/// left at its default here, so that the checks that follow find what else there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// What running the migration needs.
@@ -78,11 +78,13 @@ pub const KEYS: [&str; 16] = [
 const REQUIRED: [&str; 2] = ["version", "name"];
 
 /// Reads a `metadata.json` of the directory of a migration; problems are added to `found`.
+///
+/// `None` when it is not a JSON object, so that nothing can be said about its content.
 pub fn parse(
     file: SourceFile<'_>,
     directory: &MigrationName,
     found: &mut Vec<Diagnostic>,
-) -> Metadata {
+) -> Option<Metadata> {
     let mut reader = Reader {
         file,
         directory,
@@ -97,8 +99,7 @@ pub fn parse(
             allow: BTreeMap::new(),
         },
     };
-    reader.file();
-    reader.metadata
+    reader.file().then_some(reader.metadata)
 }
 
 struct Reader<'a> {
@@ -109,18 +110,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn file(&mut self) {
+    /// Whether there is an object.
+    fn file(&mut self) -> bool {
         let text = self.file.text;
         let parsed = match parse_to_ast(text, &CollectOptions::default(), &strict()) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let problem = lower_first(&error.kind().to_string());
                 let message = format!("`metadata.json` is not JSON: {problem}");
-                return self.report(Code::InvalidJson, span(&error.range()), message, None);
+                self.report(Code::InvalidJson, span(&error.range()), message, None);
+                return false;
             }
         };
         match parsed.value {
-            Some(Value::Object(object)) => self.object(&object),
+            Some(Value::Object(object)) => {
+                self.object(&object);
+                true
+            }
             other => {
                 let at = other.as_ref().map_or(0..0, span);
                 let message = match &other {
@@ -131,6 +137,7 @@ impl Reader<'_> {
                 let help =
                     format!(r#"the least is `{{"version": "{version}", "name": "{name}"}}`"#);
                 self.report(Code::InvalidJson, at, message, Some(help));
+                false
             }
         }
     }
@@ -506,7 +513,12 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
 /// PostgreSQL keeps its timeouts as milliseconds in 32 bits.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+/// The length of time that a text such as `500ms`, `5s`, `2min` or `1h` stands for.
+///
+/// # Errors
+///
+/// `5` (no unit), `5 days` (another unit), `0s` (which would switch a timeout off), more than PostgreSQL can count.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let milliseconds = match unit.trim_start() {

@@ -7,15 +7,17 @@ mod script;
 mod set;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::checksum::Checksum;
-use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile};
 use crate::lockfile::{self, Entry};
 use crate::metadata::Metadata;
-use crate::migration::{Dialect, Migration, Script, Settings};
+use crate::migration::{Dialect, Migration, Script, Settings, Text};
 use crate::name::{LOCK, METADATA, MigrationName};
 use crate::registry::Registry;
+use crate::version::SchemaVersion;
 
 /// How a directory is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,18 +138,21 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
     });
 
     set::check_versions(&folders, &mut found.diagnostics);
-    set::check_dependencies(&folders, &mut found.diagnostics);
+    set::check_dependencies(&folders, &found.meant, &mut found.diagnostics);
     set::check_runtime(&folders, shown, options, &mut found.diagnostics);
     let candidates = set::dialects(&folders, shown, options, &mut found.diagnostics);
     let dialects = script::check(&folders, &candidates, options, &mut found.diagnostics);
     set::check_way_back(&folders, &dialects, &mut found.diagnostics);
 
     let entries: Vec<Entry> = folders.iter().map(Folder::entry).collect();
-    if let Some(text) = found.lock.as_deref().filter(|_| options.check_lock) {
+    // While a migration is misnamed, the lock file would only repeat that it is missing.
+    let compare_lock = options.check_lock && found.meant.is_empty();
+    if let Some(text) = found.lock.as_deref().filter(|_| compare_lock) {
         let path = format!("{shown}/{LOCK}");
         let file = SourceFile { path: &path, text };
         lockfile::compare(file, &entries, &mut found.diagnostics);
     }
+    found.drop_consequences();
     found.diagnostics.sort();
     found.diagnostics.dedup();
     Loaded {
@@ -173,6 +178,23 @@ struct Found {
     files: Vec<PathBuf>,
     with_byte_order_mark: Vec<PathBuf>,
     lock: Option<String>,
+    /// The versions that misnamed migrations probably have.
+    meant: Vec<SchemaVersion>,
+}
+
+impl Found {
+    /// Removes what was found in the empty text that stands for a file that could not be read.
+    fn drop_consequences(&mut self) {
+        let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Unreadable);
+        let unread: BTreeSet<String> = self
+            .diagnostics
+            .iter()
+            .filter(|it| is_cause(it))
+            .map(|it| it.path.clone())
+            .collect();
+        self.diagnostics
+            .retain(|it| is_cause(it) || !unread.contains(&it.path));
+    }
 }
 
 /// The directory of one migration.
@@ -181,15 +203,12 @@ struct Folder {
     name: MigrationName,
     /// The path in messages.
     shown: String,
-    metadata: Option<MetadataFile>,
+    /// The text of `metadata.json`.
+    metadata_text: Option<String>,
+    /// What it says, if it could be read.
+    metadata: Option<Metadata>,
     /// In the order of roles, the plain one of a role first.
     scripts: Vec<Script>,
-}
-
-#[derive(Debug)]
-struct MetadataFile {
-    text: String,
-    content: Metadata,
 }
 
 impl Folder {
@@ -202,19 +221,22 @@ impl Folder {
         format!("{}/{file}", self.shown)
     }
 
-    fn settings(&self) -> &Settings {
-        const DEFAULT: &Settings = &Settings::DEFAULT;
-        self.metadata
-            .as_ref()
-            .map_or(DEFAULT, |file| &file.content.settings)
+    /// Whether a file saved under a nearly right name was reported that begins like this one when corrected: what it
+    /// stands for is not missing as well.
+    fn has_misnamed(&self, file: &str, found: &[Diagnostic]) -> bool {
+        let (path, meant) = (self.path(""), format!("did you mean `{file}"));
+        found.iter().any(|it| {
+            let help = it.help.as_deref().unwrap_or_default();
+            it.code == Code::MisnamedFile && it.path.starts_with(&path) && help.starts_with(&meant)
+        })
     }
 
     /// What the lock file records of it.
     fn entry(&self) -> Entry {
         let metadata = self
-            .metadata
+            .metadata_text
             .iter()
-            .map(|file| (METADATA.to_owned(), Checksum::of(&file.text)));
+            .map(|text| (METADATA.to_owned(), Checksum::of(text)));
         let scripts = self
             .scripts
             .iter()
@@ -227,11 +249,11 @@ impl Folder {
     }
 
     fn into_migration(self) -> Migration {
-        let settings = self.settings().clone();
-        let dependencies = self.metadata.map_or_else(Vec::new, |file| {
-            let texts = file.content.dependencies.into_iter();
-            texts.map(|dependency| dependency.text.into()).collect()
-        });
+        let (settings, dependencies) = match self.metadata {
+            None => (Settings::DEFAULT, Vec::new()),
+            Some(metadata) => (metadata.settings, metadata.dependencies),
+        };
+        let dependencies: Vec<Text> = dependencies.into_iter().map(|it| it.text.into()).collect();
         Migration::from_parts(
             self.name.version,
             self.name.name.into(),

@@ -67,7 +67,7 @@ fn read(stream: ParseStream<'_>, input: &mut Input, errors: &mut Option<Error>) 
     }
     let mut seen: Vec<String> = Vec::new();
     while !stream.is_empty() {
-        if !stream.peek(Ident::peek_any) {
+        if !stream.peek(Ident::peek_any) || !stream.peek2(Token![=]) {
             let message = format!("expected the directory, in quotes, and then any of {ARGUMENTS}");
             return Err(stream.error(message));
         }

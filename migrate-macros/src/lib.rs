@@ -1,7 +1,7 @@
 //! The macro `embed_migrations!`; use it through `migrate-runtime`, where its documentation is.
 //!
-//! Input is read ([`input`]), the directory is checked by `migrate-core` ([`load`]), and the registry becomes constant
-//! data ([`expand`]); what is wrong becomes compiler messages ([`report`]). No decision is made here.
+//! Input is read (`input`), the directory is checked by `migrate-core` (`load`), and the registry becomes constant
+//! data (`expand`); what is wrong becomes compiler messages (`report`). No decision is made here.
 
 mod expand;
 mod input;

@@ -55,6 +55,9 @@ pub trait Backend: Send {
     /// Records that a non-transactional step begins: its ledger row becomes `applying` or `reverting`.
     fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Takes the beginning of a non-transactional step back, when nothing of it took effect.
+    fn abandon(&mut self, fence: Fence, step: &Step) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Executes one segment of a non-transactional step; with `progress`, records that so many are finished now.
     fn segment(
         &mut self,

@@ -385,29 +385,45 @@ async fn statement_by_statement<B: Backend>(
     let began = Instant::now();
     let segments = work.script.segments(B::DIALECT)?;
     let finished = work.step.resume_after.unwrap_or(0);
-    if work.step.resume_after.is_none() {
+    let mut untouched = work.step.resume_after.is_none();
+    if untouched {
         backend.begin(run, fence, work).await?;
     }
     for (number, segment) in (1..).zip(&segments) {
-        if number > finished {
-            backend.segment(fence, work, segment, Some(number)).await?;
+        if number <= finished {
+            replay(backend, fence, work, segment).await?;
             continue;
         }
-        // What sets session state is never finished: a resumed run has another session.
-        for statement in segment.replayed(&work.script.sql) {
-            let again = Segment {
-                start: statement.start,
-                end: statement.end,
-                kind: SegmentKind::Session,
-                statements: vec![*statement],
-            };
-            backend.segment(fence, work, &again, None).await?;
+        // A statement that runs bare may leave something behind even when it fails, an invalid index for example.
+        untouched &= !matches!(segment.kind, SegmentKind::Bare(_));
+        if let Err(error) = backend.segment(fence, work, segment, Some(number)).await {
+            return Err(if untouched { abandon(backend, fence, work.step, error).await } else { error });
         }
+        untouched &= segment.kind == SegmentKind::Session;
     }
     let duration = began.elapsed();
     backend.restore_session().await?;
     backend.finish(run, fence, work, duration).await?;
     Ok(duration)
+}
+
+/// Sets again what a finished segment set in the session: a resumed run has another session.
+async fn replay<B: Backend>(backend: &mut B, fence: Fence, work: &Work<'_>, segment: &Segment) -> Result<(), Error> {
+    for statement in segment.replayed(&work.script.sql) {
+        let (start, end) = (statement.start, statement.end);
+        let again = Segment { start, end, kind: SegmentKind::Session, statements: vec![*statement] };
+        backend.segment(fence, work, &again, None).await?;
+    }
+    Ok(())
+}
+
+/// Takes the beginning of a step back that failed before anything of it took effect.
+async fn abandon<B: Backend>(backend: &mut B, fence: Fence, step: &Step, error: Error) -> Error {
+    let taken_back = match backend.restore_session().await {
+        Ok(()) => backend.abandon(fence, step).await,
+        failed => failed,
+    };
+    error.and_also("and its row stays marked as interrupted", taken_back)
 }
 
 /// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in

@@ -38,7 +38,7 @@ enum Command {
     /// Brings the database up to date and serves (the default). Reads `DATABASE_URL` and `LISTEN`.
     Serve,
     /// Runs one migration command on the migrations of this program.
-    Migrate(MigrateCommand),
+    Migrate(Box<MigrateCommand>),
 }
 
 fn main() -> ExitCode {

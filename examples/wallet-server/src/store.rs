@@ -12,7 +12,7 @@ use sqlite::SqliteStore;
 
 pub(crate) enum Store {
     Sqlite(SqliteStore),
-    Postgres(PostgresStore),
+    Postgres(Box<PostgresStore>),
 }
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         match url.strip_prefix("sqlite:") {
             Some(path) => SqliteStore::open(path.strip_prefix("//").unwrap_or(path)).await.map(Self::Sqlite),
-            None => PostgresStore::connect(url).await.map(Self::Postgres),
+            None => PostgresStore::connect(url).await.map(|store| Self::Postgres(Box::new(store))),
         }
     }
 

@@ -1,12 +1,12 @@
 //! `check`: the verdict, as exit code, text or document.
 
-use migrate_runtime::{Assessment, MigrationHealth, Reason};
+use migrate_runtime::Assessment;
 
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::Printer;
+use crate::output::{Printer, place};
 
 pub(super) fn check(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
@@ -15,12 +15,10 @@ pub(super) fn check(session: &mut Session, printer: &Printer) -> Result<Exit, Er
 }
 
 fn text(assessment: &Assessment) -> String {
-    let mut lines = vec![MigrationHealth::of(assessment).message];
-    lines.extend(assessment.reasons.iter().map(line));
+    let mut lines = vec![format!("{}: {}", assessment.verdict, place(assessment.database_version))];
+    for reason in &assessment.reasons {
+        lines.push(format!("  {}: {}", reason.code.verdict(), reason.message));
+        lines.extend(reason.remedy.as_ref().map(|remedy| format!("    {remedy}")));
+    }
     lines.join("\n")
-}
-
-fn line(reason: &Reason) -> String {
-    let remedy = reason.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    format!("  {}: {}{remedy}", reason.code.verdict(), reason.message)
 }

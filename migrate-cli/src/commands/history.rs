@@ -38,7 +38,7 @@ fn cells(row: &HistoryRow) -> Vec<String> {
         what,
         row.outcome.clone(),
         row.execution_time_ms.map(|ms| ms.to_string()).unwrap_or_default(),
-        format!("{}@{}", row.actor, row.host),
+        row.actor.clone(),
     ]
 }
 

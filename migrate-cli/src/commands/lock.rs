@@ -4,8 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use migrate_core::diagnostic::SourceFile;
+use migrate_core::lockfile::{self, Entry};
 use migrate_core::name::LOCK;
 use migrate_core::source::Loaded;
+use migrate_runtime::SchemaVersion;
 
 use crate::args::LockArgs;
 use crate::config;
@@ -23,10 +26,12 @@ pub(super) fn lock(args: &LockArgs, directory: &Path, printer: &Printer) -> Resu
     } else {
         let loaded = without_errors(config::load(directory, false))?;
         print_diagnostics(loaded.diagnostics(), printer);
-        if write(directory, &loaded)? {
-            ("written", format!("wrote {shown}"))
-        } else {
+        let text = loaded.lock_text();
+        if read(directory)?.as_deref() == Some(text.as_bytes()) {
             ("unchanged", format!("{shown} was up to date already"))
+        } else {
+            write(directory, &text)?;
+            ("written", format!("wrote {shown}"))
         }
     };
     let document = json::Lock { outcome, path: shown.to_string() };
@@ -34,21 +39,21 @@ pub(super) fn lock(args: &LockArgs, directory: &Path, printer: &Printer) -> Resu
     Ok(Exit::Done)
 }
 
-/// Writes the lock file of a directory as it is now, if that has no errors.
-pub(super) fn refresh(directory: &Path) -> Result<(), Error> {
-    let loaded = without_errors(config::load(directory, false))?;
-    write(directory, &loaded).map(drop)
-}
-
-/// Tells whether it had to.
-fn write(directory: &Path, loaded: &Loaded) -> Result<bool, Error> {
-    let text = loaded.lock_text();
-    if read(directory)?.as_deref() == Some(text.as_bytes()) {
-        return Ok(false);
-    }
-    let path = directory.join(LOCK);
-    fs::write(&path, text).map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))?;
-    Ok(true)
+/// Adds one migration to the lock file and leaves the other lines as they are: an edit of a released migration does not
+/// pass because a new one comes.
+pub(super) fn add(directory: &Path, version: SchemaVersion) -> Result<(), Error> {
+    let loaded = config::load(directory, false);
+    let Some(text) = read(directory)? else {
+        return write(directory, &without_errors(loaded)?.lock_text());
+    };
+    let path = directory.join(LOCK).display().to_string();
+    let text = String::from_utf8_lossy(&text);
+    let lines = lockfile::parse(SourceFile { path: &path, text: &text }).map_err(Error::Directory)?;
+    let recorded = lines.into_iter().map(|line| line.entry).filter(|entry| entry.version != version);
+    let added = loaded.lock_entries().iter().filter(|entry| entry.version == version).cloned();
+    let mut entries: Vec<Entry> = recorded.chain(added).collect();
+    entries.sort_by_key(|entry| entry.version);
+    write(directory, &lockfile::render(&entries))
 }
 
 fn compare(directory: &Path) -> Result<(), Error> {
@@ -65,6 +70,11 @@ fn without_errors(loaded: Loaded) -> Result<Loaded, Error> {
         return Err(Error::Directory(loaded.diagnostics().to_vec()));
     }
     Ok(loaded)
+}
+
+fn write(directory: &Path, text: &str) -> Result<(), Error> {
+    let path = directory.join(LOCK);
+    fs::write(&path, text).map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))
 }
 
 fn read(directory: &Path) -> Result<Option<Vec<u8>>, Error> {

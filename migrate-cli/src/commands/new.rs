@@ -33,8 +33,7 @@ pub(super) fn new(args: &NewArgs, directory: &Path, printer: &Printer) -> Result
     for file in &files {
         printer.line(&format!("created {}", file.display()));
     }
-    // Its warnings are not told: the scripts are empty yet.
-    lock::refresh(directory)?;
+    lock::add(directory, version)?;
     let document = json::New {
         outcome: "created",
         version: version.to_string(),

@@ -11,7 +11,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, count};
+use crate::output::{Printer, count, place};
 
 /// What is to be run.
 pub(super) struct Request {
@@ -120,10 +120,6 @@ fn planned(plan: &Plan) -> String {
     let mut lines: Vec<String> = plan.steps.iter().map(intention).collect();
     lines.push(format!("dry run: {}, nothing was changed", count(plan.steps.len(), "step")));
     lines.join("\n")
-}
-
-fn place(version: Option<SchemaVersion>) -> String {
-    version.map_or_else(|| "no migration is applied".to_owned(), |version| format!("the database is at {version}"))
 }
 
 fn version_after(report: &Report) -> Option<SchemaVersion> {

@@ -6,7 +6,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, count, table, to_the_second};
+use crate::output::{Printer, count, place, table, to_the_second};
 
 pub(super) fn status(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
@@ -30,10 +30,7 @@ fn row(entry: &Entry) -> Vec<String> {
 }
 
 fn summary(assessment: &Assessment) -> String {
-    let place = match assessment.database_version {
-        Some(version) => format!("at {version}"),
-        None => "no migration is applied".to_owned(),
-    };
+    let place = place(assessment.database_version);
     let pending = assessment.pending().count();
     match assessment.verdict {
         Verdict::Compatible => format!("{place}, up to date"),

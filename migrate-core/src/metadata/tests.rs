@@ -1,6 +1,6 @@
 use super::*;
 
-fn read(text: &str) -> (Metadata, Vec<Diagnostic>) {
+fn read(text: &str) -> (Option<Metadata>, Vec<Diagnostic>) {
     let directory = MigrationName {
         version: SchemaVersion::new(1, 2, 0),
         name: "users".to_owned(),
@@ -53,6 +53,7 @@ fn reads_every_key() {
         }"#,
     );
     assert_eq!(found, []);
+    let metadata = metadata.unwrap();
     let settings = Settings {
         description: Some("Ünïcode – “quoted” \"text\"".into()),
         min_runtime_version: Some("2.0.0-0".into()),

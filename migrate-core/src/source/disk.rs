@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Folder, Found, MetadataFile};
+use super::{Folder, Found};
 use crate::checksum::decode;
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::metadata;
@@ -85,6 +85,7 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
     let mut folder = Folder {
         name,
         shown,
+        metadata_text: None,
         metadata: None,
         scripts: Vec::new(),
     };
@@ -108,8 +109,8 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
                     path: &path,
                     text: &text,
                 };
-                let content = metadata::parse(file, &folder.name, &mut found.diagnostics);
-                folder.metadata = Some(MetadataFile { text, content });
+                folder.metadata = metadata::parse(file, &folder.name, &mut found.diagnostics);
+                folder.metadata_text = Some(text);
             }
             Reading::Known(MigrationFile::Script(role, dialect)) => {
                 // A script that cannot be read is reported once, and is not missing as well.
@@ -128,17 +129,10 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
     folder
         .scripts
         .sort_by_key(|script| (script.role, script.dialect));
-    // A file saved under a nearly right name is reported as that.
-    let is_meant = |it: &Diagnostic| it.path.starts_with(&folder.shown) && meant_as_metadata(it);
-    if !has_metadata && !found.diagnostics.iter().any(is_meant) {
+    if !has_metadata && !folder.has_misnamed(METADATA, &found.diagnostics) {
         found.diagnostics.push(missing_metadata(&folder));
     }
     folder
-}
-
-fn meant_as_metadata(diagnostic: &Diagnostic) -> bool {
-    let help = diagnostic.help.as_deref().unwrap_or_default();
-    diagnostic.code == Code::MisnamedFile && help.contains(METADATA)
 }
 
 fn missing_metadata(folder: &Folder) -> Diagnostic {
@@ -160,6 +154,12 @@ fn nested(entry: &DirectoryEntry, path: &str, found: &mut Found) {
 }
 
 fn misnamed(code: Code, path: &str, entry: &DirectoryEntry, error: &NameError, found: &mut Found) {
+    if let Some(Reading::Known(meant)) = error.suggestion.as_deref().map(|it| {
+        let directory = it.split('/').next().unwrap_or_default();
+        name::directory(directory)
+    }) {
+        found.meant.push(meant.version);
+    }
     let help = match &error.suggestion {
         Some(suggestion) => format!("did you mean `{suggestion}`?"),
         None if code == Code::MisnamedFile => {

@@ -44,14 +44,12 @@ struct Finding {
 /// Whether findings in scripts that name no dialect tell that they are for the other one: the body of a PostgreSQL
 /// function, say, is read as transaction control by the rules of SQLite, and a trigger of SQLite by those of PostgreSQL.
 fn is_for_another(ours: &[Finding], theirs: &[Finding]) -> bool {
-    let strange = |these: &[Finding], those: &[Finding]| {
+    let only = |these: &[Finding], those: &[Finding], is_native: bool| {
         let known: BTreeSet<&Diagnostic> = those.iter().map(|it| &it.diagnostic).collect();
-        let is_strange = |it: &&Finding| !it.is_native && !known.contains(&it.diagnostic);
-        these.iter().filter(is_strange).count()
+        let wanted = |it: &&Finding| it.is_native == is_native && !known.contains(&it.diagnostic);
+        these.iter().filter(wanted).count()
     };
-    let known: BTreeSet<&Diagnostic> = theirs.iter().map(|it| &it.diagnostic).collect();
-    let is_ours = |it: &Finding| it.is_native && !known.contains(&it.diagnostic);
-    !ours.iter().any(is_ours) && strange(ours, theirs) > strange(theirs, ours)
+    only(ours, theirs, true) == 0 && only(ours, theirs, false) > only(theirs, ours, false)
 }
 
 fn findings(folders: &[Folder], dialect: Dialect) -> Vec<Finding> {
@@ -91,12 +89,16 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
         });
     }
     let is_verify = script.role == Role::Verify;
-    if folder.settings().transaction || is_verify {
+    // Without readable metadata it is not known how the script runs.
+    let transaction = folder.metadata.as_ref().map(|it| it.settings.transaction);
+    if is_verify || transaction == Some(true) {
         let problems = statements
             .iter()
             .filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
         found.extend(problems);
-    } else if let Err(error) = sql::segments(file.text, dialect) {
+    } else if transaction == Some(false)
+        && let Err(error) = sql::segments(file.text, dialect)
+    {
         found.push(sql_error(file, error));
     }
 }

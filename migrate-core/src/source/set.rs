@@ -30,20 +30,27 @@ pub(super) fn check_versions(folders: &[Folder], found: &mut Vec<Diagnostic>) {
 }
 
 /// Every dependency is met by a lower migration, so the order of versions is one in which everything can run.
-pub(super) fn check_dependencies(folders: &[Folder], found: &mut Vec<Diagnostic>) {
+///
+/// A version that a misnamed directory was `meant` to have counts as there: one mistake, one message.
+pub(super) fn check_dependencies(
+    folders: &[Folder],
+    meant: &[SchemaVersion],
+    found: &mut Vec<Diagnostic>,
+) {
     for folder in folders {
-        let Some(metadata) = &folder.metadata else {
+        let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
             continue;
         };
-        for dependency in &metadata.content.dependencies {
+        for dependency in &metadata.dependencies {
+            let is_meant = |it: &SchemaVersion| dependency.requirement.matches(&it.to_semver());
+            if meant.iter().any(is_meant) {
+                continue;
+            }
             let Some((code, message, help)) = unmet(folders, folder, dependency) else {
                 continue;
             };
             let path = folder.path(METADATA);
-            let file = SourceFile {
-                path: &path,
-                text: &metadata.text,
-            };
+            let file = SourceFile { path: &path, text };
             let span = dependency.span.clone();
             found.push(Diagnostic::at(code, file, span, message).help(help));
         }
@@ -70,10 +77,10 @@ pub(super) fn check_runtime(
         }
     };
     for folder in folders {
-        let Some(metadata) = &folder.metadata else {
+        let (Some(metadata), Some(source)) = (&folder.metadata, &folder.metadata_text) else {
             continue;
         };
-        let Some(needed) = &metadata.content.settings.min_runtime_version else {
+        let Some(needed) = &metadata.settings.min_runtime_version else {
             continue;
         };
         let Ok(minimum) = semver::Version::parse(needed) else {
@@ -85,9 +92,9 @@ pub(super) fn check_runtime(
         let path = folder.path(METADATA);
         let file = SourceFile {
             path: &path,
-            text: &metadata.text,
+            text: source,
         };
-        let span = metadata.content.min_runtime_version_span.clone();
+        let span = metadata.min_runtime_version_span.clone();
         let message = format!(
             "`{}` needs version {needed} of the program, and this is {text}",
             folder.title()
@@ -110,7 +117,7 @@ pub(super) fn dialects(
     for folder in folders {
         if folder.scripts.iter().any(|script| script.role == Role::Up) {
             with_up.push(folder);
-        } else {
+        } else if !folder.has_misnamed("up.", found) {
             let message = format!("`{}` has no up script", folder.title());
             let help = match options.dialects.as_slice() {
                 [dialect] => format!("add `up.sql` or `{}`", file_name(Role::Up, Some(*dialect))),
@@ -153,8 +160,9 @@ pub(super) fn dialects(
     for dialect in Dialect::ALL {
         if !supported.contains(&dialect) && with_up.iter().any(|folder| names(folder, dialect)) {
             let titles = listed(lacking(dialect).into_iter().map(Folder::title));
-            let message =
-                format!("the set cannot run on {dialect}: {titles} has no up script for it");
+            let message = format!(
+                "the set cannot run on {dialect}: an up script for it is missing in {titles}"
+            );
             let help = format!(
                 "add the missing `{}`, or remove the other files for {dialect}",
                 file_name(Role::Up, Some(dialect))
@@ -172,6 +180,9 @@ pub(super) fn check_way_back(
     found: &mut Vec<Diagnostic>,
 ) {
     for folder in folders {
+        let Some(metadata) = &folder.metadata else {
+            continue;
+        };
         let title = folder.title();
         let is_lacking = |dialect: &&Dialect| {
             has(folder, Role::Up, **dialect) && !has(folder, Role::Down, **dialect)
@@ -181,7 +192,7 @@ pub(super) fn check_way_back(
             .scripts
             .iter()
             .any(|script| script.role == Role::Down);
-        if folder.settings().irreversible.is_some() {
+        if metadata.settings.irreversible.is_some() {
             if has_down {
                 let message =
                     format!("`{title}` has a down script and says that it is irreversible");
@@ -278,8 +289,7 @@ fn depends_on(folder: &Folder, version: SchemaVersion) -> bool {
     let version = version.to_semver();
     let mut metadata = folder.metadata.iter();
     metadata.any(|it| {
-        it.content
-            .dependencies
+        it.dependencies
             .iter()
             .any(|it| it.requirement.matches(&version))
     })

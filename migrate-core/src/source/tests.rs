@@ -188,6 +188,26 @@ fn refuses_missing_files_and_duplicate_versions() {
 }
 
 #[test]
+fn tells_one_mistake_once() {
+    // What a misnamed migration or a file that cannot be read brings with it is not reported.
+    let b = "== v1.2.0_b/metadata.json\n{\"version\": \"1.2.0\", \"name\": \"b\", \"dependencies\": [\"1.1.0\"]}\n\
+             == v1.2.0_b/up.sql\nSELECT 1;\n";
+    let misnamed = "m/V1.1_x:1:1: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
+    check(
+        &format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"),
+        &[misnamed],
+    );
+    let unread =
+        "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
+    check(
+        unread,
+        &[
+            "m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]",
+        ],
+    );
+}
+
+#[test]
 fn refuses_text_that_is_not_utf8() {
     let root = directory(A);
     let up = root.path().join("v1.0.0_a/up.sql");
@@ -201,6 +221,8 @@ fn refuses_text_that_is_not_utf8() {
             "m/v1.0.0_a/up.sql:2:6: byte 0xff is not UTF-8 [not-utf8]",
         ]
     );
+    let of_up = |it: &&Diagnostic| it.path.ends_with("up.sql");
+    assert_eq!(loaded.diagnostics().iter().filter(of_up).count(), 1);
     assert_eq!(
         loaded.diagnostics()[0].help.as_deref(),
         Some("it looks like UTF-16: save it as UTF-8")
@@ -298,7 +320,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     ));
     let loaded = load(root.path(), &options());
     assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
-    let partial = "m:1:1: the set cannot run on postgres: `v1.3.0_d` has no up script for it [partial-dialect]";
+    let partial = "m:1:1: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
     assert_eq!(told(&loaded, Severity::Warning)[0], partial);
 }
 

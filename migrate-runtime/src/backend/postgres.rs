@@ -394,6 +394,15 @@ impl Backend for PostgresBackend<'_> {
         self.run_step(fence, work, &message).await.map(drop)
     }
 
+    async fn abandon(&mut self, fence: Fence, step: &Step) -> Result<(), Error> {
+        let undo = match step.direction {
+            Direction::Up => self.names.delete(step),
+            Direction::Down => self.names.mark_applied(step),
+        };
+        let message = Message::of(&["BEGIN", &self.names.prove(fence, None), &undo, "COMMIT"]);
+        self.ask("the ledger row could not be put back", message).await.map(drop)
+    }
+
     async fn segment(
         &mut self,
         fence: Fence,

@@ -458,6 +458,13 @@ impl Backend for SqliteBackend<'_> {
         })
     }
 
+    async fn abandon(&mut self, fence: Fence, step: &Step) -> Result<(), Error> {
+        self.transaction(fence, |connection| match step.direction {
+            Direction::Up => self.names.delete(connection, step),
+            Direction::Down => self.names.mark_applied(connection, step),
+        })
+    }
+
     async fn segment(
         &mut self,
         fence: Fence,

@@ -34,6 +34,7 @@ conformance! {
     empty_scripts_count_as_applied
     a_step_outside_a_transaction_resumes_where_it_stopped
     groups_of_a_script_are_atomic
+    a_step_outside_a_transaction_that_fails_at_once_leaves_nothing
     reading_creates_nothing
     reading_says_where_everything_stands
     unknown_rows_are_judged_by_their_minimum
@@ -252,12 +253,30 @@ fn groups_of_a_script_are_atomic(bench: &impl Bench) {
     migrator.up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.sql("SELECT id FROM a ORDER BY id"), ["1", "2"]);
 
+    // Nothing of the down script took effect, so the migration is as applied as before.
     migrator.down(&mut bench.open()).wait().unwrap_err();
-    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|reverting"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
     assert_eq!(bench.sql("SELECT count(*) FROM a"), ["2"]);
     bench.sql("CREATE TABLE c (id INTEGER)");
     migrator.down(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.tables(), ["b", "c", "users"]);
+}
+
+fn a_step_outside_a_transaction_that_fails_at_once_leaves_nothing(bench: &impl Bench) {
+    let directory = outside_transaction("INSERT INTO b VALUES (1); CREATE TABLE a (id INTEGER)", "DELETE FROM a; DROP TABLE c");
+    let migrator = of(registry_at(directory.path()));
+    migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    bench.sql("CREATE TABLE b (id INTEGER)");
+    migrator.up(&mut bench.open()).wait().unwrap();
+    // A down script that stops half way is finished by the next `down`, or by `up`, which then applies again.
+    migrator.down(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|reverting"]);
+    bench.sql("CREATE TABLE c (id INTEGER)");
+    bench.sql("DROP TABLE a");
+    migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+    assert_eq!(bench.tables(), ["a", "b", "users"]);
 }
 
 fn reading_creates_nothing(bench: &impl Bench) {

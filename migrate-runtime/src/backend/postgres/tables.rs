@@ -452,6 +452,11 @@ impl Names {
         self.update(step, "status = 'reverting', progress = 0")
     }
 
+    /// Takes that mark back.
+    pub(super) fn mark_applied(&self, step: &Step) -> String {
+        self.update(step, "status = 'applied', progress = 0")
+    }
+
     /// Records how many segments are finished.
     pub(super) fn progress(&self, step: &Step, progress: u32) -> String {
         self.update(step, &format!("progress = {progress}"))

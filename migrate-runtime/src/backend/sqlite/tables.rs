@@ -324,6 +324,12 @@ impl Names {
         self.change(connection, step, &sql, &[])
     }
 
+    /// Takes that mark back.
+    pub(super) fn mark_applied(&self, connection: &Connection, step: &Step) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET status = 'applied', progress = 0 WHERE version = ?1", self.ledger);
+        self.change(connection, step, &sql, &[])
+    }
+
     /// Records how many segments are finished.
     pub(super) fn progress(&self, connection: &Connection, step: &Step, progress: u32) -> Result<(), Error> {
         let sql = format!("UPDATE {} SET progress = ?2 WHERE version = ?1", self.ledger);

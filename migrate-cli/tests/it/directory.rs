@@ -1,0 +1,48 @@
+//! The verbs that work on the directory: `new`, `lock`, `validate`.
+
+use std::fs;
+
+use crate::support::{Project, USERS_AND_POSTS, snapshot};
+
+#[test]
+fn from_nothing() {
+    let project = Project::new("").without_url();
+    snapshot!(
+        project.migrate("new users --description Accounts"),
+        project.migrate("new add_index"),
+        project.migrate("new fix_index --patch"),
+        project.migrate("new split_names --major"),
+        project.migrate("new far --version 7.0.1"),
+        project.migrate("lock --check"),
+        project.migrate("validate --quiet"),
+    );
+    let read = |file: &str| fs::read_to_string(project.path("migrations_v2/v1.0.0_users").join(file)).unwrap();
+    snapshot!(read("metadata.json"), read("up.sql"), read("down.sql"));
+}
+
+#[test]
+fn names_and_versions_that_cannot_be() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    snapshot!(
+        project.migrate("new Add-Index"),
+        project.migrate("new --"),
+        project.migrate("new ../escape"),
+        project.migrate("new again --version 1.1.0"),
+        project.migrate("new between --version 1.0.5"),
+    );
+}
+
+#[test]
+fn a_new_migration_does_not_release_an_edit() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    project.done("lock");
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n");
+    project.done("new more");
+    snapshot!(project.migrate("lock --check"), project.migrate("lock"), project.migrate("lock"), project.migrate("lock --check"));
+}
+
+#[test]
+fn a_directory_without_a_lock_file_is_not_locked() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    snapshot!(project.migrate("lock --check"), project.migrate("validate"));
+}

@@ -1,0 +1,70 @@
+//! The same verbs over a registry that is part of a program.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use migrate_cli::{Exit, MigrateCommand, Output};
+use migrate_core::source::{self, LoadOptions};
+use migrate_runtime::Registry;
+
+use crate::support::{Project, USERS_AND_POSTS};
+
+#[derive(Parser)]
+enum App {
+    Migrate(MigrateCommand),
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A static registry, as `embed_migrations!` gives it.
+fn registry(project: &Project) -> &'static Registry {
+    let options = LoadOptions {
+        name: Some("app".to_owned()),
+        runtime_version: Some("1.2.3".to_owned()),
+        ..LoadOptions::new("migrations_v2")
+    };
+    let loaded = source::load(&project.path("migrations_v2"), &options);
+    Box::leak(Box::new(loaded.into_registry().unwrap().0))
+}
+
+fn run(project: &Project, registry: &'static Registry, verb: &[&str]) -> (Exit, String) {
+    let url = format!("sqlite:{}", project.path("app.db").display());
+    let line = ["app", "migrate"].iter().chain(verb).copied().chain(["--database-url", &url]);
+    let App::Migrate(command) = App::try_parse_from(line).unwrap();
+    let stdout = Buffer::default();
+    let exit = command.execute_to(registry, Output::new(stdout.clone(), Buffer::default()));
+    let text = String::from_utf8(stdout.0.lock().unwrap().clone()).unwrap();
+    (exit, text)
+}
+
+#[test]
+fn a_server_mounts_the_verbs() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    assert_eq!(run(&project, registry, &["check"]).0, Exit::NeedsMigration);
+    assert_eq!(run(&project, registry, &["up"]).0, Exit::Done);
+    let (exit, document) = run(&project, registry, &["check", "--json"]);
+    assert_eq!(exit, Exit::Done);
+    assert!(document.contains(r#""runtime_version":"1.2.3""#), "{document}");
+    assert_eq!(run(&project, registry, &["down"]).0, Exit::Usage);
+}
+
+#[test]
+fn the_verbs_of_a_directory_are_not_offered() {
+    for verb in ["new", "lock", "validate"] {
+        assert!(App::try_parse_from(["app", "migrate", verb]).is_err(), "{verb}");
+    }
+    assert!(App::try_parse_from(["app", "migrate", "check", "--dir", "x"]).is_err());
+}

@@ -1,0 +1,14 @@
+//! The program `migrate`, as people and scripts see it: exit code and both streams together.
+
+mod support;
+
+mod bad_input;
+mod command_line;
+mod directory;
+mod json;
+mod ledger;
+mod library;
+mod postgres;
+mod sqlite;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -1,0 +1,97 @@
+//! The main verbs on PostgreSQL.
+
+use std::process::Stdio;
+
+use testkit::postgres::Server;
+
+use crate::support::{BROKEN, Project, USERS_AND_POSTS, snapshot};
+
+#[test]
+fn up_and_down() {
+    let database = Server::shared().database();
+    let project = Project::new(USERS_AND_POSTS).with_url(database.url());
+    snapshot!(
+        project.migrate("check"),
+        project.migrate("up"),
+        project.migrate("up"),
+        project.migrate("status"),
+        project.migrate("check"),
+        project.migrate("history"),
+        project.migrate("redo --yes"),
+        project.migrate("down --all --yes"),
+        project.migrate("version"),
+    );
+    assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2"), "0");
+}
+
+#[test]
+fn a_script_that_fails_in_the_middle() {
+    let database = Server::shared().database();
+    let project = Project::new(&format!("{USERS_AND_POSTS}{BROKEN}")).with_url(database.url());
+    snapshot!(project.migrate("up"), project.migrate("status"), project.migrate("history"));
+    assert_eq!(database.psql("SELECT to_regclass('half') IS NULL"), "t");
+}
+
+#[test]
+fn a_wrong_password() {
+    let server = Server::start_with_passwords(&[]);
+    server.role("app", "right");
+    let database = server.database();
+    let project = Project::new(USERS_AND_POSTS).with_url(database.url_as("app", "geheim"));
+    let shown = ["check", "up --json", "status --verbose"].map(|line| project.migrate(line));
+    for shown in &shown {
+        assert_eq!(shown.output.code, 69, "{shown}");
+        assert!(!shown.to_string().contains("geheim"), "{shown}");
+    }
+    let [check, ..] = shown;
+    snapshot!(check);
+}
+
+#[test]
+fn a_schema_of_its_own() {
+    let database = Server::shared().database();
+    database.psql("CREATE SCHEMA bookkeeping");
+    let project = Project::new(USERS_AND_POSTS).with_url(database.url());
+    project.done("up --schema bookkeeping --table ledger");
+    assert_eq!(database.psql("SELECT count(*) FROM bookkeeping.ledger"), "2");
+}
+
+#[test]
+fn a_role_that_may_only_read() {
+    let server = Server::shared();
+    let database = server.database();
+    Project::new(USERS_AND_POSTS).with_url(database.url()).done("up --to 1.0.0");
+    server.role("cli_reader", "read");
+    database.psql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO cli_reader");
+    let project = Project::new(USERS_AND_POSTS).with_url(database.url_as("cli_reader", "read"));
+    assert_eq!(project.migrate("check").output.code, 1);
+    assert_eq!(project.migrate("status").output.code, 0);
+    let shown = project.migrate("up");
+    assert_eq!(shown.output.code, 70, "{shown}");
+}
+
+#[test]
+fn another_run_is_at_work() {
+    let database = Server::shared().database();
+    let project = Project::new(
+        r#"
+--- v1.0.0_slow/metadata.json
+{"version": "1.0.0", "name": "slow"}
+--- v1.0.0_slow/up.sql
+SELECT pg_sleep(600);
+--- v1.0.0_slow/down.sql
+SELECT 1;
+"#,
+    )
+    .with_url(database.url());
+    let mut holder = project.command("up --quiet").stdin(Stdio::null()).spawn().unwrap();
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while database.psql(sleeping) == "0" {
+        assert!(holder.try_wait().unwrap().is_none(), "the first run ended too early");
+    }
+    let shown = ["up --wait-lock 50ms", "up --wait-lock 50ms --quiet", "status"].map(|line| project.migrate(line));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let [up, quiet, status] = shown;
+    snapshot!(up, quiet, status);
+}

@@ -1,0 +1,8 @@
+use migrate_runtime::{Registry, embed_migrations};
+
+static MIGRATIONS: Registry =
+    embed_migrations!("runtime_version", relative_to = "file", runtime_version = "1.0");
+
+fn main() {
+    let _ = MIGRATIONS.migrations();
+}
