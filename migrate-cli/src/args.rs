@@ -27,7 +27,6 @@ pub(crate) struct DirectoryCommand {
 
 /// Applies the migrations that are part of this program to its database.
 #[derive(Debug, Parser)]
-#[command(after_help = Exit::help())]
 pub(crate) struct EmbeddedCommand {
     #[command(flatten)]
     pub(crate) command: MigrateCommand,
@@ -55,6 +54,7 @@ pub(crate) struct EmbeddedCommand {
 /// # Ok::<(), clap::Error>(())
 /// ```
 #[derive(Debug, Args)]
+#[command(after_help = Exit::help())]
 pub struct MigrateCommand {
     #[command(subcommand)]
     pub(crate) verb: Verb,

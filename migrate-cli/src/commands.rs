@@ -23,12 +23,7 @@ use crate::json::{Document, Failed, Run};
 use crate::output::Printer;
 
 /// A verb of the program `migrate`.
-pub(crate) fn over_directory(
-    verb: &DirectoryVerb,
-    directory: &Path,
-    options: &Options,
-    printer: &Printer,
-) -> Exit {
+pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &Options, printer: &Printer) -> Exit {
     let result = match verb {
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
@@ -45,11 +40,7 @@ pub(crate) fn over_directory(
 }
 
 /// A verb that works on a database, whichever registry it is for.
-pub(crate) fn over_database(
-    verb: &Verb,
-    printer: &Printer,
-    open: impl FnOnce() -> Result<Session, Error>,
-) -> Exit {
+pub(crate) fn over_database(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Exit {
     let runs = matches!(verb, Verb::Up(_) | Verb::Down(_) | Verb::Redo(_));
     execute(verb, printer, open).unwrap_or_else(|error| {
         if runs {

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_core::diagnostic::Diagnostic;
 use migrate_core::migration::Dialect;
 use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
 use crate::args::{ConnectionOptions, DatabaseUrl};
 use crate::error::{Error, print_diagnostics};
-use crate::output::Printer;
+use crate::output::{Printer, count};
 
 /// What the verbs need that work on a database: a connector, and a migrator with every option set.
 #[derive(Debug)]
@@ -49,8 +50,17 @@ pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error
 pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Printer) -> Result<Arc<Registry>, Error> {
     let options = LoadOptions { dialects: vec![dialect(database)], ..load_options(directory) };
     let (registry, warnings) = source::load(directory, &options).into_registry().map_err(Error::Directory)?;
-    print_diagnostics(&warnings, printer);
+    print_warnings(&warnings, printer);
     Ok(Arc::new(registry))
+}
+
+/// The verbs that work on a database are not about the directory: they show a few warnings, and where to see the rest.
+fn print_warnings(warnings: &[Diagnostic], printer: &Printer) {
+    const SHOWN: usize = 3;
+    print_diagnostics(&warnings[..warnings.len().min(SHOWN)], printer);
+    if let Some(more) = warnings.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        printer.note(&format!("and {} about the directory; `migrate validate` shows all", count(more, "more warning")));
+    }
 }
 
 /// A migrations directory with all its problems, for whatever databases it is.

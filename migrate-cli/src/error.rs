@@ -24,7 +24,12 @@ impl Error {
     }
 
     pub(crate) fn configuration(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Plain { exit: Exit::Configuration, kind: "configuration", message: message.into(), help: Some(help.into()) }
+        Self::Plain {
+            exit: Exit::Configuration,
+            kind: "configuration",
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 
     /// The operation did not take place.

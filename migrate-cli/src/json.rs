@@ -1,9 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
-use migrate_runtime::{
-    Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport,
-};
+use migrate_runtime::{Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -122,6 +120,7 @@ pub(crate) struct Run {
     steps: Vec<RunStep>,
     error: Option<Failure>,
     run: Option<i64>,
+    ends_with: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -142,7 +141,13 @@ impl Run {
             Outcome::Refused => "refused",
             _ => "failed",
         };
-        Self { outcome, steps: report.steps.iter().map(RunStep::from).collect(), error: None, run: report.run }
+        Self {
+            outcome,
+            steps: report.steps.iter().map(RunStep::from).collect(),
+            error: None,
+            run: report.run,
+            ends_with: None,
+        }
     }
 
     /// What was done before the error is part of the document.
@@ -156,12 +161,19 @@ impl Run {
             steps: report.map(|report| report.steps.iter().map(RunStep::from).collect()).unwrap_or_default(),
             error: Some(Failure::from(error)),
             run: report.and_then(|report| report.run),
+            ends_with: None,
         }
     }
 
     fn planned(plan: &Plan) -> Self {
         let steps = plan.steps.iter().map(RunStep::from).collect();
-        Self { outcome: "dry_run", steps, error: None, run: None }
+        Self {
+            outcome: "dry_run",
+            steps,
+            error: None,
+            run: None,
+            ends_with: plan.ends_with.as_ref().map(ToString::to_string),
+        }
     }
 }
 

@@ -40,12 +40,7 @@ impl Output {
     /// Streams of your own, without colour unless it is asked for, and with nobody to answer a question.
     #[must_use]
     pub fn new(stdout: impl Write + Send + 'static, stderr: impl Write + Send + 'static) -> Self {
-        Self {
-            stdout: Box::new(stdout),
-            stderr: Box::new(stderr),
-            colors: [ColorChoice::Never; 2],
-            interactive: false,
-        }
+        Self { stdout: Box::new(stdout), stderr: Box::new(stderr), colors: [ColorChoice::Never; 2], interactive: false }
     }
 
     pub(crate) fn with(self, options: OutputOptions) -> Printer {
@@ -258,7 +253,8 @@ mod tests {
 
     #[test]
     fn only_a_yes_is_a_yes() {
-        for (answer, expected) in [("y\n", true), (" YES \r\n", true), ("", false), ("\n", false), ("yellow\n", false)] {
+        for (answer, expected) in [("y\n", true), (" YES \r\n", true), ("", false), ("\n", false), ("yellow\n", false)]
+        {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
         }
     }

@@ -27,21 +27,11 @@ use crate::version::SchemaVersion;
 /// ```
 #[must_use]
 pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: &Rules) -> Assessment {
-    let mut judge = Judge {
-        registry,
-        snapshot,
-        dialect,
-        rules,
-        reasons: Vec::new(),
-    };
+    let mut judge = Judge { registry, snapshot, dialect, rules, reasons: Vec::new() };
     judge.tables();
     let migrations = judge.migrations();
     let reasons = judge.reasons;
-    let verdict = reasons
-        .iter()
-        .map(|reason| reason.code.verdict())
-        .max()
-        .unwrap_or(Verdict::Compatible);
+    let verdict = reasons.iter().map(|reason| reason.code.verdict()).max().unwrap_or(Verdict::Compatible);
     Assessment {
         verdict,
         runtime_version: rules.runtime_version.clone(),
@@ -116,7 +106,7 @@ pub struct Assessment {
     pub database_version: Option<SchemaVersion>,
     /// Every migration that the registry or the ledger knows, lowest version first.
     pub migrations: Vec<Entry>,
-    /// Every finding, in the order of versions.
+    /// Every finding, in the order of versions; for one version, what it asks of the program comes first.
     pub reasons: Vec<Reason>,
 }
 
@@ -282,12 +272,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn find(&mut self, code: ReasonCode, version: Option<SchemaVersion>, message: String, remedy: Option<&str>) {
-        self.reasons.push(Reason {
-            code,
-            version,
-            message,
-            remedy: remedy.map(str::to_owned),
-        });
+        self.reasons.push(Reason { code, version, message, remedy: remedy.map(str::to_owned) });
     }
 
     /// Findings about our tables as a whole.
@@ -339,18 +324,21 @@ impl Judge<'_> {
     }
 
     fn entry(&mut self, migration: Option<&Migration>, row: Option<&LedgerRow>) -> Entry {
+        if let Some(row) = row {
+            self.floor(row);
+        }
         let state = match (migration, row) {
             (Some(migration), None) => self.pending(migration),
             (Some(migration), Some(row)) => self.known(migration, row),
             (None, Some(row)) => self.unknown(row),
             (None, None) => unreachable!("one of the two lists gave an entry"),
         };
-        if let Some(row) = row {
-            self.floor(row);
-        }
         let script = migration.and_then(|migration| migration.script(Role::Up, self.dialect));
         Entry {
-            version: migration.map(Migration::version).or(row.map(|row| row.version)).unwrap_or(SchemaVersion::new(0, 0, 0)),
+            version: migration
+                .map(Migration::version)
+                .or(row.map(|row| row.version))
+                .unwrap_or(SchemaVersion::new(0, 0, 0)),
             name: migration.map(Migration::name).or(row.map(|row| &*row.name)).unwrap_or_default().to_owned(),
             description: migration.and_then(Migration::description).map(str::to_owned),
             known: migration.is_some(),
@@ -381,12 +369,7 @@ impl Judge<'_> {
                 format!("migration {version} is not applied, but the higher version {head} is"),
                 Some("give it a version above every released one, or allow migrations out of order"),
             ),
-            _ => self.find(
-                ReasonCode::Pending,
-                Some(version),
-                format!("migration {version} is not applied yet"),
-                None,
-            ),
+            _ => self.find(ReasonCode::Pending, Some(version), format!("migration {version} is not applied yet"), None),
         }
         MigrationState::Pending
     }
@@ -398,11 +381,7 @@ impl Judge<'_> {
         if !row.status.is_complete() {
             return self.incomplete(row, same);
         }
-        let complete = if row.status == Status::Baseline {
-            MigrationState::Baseline
-        } else {
-            MigrationState::Applied
-        };
+        let complete = if row.status == Status::Baseline { MigrationState::Baseline } else { MigrationState::Applied };
         if same {
             return complete;
         }
@@ -497,7 +476,10 @@ impl Judge<'_> {
             self.find(
                 ReasonCode::NeedsNewerRuntime,
                 Some(row.version),
-                format!("migration {} needs version {theirs} or newer of this program, and this is {ours}", row.version),
+                format!(
+                    "migration {} needs version {theirs} or newer of this program, and this is {ours}",
+                    row.version
+                ),
                 Some("deploy a newer version of this program, or undo the migration with the one that applied it"),
             );
         }

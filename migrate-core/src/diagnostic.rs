@@ -151,12 +151,7 @@ impl Diagnostic {
 
     /// A problem with a part of a file, given as bytes of its text.
     #[must_use]
-    pub fn at(
-        code: Code,
-        file: SourceFile<'_>,
-        span: Range<usize>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn at(code: Code, file: SourceFile<'_>, span: Range<usize>, message: impl Into<String>) -> Self {
         let place = file.place(span);
         Self {
             line: place.line,
@@ -169,10 +164,7 @@ impl Diagnostic {
     /// The same problem, with what to do about it.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
+        Self { help: Some(help.into()), ..self }
     }
 
     /// The problem as rustc would show it, without colours and without the leading `error: `.
@@ -187,11 +179,7 @@ impl Diagnostic {
                 .into(),
         };
         let help = self.help.as_deref().map(|help| Level::HELP.message(help));
-        let group = Level::ERROR
-            .no_name()
-            .primary_title(&self.message)
-            .element(place)
-            .elements(help);
+        let group = Level::ERROR.no_name().primary_title(&self.message).element(place).elements(help);
         Renderer::plain().render(&[group])
     }
 }
@@ -199,13 +187,7 @@ impl Diagnostic {
 /// One line: `path:line:column: message`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            column,
-            message,
-            ..
-        } = self;
+        let Self { path, line, column, message, .. } = self;
         write!(f, "{path}:{line}:{column}: {message}")
     }
 }
@@ -216,15 +198,7 @@ impl std::error::Error for Diagnostic {}
 impl Ord for Diagnostic {
     fn cmp(&self, other: &Self) -> Ordering {
         fn key(it: &Diagnostic) -> (&str, usize, usize, Code, &str, Option<&str>) {
-            let Diagnostic {
-                path,
-                line,
-                column,
-                code,
-                message,
-                help,
-                ..
-            } = it;
+            let Diagnostic { path, line, column, code, message, help, .. } = it;
             (path, *line, *column, *code, message, help.as_deref())
         }
         key(self).cmp(&key(other))
@@ -266,19 +240,13 @@ impl SourceFile<'_> {
         Place {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            excerpt: Excerpt {
-                text: text.to_owned(),
-                span: from..to.max(from),
-            },
+            excerpt: Excerpt { text: text.to_owned(), span: from..to.max(from) },
         }
     }
 }
 
 /// The candidate that was probably meant, if one is close.
-pub(crate) fn did_you_mean<'a>(
-    given: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     candidates
         .into_iter()
@@ -307,10 +275,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, part: &str, expect: &str) {
         let start = text.find(part).unwrap();
-        let file = SourceFile {
-            path: "m/v1.0.0_a/metadata.json",
-            text,
-        };
+        let file = SourceFile { path: "m/v1.0.0_a/metadata.json", text };
         let span = start..start + part.len();
         let diagnostic = Diagnostic::at(Code::UnknownKey, file, span, "unknown key `descripton`");
         let rendered = diagnostic.help("did you mean `description`?").render();
@@ -335,29 +300,13 @@ unknown key `descripton`
 
     #[test]
     fn points_behind_the_end_of_a_file() {
-        let file = SourceFile {
-            path: "up.sql",
-            text: "SELECT 'a\n",
-        };
+        let file = SourceFile { path: "up.sql", text: "SELECT 'a\n" };
         let diagnostic = Diagnostic::at(Code::InvalidSql, file, 10..10, "the text ends too early");
-        assert_eq!(
-            diagnostic.to_string(),
-            "up.sql:2:1: the text ends too early"
-        );
-        assert_eq!(
-            diagnostic.excerpt.as_ref().map(|it| it.span.clone()),
-            Some(0..0)
-        );
+        assert_eq!(diagnostic.to_string(), "up.sql:2:1: the text ends too early");
+        assert_eq!(diagnostic.excerpt.as_ref().map(|it| it.span.clone()), Some(0..0));
         assert!(diagnostic.render().contains("up.sql:2:1"));
-        let file = SourceFile {
-            path: "up.sql",
-            text: "",
-        };
-        assert!(
-            Diagnostic::at(Code::InvalidSql, file, 0..0, "empty")
-                .render()
-                .contains("up.sql:1:1")
-        );
+        let file = SourceFile { path: "up.sql", text: "" };
+        assert!(Diagnostic::at(Code::InvalidSql, file, 0..0, "empty").render().contains("up.sql:1:1"));
     }
 
     #[test]
@@ -372,9 +321,6 @@ unknown key `descripton`
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Code::ALL.len());
-        assert!(words.iter().all(|word| {
-            word.bytes()
-                .all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
-        }));
+        assert!(words.iter().all(|word| { word.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric()) }));
     }
 }

@@ -105,10 +105,7 @@ impl FromStr for Status {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(UnknownStatus)
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownStatus)
     }
 }
 
@@ -135,6 +132,8 @@ pub struct State {
     pub registry_name: Option<String>,
     /// How the checksums in the ledger were computed.
     pub checksum_algorithm: String,
+    /// The number of the last run that took the lock.
+    pub fence: i64,
     /// Who holds the run lock, if anybody does.
     pub lock: Option<LockHolder>,
 }
@@ -142,8 +141,6 @@ pub struct State {
 /// Who holds the run lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockHolder {
-    /// The fence number of the run, which is also its run id.
-    pub fence: i64,
     /// The user on whose behalf it runs.
     pub owner: String,
     /// The host it runs on.
@@ -152,7 +149,7 @@ pub struct LockHolder {
     pub process: u32,
     /// Since when: RFC 3339, UTC, the database's clock.
     pub acquired_at: String,
-    /// Whether the lease is still good by the database's clock.
+    /// Whether it is alive, as far as the database or the operating system can tell.
     pub live: bool,
 }
 

@@ -19,8 +19,7 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::name::LOCK;
 use crate::version::SchemaVersion;
 
-const HEADER: &str =
-    "# migrations.lock: written by `migrate lock`, checked at every build. Do not edit; commit it.";
+const HEADER: &str = "# migrations.lock: written by `migrate lock`, checked at every build. Do not edit; commit it.";
 const FORMAT: &str = "# format 1";
 const START: Checksum = Checksum::from_bytes([0; 32]);
 const REWRITE: &str = "run `migrate lock`";
@@ -63,9 +62,7 @@ pub fn render(entries: &[Entry]) -> String {
 /// The fingerprint of a set: the last chain value; 32 zero bytes for an empty one.
 #[must_use]
 pub fn digest(entries: &[Entry]) -> Checksum {
-    entries
-        .iter()
-        .fold(START, |chain, entry| chain.chain(&entry.line()))
+    entries.iter().fold(START, |chain, entry| chain.chain(&entry.line()))
 }
 
 /// A line of a lock file.
@@ -95,18 +92,14 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
         if is_conflict(text) {
             let message = format!("`{LOCK}` holds an unresolved merge conflict");
             let help = "keep the migrations of both sides, give the later one a higher version, and run `migrate lock`";
-            return Err(vec![
-                Diagnostic::at(Code::LockConflict, file, span, message).help(help),
-            ]);
+            return Err(vec![Diagnostic::at(Code::LockConflict, file, span, message).help(help)]);
         }
         if text.starts_with("# format ") {
             has_format = true;
             if text != FORMAT {
                 let message = format!("`{}` is not known, expected `format 1`", &text[2..]);
                 let help = "the file is from another version of migrate: use that one";
-                return Err(vec![
-                    Diagnostic::at(Code::LockUnreadable, file, span, message).help(help),
-                ]);
+                return Err(vec![Diagnostic::at(Code::LockUnreadable, file, span, message).help(help)]);
             }
         }
         if text.is_empty() || text.starts_with('#') {
@@ -127,11 +120,7 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
     if found.is_empty() {
         found.extend(broken_link(file, &lines));
     }
-    if found.is_empty() {
-        Ok(lines)
-    } else {
-        Err(found)
-    }
+    if found.is_empty() { Ok(lines) } else { Err(found) }
 }
 
 /// Compares a lock file with what the directory holds; differences are added to `found`.
@@ -145,10 +134,7 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
         match entries.iter().find(|entry| entry.version == *version) {
             Some(entry) if entry.name == *name => compare_entry(file, line, entry, found),
             Some(entry) => {
-                let message = format!(
-                    "migration {version} is named `{}`, and was locked as `{name}`",
-                    entry.name
-                );
+                let message = format!("migration {version} is named `{}`, and was locked as `{name}`", entry.name);
                 let help = "give it its name back; if it was not released yet, run `migrate lock`";
                 let code = Code::LockChanged;
                 found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
@@ -170,16 +156,13 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
 }
 
 fn compare_entry(file: SourceFile<'_>, line: &Line, entry: &Entry, found: &mut Vec<Diagnostic>) {
-    let help =
-        "write a new migration instead; if this one was not released yet, run `migrate lock`";
+    let help = "write a new migration instead; if this one was not released yet, run `migrate lock`";
     let path = |name: &str| format!("v{}_{}/{name}", entry.version, entry.name);
     let current = |name: &str| entry.files.iter().find(|(file, _)| file == name);
     for ((name, locked), span) in line.entry.files.iter().zip(&line.file_spans) {
         let (code, problem) = match current(name) {
             None => (Code::LockRemoved, "was locked and is no longer there"),
-            Some((_, checksum)) if checksum != locked => {
-                (Code::LockChanged, "was changed after it was locked")
-            }
+            Some((_, checksum)) if checksum != locked => (Code::LockChanged, "was changed after it was locked"),
             Some(_) => continue,
         };
         let message = format!("`{}` {problem}", path(name));
@@ -203,11 +186,7 @@ fn broken_link(file: SourceFile<'_>, lines: &[Line]) -> Option<Diagnostic> {
             Some(above) if above.entry.version >= version => {
                 format!("`{version}` stands below `{}`", above.entry.version)
             }
-            _ if previous
-                .map_or(START, |above| above.chain)
-                .chain(&line.entry.line())
-                != line.chain =>
-            {
+            _ if previous.map_or(START, |above| above.chain).chain(&line.entry.line()) != line.chain => {
                 format!("the line of `{version}` does not follow from those above it")
             }
             _ => {
@@ -227,11 +206,7 @@ fn parse_line(text: &str, offset: usize) -> Option<Line> {
     let name = words.next()?;
     let mut at = version.len() + 1 + name.len();
     let mut line = Line {
-        entry: Entry {
-            version: version.parse().ok()?,
-            name: name.to_owned(),
-            files: Vec::new(),
-        },
+        entry: Entry { version: version.parse().ok()?, name: name.to_owned(), files: Vec::new() },
         chain: START,
         span: offset..offset + at,
         file_spans: Vec::new(),
@@ -263,9 +238,7 @@ fn text_lines(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
 }
 
 fn is_conflict(line: &str) -> bool {
-    ["<<<<<<<", "|||||||", "=======", ">>>>>>>"]
-        .iter()
-        .any(|marker| line.starts_with(marker))
+    ["<<<<<<<", "|||||||", "=======", ">>>>>>>"].iter().any(|marker| line.starts_with(marker))
 }
 
 #[cfg(test)]
@@ -274,25 +247,13 @@ mod tests {
 
     fn entry(version: &str, name: &str, files: &[(&str, &str)]) -> Entry {
         let file = |(name, text): &(&str, &str)| ((*name).to_owned(), Checksum::of(text));
-        Entry {
-            version: version.parse().unwrap(),
-            name: name.to_owned(),
-            files: files.iter().map(file).collect(),
-        }
+        Entry { version: version.parse().unwrap(), name: name.to_owned(), files: files.iter().map(file).collect() }
     }
 
     fn set() -> Vec<Entry> {
         vec![
-            entry(
-                "1.0.0",
-                "users",
-                &[("metadata.json", "{}"), ("up.sql", "a"), ("down.sql", "b")],
-            ),
-            entry(
-                "1.1.0",
-                "posts",
-                &[("metadata.json", "{}"), ("up.sql", "c")],
-            ),
+            entry("1.0.0", "users", &[("metadata.json", "{}"), ("up.sql", "a"), ("down.sql", "b")]),
+            entry("1.1.0", "posts", &[("metadata.json", "{}"), ("up.sql", "c")]),
         ]
     }
 
@@ -300,33 +261,18 @@ mod tests {
     #[track_caller]
     fn check(lock: &str, expect: &[&str]) {
         let mut found = Vec::new();
-        let file = SourceFile {
-            path: LOCK,
-            text: lock,
-        };
+        let file = SourceFile { path: LOCK, text: lock };
         compare(file, &set(), &mut found);
-        let found: Vec<String> = found
-            .iter()
-            .map(|it| format!("{}:{} {}", it.line, it.column, it.code))
-            .collect();
+        let found: Vec<String> = found.iter().map(|it| format!("{}:{} {}", it.line, it.column, it.code)).collect();
         assert_eq!(found, expect);
     }
 
     #[test]
     fn writes_a_chain_that_names_the_set() {
         let text = render(&set());
-        let file = SourceFile {
-            path: LOCK,
-            text: &text,
-        };
+        let file = SourceFile { path: LOCK, text: &text };
         let lines = parse(file).unwrap();
-        assert_eq!(
-            lines
-                .iter()
-                .map(|line| line.entry.clone())
-                .collect::<Vec<_>>(),
-            set()
-        );
+        assert_eq!(lines.iter().map(|line| line.entry.clone()).collect::<Vec<_>>(), set());
         assert_eq!(lines[1].chain, digest(&set()));
         assert_eq!(digest(&[]).as_bytes(), &[0; 32]);
         let mut other = set();
@@ -346,13 +292,8 @@ mod tests {
     fn finds_every_difference() {
         let mut other = set();
         other[0].files[1].1 = Checksum::of("edited");
-        other[0]
-            .files
-            .push(("verify.sql".to_owned(), Checksum::of("v")));
-        check(
-            &render(&other),
-            &["3:92 lock-changed", "3:238 lock-removed"],
-        );
+        other[0].files.push(("verify.sql".to_owned(), Checksum::of("v")));
+        check(&render(&other), &["3:92 lock-changed", "3:238 lock-removed"]);
         check(&render(&set()[..1]), &["1:1 lock-missing"]);
         let more = [set(), vec![entry("1.2.0", "tags", &[])]].concat();
         check(&render(&more), &["5:1 lock-removed"]);
@@ -366,14 +307,8 @@ mod tests {
     fn finds_lines_that_do_not_follow() {
         let text = render(&set());
         let lines: Vec<&str> = text.lines().collect();
-        check(
-            &[lines[0], lines[1], lines[3]].join("\n"),
-            &["3:1 lock-chain"],
-        );
-        check(
-            &[lines[0], lines[1], lines[2], lines[2]].join("\n"),
-            &["4:1 lock-chain"],
-        );
+        check(&[lines[0], lines[1], lines[3]].join("\n"), &["3:1 lock-chain"]);
+        check(&[lines[0], lines[1], lines[2], lines[2]].join("\n"), &["4:1 lock-chain"]);
         let swapped = [set().remove(1), set().remove(0)];
         check(&render(&swapped), &["4:1 lock-chain"]);
         check(&text.replace("posts", "notes"), &["4:1 lock-chain"]);
@@ -383,15 +318,9 @@ mod tests {
     fn finds_what_it_cannot_read() {
         let text = render(&set());
         check(&format!("{text}<<<<<<< HEAD\n"), &["5:1 lock-conflict"]);
-        check(
-            &text.replace("format 1", "format 2"),
-            &["2:1 lock-unreadable"],
-        );
+        check(&text.replace("format 1", "format 2"), &["2:1 lock-unreadable"]);
         check(&text.replace("# format 1\n", ""), &["1:1 lock-unreadable"]);
-        check(
-            &format!("{text}1.2 x chain=1\n\n?"),
-            &["5:1 lock-unreadable", "7:1 lock-unreadable"],
-        );
+        check(&format!("{text}1.2 x chain=1\n\n?"), &["5:1 lock-unreadable", "7:1 lock-unreadable"]);
         check("", &["1:1 lock-unreadable"]);
     }
 }

@@ -80,11 +80,7 @@ const REQUIRED: [&str; 2] = ["version", "name"];
 /// Reads a `metadata.json` of the directory of a migration; problems are added to `found`.
 ///
 /// `None` when it is not a JSON object, so that nothing can be said about its content.
-pub fn parse(
-    file: SourceFile<'_>,
-    directory: &MigrationName,
-    found: &mut Vec<Diagnostic>,
-) -> Option<Metadata> {
+pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Diagnostic>) -> Option<Metadata> {
     let mut reader = Reader {
         file,
         directory,
@@ -134,8 +130,7 @@ impl Reader<'_> {
                     Some(other) => format!("expected an object, found {}", type_name(other)),
                 };
                 let MigrationName { version, name } = self.directory;
-                let help =
-                    format!(r#"the least is `{{"version": "{version}", "name": "{name}"}}`"#);
+                let help = format!(r#"the least is `{{"version": "{version}", "name": "{name}"}}`"#);
                 self.report(Code::InvalidJson, at, message, Some(help));
                 false
             }
@@ -163,12 +158,7 @@ impl Reader<'_> {
                 _ => format!(r#""name": "{name}""#),
             };
             let message = format!("required key `{key}` is missing");
-            self.report(
-                Code::MissingKey,
-                start..start + 1,
-                message,
-                Some(format!("add `{line}`")),
-            );
+            self.report(Code::MissingKey, start..start + 1, message, Some(format!("add `{line}`")));
         }
     }
 
@@ -216,12 +206,7 @@ impl Reader<'_> {
                     Some(key) => format!("did you mean `{key}`?"),
                     None => format!("the keys are {}", listed(KEYS)),
                 };
-                self.report(
-                    Code::UnknownKey,
-                    at,
-                    format!("unknown key `{unknown}`"),
-                    Some(help),
-                );
+                self.report(Code::UnknownKey, at, format!("unknown key `{unknown}`"), Some(help));
             }
         }
     }
@@ -259,8 +244,7 @@ impl Reader<'_> {
             let message = format!("name `{text}` differs from the directory's, `{expected}`");
             (Code::DirectoryMismatch, message)
         } else {
-            let message =
-                format!("`{text}` is not a name: expected lower-case letters, digits and `_`");
+            let message = format!("`{text}` is not a name: expected lower-case letters, digits and `_`");
             (Code::InvalidValue, message)
         };
         let help = format!("write `\"{expected}\"`, or rename the directory");
@@ -281,14 +265,8 @@ impl Reader<'_> {
             Err(error) => error.to_string(),
         };
         let message = format!("`{text}` is not the version of a program: {problem}");
-        let help =
-            "write MAJOR.MINOR.PATCH, with a pre-release if need be, such as `\"2.0.0-rc.1\"`";
-        self.report(
-            Code::InvalidVersion,
-            span(value),
-            message,
-            Some(help.to_owned()),
-        );
+        let help = "write MAJOR.MINOR.PATCH, with a pre-release if need be, such as `\"2.0.0-rc.1\"`";
+        self.report(Code::InvalidVersion, span(value), message, Some(help.to_owned()));
     }
 
     fn dependencies(&mut self, value: &Value<'_>) {
@@ -297,11 +275,7 @@ impl Reader<'_> {
         };
         for (text, span) in entries {
             match requirement(&text) {
-                Ok(requirement) => self.metadata.dependencies.push(Dependency {
-                    text,
-                    requirement,
-                    span,
-                }),
+                Ok(requirement) => self.metadata.dependencies.push(Dependency { text, requirement, span }),
                 Err(problem) => {
                     let message = format!("`{text}` is not a dependency: {problem}");
                     let help = "write a version, such as `\"1.0.0\"` for exactly that one, or a requirement with operators, such as `\">=1.2, <2\"`";
@@ -322,12 +296,7 @@ impl Reader<'_> {
                 continue;
             };
             let names = names.into_iter().map(|(name, _)| name).collect();
-            if self
-                .metadata
-                .expects
-                .insert(kind.to_owned(), names)
-                .is_some()
-            {
+            if self.metadata.expects.insert(kind.to_owned(), names).is_some() {
                 let message = format!("key `{key}` is given twice");
                 self.report(Code::DuplicateKey, span(&property.name), message, None);
             }
@@ -344,12 +313,7 @@ impl Reader<'_> {
             let Some(reason) = self.reason(&key, &property.value) else {
                 continue;
             };
-            if self
-                .metadata
-                .allow
-                .insert(rule.to_owned(), reason)
-                .is_some()
-            {
+            if self.metadata.allow.insert(rule.to_owned(), reason).is_some() {
                 let message = format!("key `{key}` is given twice");
                 self.report(Code::DuplicateKey, span(&property.name), message, None);
             }
@@ -363,23 +327,13 @@ impl Reader<'_> {
             Err(problem) => {
                 let message = format!("`{text}` is not a duration for `{key}`: {problem}");
                 let help = "write a whole number and its unit, such as `\"500ms\"`, `\"5s\"`, `\"2min\"` or `\"1h\"`";
-                self.report(
-                    Code::InvalidValue,
-                    span(value),
-                    message,
-                    Some(help.to_owned()),
-                );
+                self.report(Code::InvalidValue, span(value), message, Some(help.to_owned()));
                 None
             }
         }
     }
 
-    fn choice(
-        &mut self,
-        key: &str,
-        value: &Value<'_>,
-        choices: &[&'static str],
-    ) -> Option<&'static str> {
+    fn choice(&mut self, key: &str, value: &Value<'_>, choices: &[&'static str]) -> Option<&'static str> {
         let text = self.string(key, value)?;
         let chosen = choices.iter().copied().find(|choice| *choice == text);
         if chosen.is_none() {
@@ -455,10 +409,7 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, code: Code, at: Range<usize>, message: String, help: Option<String>) {
-        self.found.push(Diagnostic {
-            help,
-            ..Diagnostic::at(code, self.file, at, message)
-        });
+        self.found.push(Diagnostic { help, ..Diagnostic::at(code, self.file, at, message) });
     }
 }
 
@@ -489,9 +440,7 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
                 patch: Some(version.patch),
                 pre: semver::Prerelease::EMPTY,
             };
-            return Ok(semver::VersionReq {
-                comparators: vec![comparator],
-            });
+            return Ok(semver::VersionReq { comparators: vec![comparator] });
         }
         Err(error @ (VersionError::PreRelease | VersionError::BuildMetadata)) => {
             return Err(error.to_string());
@@ -502,9 +451,7 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
     for part in text.split(',').map(str::trim) {
         let clear = part.starts_with(['=', '<', '>', '~', '^']) || part.ends_with('*');
         if !clear {
-            return Err(format!(
-                "`{part}` has no operator and is not a whole version"
-            ));
+            return Err(format!("`{part}` has no operator and is not a whole version"));
         }
     }
     Ok(requirement)

@@ -44,10 +44,7 @@ impl FromStr for Dialect {
     type Err = UnknownDialect;
 
     fn from_str(text: &str) -> Result<Self, UnknownDialect> {
-        Self::ALL
-            .into_iter()
-            .find(|dialect| dialect.as_str() == text)
-            .ok_or(UnknownDialect)
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == text).ok_or(UnknownDialect)
     }
 }
 
@@ -106,12 +103,7 @@ impl Script {
     /// A script read at run time.
     #[must_use]
     pub fn new(role: Role, dialect: Option<Dialect>, sql: String) -> Self {
-        Self {
-            role,
-            dialect,
-            checksum: Checksum::of(&sql),
-            sql: Cow::Owned(sql),
-        }
+        Self { role, dialect, checksum: Checksum::of(&sql), sql: Cow::Owned(sql) }
     }
 
     /// A script embedded in the program.
@@ -123,12 +115,7 @@ impl Script {
         sql: &'static str,
         checksum: &'static [u8; 32],
     ) -> Self {
-        Self {
-            role,
-            dialect,
-            sql: Cow::Borrowed(sql),
-            checksum: Checksum::from_bytes(*checksum),
-        }
+        Self { role, dialect, sql: Cow::Borrowed(sql), checksum: Checksum::from_bytes(*checksum) }
     }
 
     /// The name of its file, such as `up.sqlite.sql`.
@@ -197,13 +184,7 @@ impl Migration {
         dependencies: Cow<'static, [Text]>,
         scripts: Cow<'static, [Script]>,
     ) -> Self {
-        Self {
-            version,
-            name,
-            settings,
-            dependencies,
-            scripts,
-        }
+        Self { version, name, settings, dependencies, scripts }
     }
 
     /// Its version.
@@ -233,9 +214,10 @@ impl Migration {
     /// The oldest binary that still works once this migration is applied; `None` leaves it as it was.
     #[must_use]
     pub fn min_runtime_version(&self) -> Option<semver::Version> {
-        self.settings.min_runtime_version.as_deref().map(|text| {
-            semver::Version::parse(text).expect("a registry is only made of checked versions")
-        })
+        self.settings
+            .min_runtime_version
+            .as_deref()
+            .map(|text| semver::Version::parse(text).expect("a registry is only made of checked versions"))
     }
 
     /// Why it cannot be taken back, if it says so.
@@ -283,11 +265,7 @@ impl Migration {
     /// The script in effect on a dialect: the dialect's own file wins over the plain one.
     #[must_use]
     pub fn script(&self, role: Role, dialect: Dialect) -> Option<&Script> {
-        let of = |wanted| {
-            self.scripts
-                .iter()
-                .find(|script| script.role == role && script.dialect == wanted)
-        };
+        let of = |wanted| self.scripts.iter().find(|script| script.role == role && script.dialect == wanted);
         of(Some(dialect)).or_else(|| of(None))
     }
 }

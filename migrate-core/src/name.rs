@@ -91,9 +91,7 @@ pub fn root_file(text: &str) -> Reading<()> {
     match Loose::parse(text) {
         Some(loose) => Reading::NearMiss(NameError {
             problem: "is a file, and a migration is a directory",
-            suggestion: loose
-                .directory()
-                .map(|directory| format!("{directory}/{}", script_of_flat_file(&lower))),
+            suggestion: loose.directory().map(|directory| format!("{directory}/{}", script_of_flat_file(&lower))),
         }),
         None if is_sql || lower.ends_with(".json") => Reading::NearMiss(NameError {
             problem: "belongs to no migration",
@@ -119,10 +117,7 @@ pub fn migration_file(text: &str) -> Reading<MigrationFile> {
     if suggestion.is_none() && !lower.ends_with(".sql") && !lower.ends_with(".json") {
         return Reading::Other;
     }
-    Reading::NearMiss(NameError {
-        problem: "is not a file of a migration",
-        suggestion,
-    })
+    Reading::NearMiss(NameError { problem: "is not a file of a migration", suggestion })
 }
 
 /// Whether a text can name a migration.
@@ -150,10 +145,7 @@ pub fn to_name(text: &str) -> Option<String> {
 fn exact(text: &str) -> Option<MigrationName> {
     let (version, name) = text.strip_prefix('v')?.split_once('_')?;
     is_name(name).then_some(())?;
-    Some(MigrationName {
-        version: version.parse().ok()?,
-        name: name.to_owned(),
-    })
+    Some(MigrationName { version: version.parse().ok()?, name: name.to_owned() })
 }
 
 /// Hidden files and the copies that editors leave.
@@ -164,18 +156,10 @@ fn is_ignored(text: &str) -> bool {
 fn known_files() -> impl Iterator<Item = (String, MigrationFile)> {
     let dialects = [None, Some(Dialect::Sqlite), Some(Dialect::Postgres)];
     let scripts = Role::ALL.into_iter().flat_map(move |role| {
-        let file = move |dialect| {
-            (
-                file_name(role, dialect),
-                MigrationFile::Script(role, dialect),
-            )
-        };
+        let file = move |dialect| (file_name(role, dialect), MigrationFile::Script(role, dialect));
         dialects.into_iter().map(file)
     });
-    let others = [
-        (METADATA.to_owned(), MigrationFile::Metadata),
-        (FIXTURES.to_owned(), MigrationFile::Fixtures),
-    ];
+    let others = [(METADATA.to_owned(), MigrationFile::Metadata), (FIXTURES.to_owned(), MigrationFile::Fixtures)];
     others.into_iter().chain(scripts)
 }
 
@@ -244,17 +228,12 @@ impl<'a> Loose<'a> {
             numbers.push(&rest[..digits]);
             rest = &rest[digits..];
             match rest.strip_prefix('.') {
-                Some(after) if after.starts_with(|next: char| next.is_ascii_digit()) => {
-                    rest = after
-                }
+                Some(after) if after.starts_with(|next: char| next.is_ascii_digit()) => rest = after,
                 _ => break,
             }
         }
         // `3d_models` and `v8engine` begin with a number and not with a version.
-        let ends = rest
-            .chars()
-            .next()
-            .is_none_or(|next| !next.is_alphanumeric());
+        let ends = rest.chars().next().is_none_or(|next| !next.is_alphanumeric());
         (!numbers.is_empty() && ends).then_some(Self { numbers, rest })
     }
 
@@ -297,10 +276,7 @@ mod tests {
 
     #[test]
     fn reads_directories() {
-        let name = MigrationName {
-            version: SchemaVersion::new(1, 10, 0),
-            name: "add_users_2".to_owned(),
-        };
+        let name = MigrationName { version: SchemaVersion::new(1, 10, 0), name: "add_users_2".to_owned() };
         assert_eq!(directory("v1.10.0_add_users_2"), Reading::Known(name));
         check(directory("v1.2.0__users"), "known");
         check(directory("1.2.0_users"), "v1.2.0_users");
@@ -320,15 +296,7 @@ mod tests {
         check(directory("v1.2.0.4_users"), NO_IDEA);
         check(directory("v1.2.99999999999999999999_users"), NO_IDEA);
         check(directory("20240101_users"), "v20240101.0.0_users");
-        for other in [
-            "shared",
-            ".git",
-            "v",
-            "views",
-            "3d_models",
-            ".v1.0.0_users",
-            "v1.0.0_users~",
-        ] {
+        for other in ["shared", ".git", "v", "views", "3d_models", ".v1.0.0_users", "v1.0.0_users~"] {
             check(directory(other), LEFT_ALONE);
         }
     }
@@ -345,27 +313,14 @@ mod tests {
         check(root_file("v1.0.0_users"), "v1.0.0_users/up.sql");
         check(root_file("schema.SQL"), "vMAJOR.MINOR.PATCH_name/up.sql");
         check(root_file("metadata.json"), NO_IDEA);
-        for other in [
-            "README.md",
-            ".gitkeep",
-            ".v1.sql",
-            "schema.sql~",
-            "migrate.toml",
-            "Cargo.lock",
-        ] {
+        for other in ["README.md", ".gitkeep", ".v1.sql", "schema.sql~", "migrate.toml", "Cargo.lock"] {
             check(root_file(other), LEFT_ALONE);
         }
     }
 
     #[test]
     fn reads_files_of_a_migration() {
-        for known in [
-            "metadata.json",
-            "fixtures.sql",
-            "up.sql",
-            "down.sqlite.sql",
-            "verify.postgres.sql",
-        ] {
+        for known in ["metadata.json", "fixtures.sql", "up.sql", "down.sqlite.sql", "verify.postgres.sql"] {
             check(migration_file(known), "known");
         }
         check(migration_file("metdata.json"), "metadata.json");
@@ -383,13 +338,7 @@ mod tests {
         check(migration_file("up.mysql.sql"), NO_IDEA);
         check(migration_file("indexes.sql"), NO_IDEA);
         check(migration_file("package.json"), NO_IDEA);
-        for other in [
-            "README.md",
-            ".up.sql.swp",
-            "up.sql~",
-            "up.sql.orig",
-            "notes",
-        ] {
+        for other in ["README.md", ".up.sql.swp", "up.sql~", "up.sql.orig", "notes"] {
             check(migration_file(other), LEFT_ALONE);
         }
     }

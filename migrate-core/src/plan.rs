@@ -162,7 +162,9 @@ impl PlanError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::UnknownTarget { head: Some(head), .. } => format!("the highest version is {head}; `migrate status` lists them all"),
+            Self::UnknownTarget { head: Some(head), .. } => {
+                format!("the highest version is {head}; `migrate status` lists them all")
+            }
             Self::UnknownTarget { head: None, .. } => "there are no migrations".to_owned(),
             Self::NoWayBack { version, .. } => {
                 format!("add a down script to migration {version}, or stop above it with `migrate down --to {version}`")
@@ -246,10 +248,7 @@ impl Planner<'_> {
                 // Half undone is neither applied nor pending: first finish undoing it.
                 steps.push(Step { resume_after: Some(progress), ..step(migration, Direction::Down) });
             }
-            steps.push(Step {
-                resume_after: interrupted(Status::Applying),
-                ..step(migration, Direction::Up)
-            });
+            steps.push(Step { resume_after: interrupted(Status::Applying), ..step(migration, Direction::Up) });
         }
         Plan { steps, ends_with: None }
     }

@@ -30,13 +30,7 @@ impl Registry {
         digest: Checksum,
         migrations: Cow<'static, [Migration]>,
     ) -> Self {
-        Self {
-            name,
-            directory,
-            runtime_version,
-            digest,
-            migrations,
-        }
+        Self { name, directory, runtime_version, digest, migrations }
     }
 
     /// The program it belongs to: the embedding crate's name. `None` for a directory, which belongs to no program.
@@ -54,9 +48,9 @@ impl Registry {
     /// The version of the embedding crate. `None` for a directory.
     #[must_use]
     pub fn runtime_version(&self) -> Option<semver::Version> {
-        self.runtime_version.as_deref().map(|text| {
-            semver::Version::parse(text).expect("the macro embeds a checked runtime version")
-        })
+        self.runtime_version
+            .as_deref()
+            .map(|text| semver::Version::parse(text).expect("the macro embeds a checked runtime version"))
     }
 
     /// The fingerprint of the set: a chained SHA-256 over all entries, the last value in `migrations.lock`.
@@ -74,9 +68,7 @@ impl Registry {
     /// The migration of a version.
     #[must_use]
     pub fn find(&self, version: SchemaVersion) -> Option<&Migration> {
-        let at = self
-            .migrations
-            .binary_search_by_key(&version, Migration::version);
+        let at = self.migrations.binary_search_by_key(&version, Migration::version);
         at.ok().map(|index| &self.migrations[index])
     }
 

@@ -42,13 +42,7 @@ impl LoadOptions {
     /// A directory that belongs to no program, read for whatever databases it is for.
     #[must_use]
     pub fn new(shown_as: impl Into<String>) -> Self {
-        Self {
-            shown_as: shown_as.into(),
-            dialects: Vec::new(),
-            runtime_version: None,
-            name: None,
-            check_lock: true,
-        }
+        Self { shown_as: shown_as.into(), dialects: Vec::new(), runtime_version: None, name: None, check_lock: true }
     }
 }
 
@@ -105,9 +99,7 @@ impl Loaded {
     /// Whether a file that was read begins with a byte-order mark, which its script goes without.
     #[must_use]
     pub fn has_byte_order_mark(&self, file: &Path) -> bool {
-        self.with_byte_order_mark
-            .iter()
-            .any(|marked| marked == file)
+        self.with_byte_order_mark.iter().any(|marked| marked == file)
     }
 
     /// What the lock file has to record, lowest version first.
@@ -186,14 +178,9 @@ impl Found {
     /// Removes what was found in the empty text that stands for a file that could not be read.
     fn drop_consequences(&mut self) {
         let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Unreadable);
-        let unread: BTreeSet<String> = self
-            .diagnostics
-            .iter()
-            .filter(|it| is_cause(it))
-            .map(|it| it.path.clone())
-            .collect();
-        self.diagnostics
-            .retain(|it| is_cause(it) || !unread.contains(&it.path));
+        let unread: BTreeSet<String> =
+            self.diagnostics.iter().filter(|it| is_cause(it)).map(|it| it.path.clone()).collect();
+        self.diagnostics.retain(|it| is_cause(it) || !unread.contains(&it.path));
     }
 }
 
@@ -233,19 +220,9 @@ impl Folder {
 
     /// What the lock file records of it.
     fn entry(&self) -> Entry {
-        let metadata = self
-            .metadata_text
-            .iter()
-            .map(|text| (METADATA.to_owned(), Checksum::of(text)));
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|script| (script.file_name(), script.checksum));
-        Entry {
-            version: self.name.version,
-            name: self.name.name.clone(),
-            files: metadata.chain(scripts).collect(),
-        }
+        let metadata = self.metadata_text.iter().map(|text| (METADATA.to_owned(), Checksum::of(text)));
+        let scripts = self.scripts.iter().map(|script| (script.file_name(), script.checksum));
+        Entry { version: self.name.version, name: self.name.name.clone(), files: metadata.chain(scripts).collect() }
     }
 
     fn into_migration(self) -> Migration {

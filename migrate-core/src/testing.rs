@@ -21,13 +21,7 @@ pub(crate) fn registry(text: &str) -> Registry {
             scripts.push(Script::new(Role::Down, None, format!("DROP TABLE t{version}")));
         }
         let settings = Settings { min_runtime_version: floor.map(Cow::Owned), ..Settings::DEFAULT };
-        Migration::from_parts(
-            version.parse().unwrap(),
-            "m".into(),
-            settings,
-            Cow::Owned(vec![]),
-            Cow::Owned(scripts),
-        )
+        Migration::from_parts(version.parse().unwrap(), "m".into(), settings, Cow::Owned(vec![]), Cow::Owned(scripts))
     });
     let migrations = Cow::Owned(migrations.collect());
     Registry::from_parts(Some("app".into()), "migrations_v2".into(), None, Checksum::of(""), migrations)
@@ -42,6 +36,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
         oldest_reader: FORMAT,
         registry_name: Some("app".to_owned()),
         checksum_algorithm: ALGORITHM.to_owned(),
+        fence: 0,
         lock: None,
     };
     let mut rows: Vec<LedgerRow> = text.split_whitespace().filter(|word| *word != "-").map(row).collect();

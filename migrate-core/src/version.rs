@@ -31,11 +31,7 @@ impl SchemaVersion {
     /// A version of its three numbers.
     #[must_use]
     pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
-        Self {
-            major,
-            minor,
-            patch,
-        }
+        Self { major, minor, patch }
     }
 
     /// The same version as the `semver` crate's type, to be matched against requirements.
@@ -59,8 +55,7 @@ impl FromStr for SchemaVersion {
     /// `1.0` (two numbers), `01.0.0` (a leading zero), `v1.0.0` (a letter), `1.0.0-rc.1` (a pre-release), `1.0.0+7`
     /// (build metadata), and numbers above 2⁶⁴ − 1.
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        let version = semver::Version::parse(text)
-            .map_err(|error| VersionError::Malformed(error.to_string()))?;
+        let version = semver::Version::parse(text).map_err(|error| VersionError::Malformed(error.to_string()))?;
         if !version.pre.is_empty() {
             return Err(VersionError::PreRelease);
         }
@@ -103,10 +98,8 @@ mod tests {
 
     #[test]
     fn orders_by_number_not_by_text() {
-        let mut versions: Vec<SchemaVersion> = ["1.10.0", "1.9.0", "2.0.0", "1.9.10", "1.9.2"]
-            .iter()
-            .map(|text| text.parse().unwrap())
-            .collect();
+        let mut versions: Vec<SchemaVersion> =
+            ["1.10.0", "1.9.0", "2.0.0", "1.9.10", "1.9.2"].iter().map(|text| text.parse().unwrap()).collect();
         versions.sort();
         let sorted: Vec<String> = versions.iter().map(ToString::to_string).collect();
         assert_eq!(sorted, ["1.9.0", "1.9.2", "1.9.10", "1.10.0", "2.0.0"]);
@@ -115,10 +108,7 @@ mod tests {
     #[test]
     fn refuses_what_is_not_three_plain_numbers() {
         for text in ["", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.-1", "1.0.99999999999999999999"] {
-            assert!(
-                matches!(text.parse::<SchemaVersion>(), Err(VersionError::Malformed(_))),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<SchemaVersion>(), Err(VersionError::Malformed(_))), "{text}");
         }
         assert_eq!("1.0.0-rc.1".parse::<SchemaVersion>(), Err(VersionError::PreRelease));
         assert_eq!("1.0.0+7".parse::<SchemaVersion>(), Err(VersionError::BuildMetadata));

@@ -50,11 +50,7 @@ struct Expansion<'a> {
 impl<'a> Expansion<'a> {
     fn new(input: &'a Input, embedded: &'a Embedded) -> Self {
         let runtime = &input.runtime;
-        Self {
-            input,
-            embedded,
-            private: quote!(#runtime::__private),
-        }
+        Self { input, embedded, private: quote!(#runtime::__private) }
     }
 
     fn tokens(&self) -> syn::Result<TokenStream> {
@@ -70,9 +66,7 @@ impl<'a> Expansion<'a> {
         let count = migrations.len();
         let name = self.option_text(registry.name());
         let directory = registry.directory();
-        let version = registry
-            .runtime_version()
-            .map(|version| version.to_string());
+        let version = registry.runtime_version().map(|version| version.to_string());
         let version = self.option_text(version.as_deref());
         let digest = Literal::byte_string(registry.digest().as_bytes());
         Ok(quote! {{
@@ -92,12 +86,7 @@ impl<'a> Expansion<'a> {
 
     /// Makes every file and variable that was read a reason to rebuild.
     fn tracking(&self) -> syn::Result<TokenStream> {
-        let files: Vec<&str> = self
-            .embedded
-            .files
-            .iter()
-            .map(|file| self.path(file))
-            .collect::<syn::Result<_>>()?;
+        let files: Vec<&str> = self.embedded.files.iter().map(|file| self.path(file)).collect::<syn::Result<_>>()?;
         let variables = &self.input.variables;
         let private = &self.private;
         Ok(quote! {
@@ -106,19 +95,11 @@ impl<'a> Expansion<'a> {
         })
     }
 
-    fn migration(
-        &self,
-        index: usize,
-        migration: &Migration,
-        lists: &mut TokenStream,
-    ) -> syn::Result<TokenStream> {
+    fn migration(&self, index: usize, migration: &Migration, lists: &mut TokenStream) -> syn::Result<TokenStream> {
         let private = &self.private;
         let directory = self.embedded.directory.join(migration.directory_name());
-        let scripts: Vec<TokenStream> = migration
-            .scripts()
-            .iter()
-            .map(|script| self.script(&directory, script))
-            .collect::<syn::Result<_>>()?;
+        let scripts: Vec<TokenStream> =
+            migration.scripts().iter().map(|script| self.script(&directory, script)).collect::<syn::Result<_>>()?;
         let dependencies = migration.dependencies();
         let (script_count, dependency_count) = (scripts.len(), dependencies.len());
         let script_list = format_ident!("__SCRIPTS_{index}");
@@ -176,9 +157,7 @@ impl<'a> Expansion<'a> {
 
     fn settings(&self, migration: &Migration) -> TokenStream {
         let private = &self.private;
-        let minimum = migration
-            .min_runtime_version()
-            .map(|version| version.to_string());
+        let minimum = migration.min_runtime_version().map(|version| version.to_string());
         let description = self.option_text(migration.description());
         let min_runtime_version = self.option_text(minimum.as_deref());
         let irreversible = self.option_text(migration.irreversible());

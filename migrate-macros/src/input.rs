@@ -9,7 +9,8 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, LitStr, Token, parenthesized};
 
-const ARGUMENTS: &str = "`dialect = \"...\"`, `runtime_version = \"...\"`, `crate = \"...\"` and `relative_to = \"file\"`";
+const ARGUMENTS: &str =
+    "`dialect = \"...\"`, `runtime_version = \"...\"`, `crate = \"...\"` and `relative_to = \"file\"`";
 
 /// What was typed.
 pub(crate) struct Input {
@@ -75,10 +76,7 @@ fn read(stream: ParseStream<'_>, input: &mut Input, errors: &mut Option<Error>) 
         stream.parse::<Token![=]>()?;
         let (value, variable) = value(stream)?;
         if seen.contains(&name.to_string()) {
-            combine(
-                errors,
-                Error::new(name.span(), format!("`{name}` is given twice")),
-            );
+            combine(errors, Error::new(name.span(), format!("`{name}` is given twice")));
         }
         seen.push(name.to_string());
         input.variables.extend(variable);
@@ -96,9 +94,8 @@ fn argument(input: &mut Input, name: &Ident, value: &LitStr) -> syn::Result<()> 
     let text = value.value();
     match name.to_string().as_str() {
         "dialect" => {
-            let dialect = text.parse().map_err(|error| {
-                Error::new(value.span(), format!("unknown dialect `{text}`: {error}"))
-            })?;
+            let dialect =
+                text.parse().map_err(|error| Error::new(value.span(), format!("unknown dialect `{text}`: {error}")))?;
             input.dialect = Some(dialect);
         }
         "runtime_version" => input.runtime_version = Some(text),
@@ -152,12 +149,9 @@ fn crate_path(value: &LitStr) -> syn::Result<TokenStream> {
         if index == 0 && segment.is_empty() && text.len() > 2 {
             continue;
         }
-        let ident = Ident::parse_any.parse_str(segment).map_err(|_| {
-            Error::new(
-                span,
-                format!("`{text}` is not the path of a crate or module"),
-            )
-        })?;
+        let ident = Ident::parse_any
+            .parse_str(segment)
+            .map_err(|_| Error::new(span, format!("`{text}` is not the path of a crate or module")))?;
         path.extend(quote!(#ident));
     }
     Ok(path)

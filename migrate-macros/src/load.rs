@@ -31,10 +31,7 @@ pub(crate) fn load(input: &Input) -> syn::Result<Embedded> {
     let directory = base(input)?.join(&input.directory);
     let options = LoadOptions {
         dialects: input.dialect.into_iter().collect(),
-        runtime_version: input
-            .runtime_version
-            .clone()
-            .or_else(|| cargo("CARGO_PKG_VERSION")),
+        runtime_version: input.runtime_version.clone().or_else(|| cargo("CARGO_PKG_VERSION")),
         name: cargo("CARGO_PKG_NAME"),
         ..LoadOptions::new(&input.directory)
     };
@@ -43,23 +40,14 @@ pub(crate) fn load(input: &Input) -> syn::Result<Embedded> {
     let has_mark = |file: &&PathBuf| loaded.has_byte_order_mark(file);
     let with_byte_order_mark = files.iter().filter(has_mark).cloned().collect();
     match loaded.into_registry() {
-        Ok((registry, warnings)) => Ok(Embedded {
-            registry,
-            warnings,
-            directory,
-            files,
-            with_byte_order_mark,
-        }),
+        Ok((registry, warnings)) => Ok(Embedded { registry, warnings, directory, files, with_byte_order_mark }),
         Err(diagnostics) => Err(report::errors(&diagnostics, input.span)),
     }
 }
 
 /// What the directory is relative to. A rust-analyzer that expands the macro knows no source file; there it is the package.
 fn base(input: &Input) -> syn::Result<PathBuf> {
-    let file = input
-        .relative_to_file
-        .then(|| Span::call_site().local_file())
-        .flatten();
+    let file = input.relative_to_file.then(|| Span::call_site().local_file()).flatten();
     let absolute = file.and_then(|file| std::path::absolute(file).ok());
     if let Some(parent) = absolute.as_deref().and_then(Path::parent) {
         return Ok(parent.to_owned());

@@ -35,12 +35,14 @@ pub trait Backend: Send {
     /// Reads the newest `limit` rows of the history, newest first.
     fn history(&mut self, limit: u32) -> impl Future<Output = Result<Vec<HistoryRow>, Error>> + Send;
 
-    /// Tries once to take the run lock, creating our tables if need be, and reads what the database then holds. The
-    /// row that opens the run in the history commits together with the lock.
-    fn acquire(&mut self, run: &Run) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
-
-    /// Adds a row to the history that says what the run will do, when that is not what it set out to do.
-    fn replanned(&mut self, run: &Run, fence: Fence) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Tries once to take the run lock, creating our tables if need be, and reads what the database then holds. It is
+    /// only taken while the last run is still `seen`, so that a plan made from what was read then still stands. The row
+    /// that opens the run in the history, with its plan, commits together with the lock.
+    fn acquire(
+        &mut self,
+        run: &Run,
+        seen: Fence,
+    ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
 
     /// Executes transactional steps in order and tells of each once it is committed. Stops at the first failure, which
     /// leaves nothing of its step behind.

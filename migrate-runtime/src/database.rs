@@ -53,12 +53,14 @@ impl AnyDatabase {
             #[cfg(not(feature = "postgres"))]
             Some("postgres" | "postgresql") => Err(not_compiled_in("PostgreSQL", "postgres")),
             // The URL may hold a password, so only its scheme is shown.
-            Some(scheme) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(
-                Error::new(ErrorKind::Configuration, format!("`{scheme}:` is no known kind of database"))
-                    .with_help("use `sqlite:app.db` or `postgres://user@host/name`"),
-            ),
-            _ => Err(Error::new(ErrorKind::Configuration, "the database URL does not say which kind of database it is")
-                .with_help("use `sqlite:app.db` or `postgres://user@host/name`")),
+            Some(scheme) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err(Error::new(ErrorKind::Configuration, format!("`{scheme}:` is no known kind of database"))
+                    .with_help("use `sqlite:app.db` or `postgres://user@host/name`"))
+            }
+            _ => {
+                Err(Error::new(ErrorKind::Configuration, "the database URL does not say which kind of database it is")
+                    .with_help("use `sqlite:app.db` or `postgres://user@host/name`"))
+            }
         }
     }
 }

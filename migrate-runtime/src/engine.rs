@@ -100,13 +100,14 @@ impl Operation for Migrate {
         if let Some(report) = self.needs_no_lock(&decision)? {
             return Ok(report);
         }
-        let run = self.run_info(&decision.plan);
-        let (fence, decision) = match self.lock(backend, &run).await? {
-            Locked::Ours(fence, decision) => (fence, decision),
-            Locked::NotNeeded(report) => return Ok(*report),
-        };
-        let ended = self.execute(backend, &run, fence, &decision).await;
-        self.close(backend, &run, fence, decision, ended).await
+        match self.lock(backend, decision).await? {
+            Locked::NotNeeded(report) => Ok(*report),
+            Locked::Ours(run, fence, decision) => {
+                self.tell(&Event::Started(&decision.plan));
+                let ended = self.execute(backend, &run, fence, &decision).await;
+                self.close(backend, &run, fence, decision, ended).await
+            }
+        }
     }
 }
 
@@ -114,11 +115,23 @@ impl Operation for Migrate {
 struct Decision {
     assessment: Assessment,
     plan: Plan,
+    /// The last run before the plan was made.
+    seen: Fence,
+    /// Who held the lock then.
+    holder: Option<LockHolder>,
 }
 
 enum Locked {
-    Ours(Fence, Decision),
+    Ours(Run, Fence, Decision),
     NotNeeded(Box<Report>),
+}
+
+/// Why the lock was not taken at an attempt.
+enum Attempt {
+    /// Somebody holds it, or the database is busy.
+    Held,
+    /// Another run came and went since the database was read; this is what it left.
+    Overtaken(Snapshot),
 }
 
 /// The steps that were done, and why there are no more.
@@ -131,14 +144,18 @@ impl Migrate {
     async fn decide<B: Backend>(&self, backend: &mut B, snapshot: Snapshot) -> Result<Decision, Error> {
         let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
         let assessment = compat::judge(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings));
-        if self.refuses(&assessment) {
-            if self.mode == Mode::ExecuteUnlessIncompatible {
-                return Ok(Decision { assessment, plan: Plan::default() });
-            }
+        let refused = self.refuses(&assessment);
+        if refused && self.mode != Mode::ExecuteUnlessIncompatible {
             return Err(incompatible(assessment));
         }
-        let plan = plan(&self.registry, &snapshot, B::DIALECT, self.target).map_err(|error| plan_error(&error))?;
-        Ok(Decision { assessment, plan })
+        let plan = if refused {
+            Plan::default()
+        } else {
+            plan(&self.registry, &snapshot, B::DIALECT, self.target).map_err(|error| plan_error(&error))?
+        };
+        let seen = fence_of(&snapshot);
+        let holder = snapshot.state.and_then(|state| state.lock);
+        Ok(Decision { assessment, plan, seen, holder })
     }
 
     /// Whether the verdict forbids the target. Undoing is the way out of most incompatibilities, so only tables that
@@ -181,76 +198,82 @@ impl Migrate {
         }
     }
 
-    /// Takes the lock, or finds while waiting that another run has done the work.
-    async fn lock<B: Backend>(&self, backend: &mut B, run: &Run) -> Result<Locked, Error> {
+    /// Takes the lock, or finds while waiting that another run has done the work. Nothing is held while waiting.
+    async fn lock<B: Backend>(&self, backend: &mut B, mut decision: Decision) -> Result<Locked, Error> {
         let since = Instant::now();
-        let mut told: Option<LockHolder> = None;
+        let mut told = None;
         let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_millis(400))
+            .with_min_delay(Duration::from_millis(2))
+            .with_max_delay(Duration::from_millis(250))
             .with_jitter()
             .without_max_times()
             .build();
         loop {
-            let (fence, mut snapshot) = backend.acquire(run).await?;
-            if let Some(fence) = fence {
-                // What an interrupted run left behind is judged as such: the live lock is our own.
-                if let Some(state) = &mut snapshot.state {
-                    state.lock = None;
+            let holder = decision.holder.as_ref().filter(|holder| holder.live);
+            let attempt = match holder {
+                Some(_) if told == Some(decision.seen) => Attempt::Held,
+                Some(holder) => {
+                    told = Some(decision.seen);
+                    self.tell(&Event::Waiting(holder));
+                    Attempt::Held
                 }
-                return self.locked(backend, run, fence, snapshot).await;
-            }
-            let holder = snapshot.state.as_ref().and_then(|state| state.lock.clone());
-            let decision = self.decide(backend, snapshot).await?;
+                None => {
+                    let run = self.run_info(&decision.plan);
+                    match backend.acquire(&run, decision.seen).await? {
+                        (Some(fence), snapshot) => return self.locked(backend, run, fence, snapshot).await,
+                        (None, snapshot) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
+                        (None, _) => Attempt::Held,
+                    }
+                }
+            };
+            let snapshot = match attempt {
+                Attempt::Overtaken(snapshot) => snapshot,
+                Attempt::Held => {
+                    let pause = pauses.next().unwrap_or(Duration::from_millis(250));
+                    let bound = self.settings.wait_lock.filter(|bound| since.elapsed() + pause > *bound);
+                    if let Some(bound) = bound {
+                        return Err(lock_busy(decision.holder.as_ref(), bound));
+                    }
+                    backend.sleep(pause).await;
+                    backend.read().await?
+                }
+            };
+            decision = self.decide(backend, snapshot).await?;
             if let Some(report) = self.needs_no_lock(&decision)? {
                 return Ok(Locked::NotNeeded(Box::new(report)));
             }
-            if let Some(holder) = &holder
-                && told.as_ref().is_none_or(|told| told.fence != holder.fence)
-            {
-                self.tell(&Event::Waiting(holder));
-                told = Some(holder.clone());
-            }
-            let pause = pauses.next().unwrap_or(Duration::from_millis(400));
-            if let Some(bound) = self.settings.wait_lock
-                && since.elapsed() + pause > bound
-            {
-                return Err(lock_busy(holder.as_ref(), bound));
-            }
-            backend.sleep(pause).await;
         }
     }
 
-    /// Decides again under the lock; gives it back when nothing is left to do.
+    /// Decides again under the lock; gives it back when nothing is to be done after all.
     async fn locked<B: Backend>(
         &self,
         backend: &mut B,
-        run: &Run,
+        run: Run,
         fence: Fence,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
     ) -> Result<Locked, Error> {
+        // What an interrupted run left behind is judged as such: a live lock can only be our own.
+        if let Some(state) = &mut snapshot.state {
+            state.lock = None;
+        }
         let decided = match self.decide(backend, snapshot).await {
             Ok(decision) => self.needs_no_lock(&decision).map(|report| (decision, report)),
             Err(error) => Err(error),
         };
-        let decision = match decided {
-            Ok((decision, None)) => decision,
+        match decided {
+            Ok((decision, None)) => Ok(Locked::Ours(run, fence, decision)),
             Ok((_, Some(report))) => {
-                backend.release(run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
-                return Ok(Locked::NotNeeded(Box::new(report)));
+                backend.release(&run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
+                Ok(Locked::NotNeeded(Box::new(report)))
             }
             Err(error) => {
                 let text = error.to_string();
                 let end = RunEnd { outcome: "failed", error: Some(&text) };
-                return Err(error.and_also("the lock could not be given back", backend.release(run, fence, end).await));
+                let released = backend.release(&run, fence, end).await;
+                Err(error.and_also("the lock could not be given back", released))
             }
-        };
-        if decision.plan.to_string() != run.plan {
-            let run = self.run_info(&decision.plan);
-            backend.replanned(&run, fence).await?;
         }
-        self.tell(&Event::Started(&decision.plan));
-        Ok(Locked::Ours(fence, decision))
     }
 
     async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, decision: &Decision) -> Ended {
@@ -308,9 +331,7 @@ impl Migrate {
         let transactional = works.iter().take_while(|work| work.transactional).count();
         if transactional > 0 {
             let works = &works[..transactional];
-            return backend
-                .apply(run, fence, works, &mut |index, duration| ended(works[index].step, duration))
-                .await;
+            return backend.apply(run, fence, works, &mut |index, duration| ended(works[index].step, duration)).await;
         }
         let work = &works[0];
         self.tell(&Event::StepStarted(work.step));
@@ -454,11 +475,12 @@ async fn with_changed_scripts<B: Backend>(
     Ok(snapshot)
 }
 
+fn fence_of(snapshot: &Snapshot) -> Fence {
+    snapshot.state.as_ref().map_or(0, |state| state.fence)
+}
+
 fn rules(settings: &Settings) -> Rules {
-    Rules {
-        runtime_version: settings.runtime_version.clone(),
-        allow_out_of_order: settings.allow_out_of_order,
-    }
+    Rules { runtime_version: settings.runtime_version.clone(), allow_out_of_order: settings.allow_out_of_order }
 }
 
 fn report_of(step: &Step, outcome: StepOutcome, duration: Duration) -> StepReport {

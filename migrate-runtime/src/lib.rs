@@ -71,9 +71,7 @@ pub use crate::database::{AnyDatabase, Database};
 pub use crate::error::{DatabaseError, Error, ErrorKind, Location};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer};
-pub use crate::options::{
-    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE,
-};
+pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
 pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.

@@ -401,8 +401,7 @@ impl Migrator {
     }
 
     fn migrate<'d, D: Database>(&self, database: &'d mut D, target: Target, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation =
-            Migrate { registry: self.registry.clone(), settings: self.settings.clone(), target, mode };
+        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), target, mode };
         Call::new(database, operation)
     }
 

@@ -39,10 +39,7 @@ impl Directory {
                 .expect("cannot create a temporary directory: check TMPDIR"),
         };
         for (path, content) in files(text) {
-            assert!(
-                !directory.path().join(path).exists(),
-                "`{path}` is written twice"
-            );
+            assert!(!directory.path().join(path).exists(), "`{path}` is written twice");
             directory.write(path, content);
         }
         directory
@@ -79,13 +76,9 @@ impl Directory {
     /// When the path leaves the directory or the write fails.
     pub fn write(&self, relative: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         let path = self.resolve(relative.as_ref());
-        let folder = path
-            .parent()
-            .expect("a path below the directory has a parent");
-        fs::create_dir_all(folder)
-            .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
-        fs::write(&path, content)
-            .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        let folder = path.parent().expect("a path below the directory has a parent");
+        fs::create_dir_all(folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        fs::write(&path, content).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 
     /// Removes one file, or one folder with everything in it.
@@ -95,23 +88,13 @@ impl Directory {
     /// When there is no such path, or it leaves the directory.
     pub fn remove(&self, relative: impl AsRef<Path>) {
         let path = self.resolve(relative.as_ref());
-        if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        }
-        .unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
+        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+            .unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
     }
 
     fn resolve(&self, relative: &Path) -> PathBuf {
-        let inside = relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        assert!(
-            inside && relative.file_name().is_some(),
-            "`{}` is not a path below the directory",
-            relative.display()
-        );
+        let inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        assert!(inside && relative.file_name().is_some(), "`{}` is not a path below the directory", relative.display());
         self.path().join(relative)
     }
 }
@@ -124,11 +107,7 @@ fn files(text: &str) -> Vec<(&str, String)> {
         } else if let Some((_, content)) = files.last_mut() {
             content.push_str(line);
         } else {
-            assert!(
-                line.trim().is_empty(),
-                "`{}` stands before the first `--- PATH`",
-                line.trim()
-            );
+            assert!(line.trim().is_empty(), "`{}` stands before the first `--- PATH`", line.trim());
         }
     }
     files
@@ -148,23 +127,14 @@ mod tests {
             "\n--- v1.0.0_users/metadata.json\n{}\n--- v1.0.0_users/up.sql\n-- a comment\n\nCREATE;\n--- README\nno newline",
         );
         assert_eq!(read(&directory, "v1.0.0_users/metadata.json"), "{}\n");
-        assert_eq!(
-            read(&directory, "v1.0.0_users/up.sql"),
-            "-- a comment\n\nCREATE;\n"
-        );
+        assert_eq!(read(&directory, "v1.0.0_users/up.sql"), "-- a comment\n\nCREATE;\n");
         assert_eq!(read(&directory, "README"), "no newline");
     }
 
     #[test]
     fn simple_writes_the_metadata() {
-        let directory = Directory::simple(&[
-            ("1.0.0", "users", "UP", "DOWN"),
-            ("1.1.0", "more", "UP", ""),
-        ]);
-        assert_eq!(
-            read(&directory, "v1.0.0_users/metadata.json"),
-            "{\"version\":\"1.0.0\",\"name\":\"users\"}\n"
-        );
+        let directory = Directory::simple(&[("1.0.0", "users", "UP", "DOWN"), ("1.1.0", "more", "UP", "")]);
+        assert_eq!(read(&directory, "v1.0.0_users/metadata.json"), "{\"version\":\"1.0.0\",\"name\":\"users\"}\n");
         assert_eq!(read(&directory, "v1.0.0_users/down.sql"), "DOWN");
         assert!(!directory.path().join("v1.1.0_more/down.sql").exists());
     }
@@ -174,10 +144,7 @@ mod tests {
         let directory = Directory::new("");
         directory.write("a/b.sql", "one");
         directory.write("a/b.sql", [0xff, 0x00]);
-        assert_eq!(
-            fs::read(directory.path().join("a/b.sql")).unwrap(),
-            [0xff, 0x00]
-        );
+        assert_eq!(fs::read(directory.path().join("a/b.sql")).unwrap(), [0xff, 0x00]);
         directory.remove("a/b.sql");
         assert!(!directory.path().join("a/b.sql").exists());
         directory.remove("a");

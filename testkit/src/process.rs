@@ -36,10 +36,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    let mut stdin = child
-        .stdin
-        .take()
-        .expect("the standard input was asked to be a pipe");
+    let mut stdin = child.stdin.take().expect("the standard input was asked to be a pipe");
 
     // Written from a thread of its own: a program that answers while it reads would otherwise block on a full pipe, and
     // so would we.
@@ -70,11 +67,7 @@ mod tests {
 
     #[test]
     fn code_and_both_streams() {
-        let expected = Output {
-            code: 3,
-            stdout: "out\n".to_owned(),
-            stderr: "err\n".to_owned(),
-        };
+        let expected = Output { code: 3, stdout: "out\n".to_owned(), stderr: "err\n".to_owned() };
         assert_eq!(sh("echo out; echo err >&2; exit 3"), expected);
     }
 
@@ -86,10 +79,7 @@ mod tests {
     #[test]
     fn input_larger_than_a_pipe() {
         let input = "x".repeat(1 << 20);
-        assert_eq!(
-            run_with_input(&mut Command::new("cat"), &input).stdout,
-            input
-        );
+        assert_eq!(run_with_input(&mut Command::new("cat"), &input).stdout, input);
         assert_eq!(run_with_input(&mut Command::new("true"), &input).code, 0);
     }
 }

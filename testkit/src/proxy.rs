@@ -35,15 +35,10 @@ impl Proxy {
     ///
     /// When no port can be listened on.
     pub fn new(host: &str, port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .expect("cannot listen on 127.0.0.1: is loopback up?");
-        let address = listener
-            .local_addr()
-            .expect("a bound listener has an address");
-        let (counts, stopped) = (
-            Arc::<Mutex<Counts>>::default(),
-            Arc::<AtomicBool>::default(),
-        );
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("cannot listen on 127.0.0.1: is loopback up?");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let (counts, stopped) = (Arc::<Mutex<Counts>>::default(), Arc::<AtomicBool>::default());
         let (shared, stop, target) = (counts.clone(), stopped.clone(), (host.to_owned(), port));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -56,11 +51,7 @@ impl Proxy {
                 }
             }
         });
-        Self {
-            port: address.port(),
-            counts,
-            stopped,
-        }
+        Self { port: address.port(), counts, stopped }
     }
 
     /// A proxy in front of a server's TCP port.
@@ -119,17 +110,12 @@ struct Connection {
     bare_bytes: usize,
 }
 
-fn join(
-    client: &TcpStream,
-    server: &TcpStream,
-    counts: &Arc<Mutex<Counts>>,
-) -> std::io::Result<()> {
+fn join(client: &TcpStream, server: &TcpStream, counts: &Arc<Mutex<Counts>>) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let connection = Arc::<Mutex<Connection>>::default();
 
-    let (counts, state, mut started, mut frames) =
-        (counts.clone(), connection.clone(), false, Frames::default());
+    let (counts, state, mut started, mut frames) = (counts.clone(), connection.clone(), false, Frames::default());
     pump(client.try_clone()?, server.try_clone()?, move |bytes| {
         let mut connection = lock(&state);
         for byte in bytes {
@@ -212,9 +198,7 @@ impl Frames {
 }
 
 fn length(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
 }
 
 /// A panic in another thread leaves counts that are still counts.
@@ -229,9 +213,7 @@ mod tests {
 
     fn psql(url: &str, arguments: &[&str]) -> Output {
         let mut psql = Server::shared().tool("psql");
-        run(psql
-            .args(["-X", "-q", "-A", "-t", "-d", url])
-            .args(arguments))
+        run(psql.args(["-X", "-q", "-A", "-t", "-d", url]).args(arguments))
     }
 
     /// Waits for what happens after the client is gone: its good-bye may still be on the way.
@@ -251,41 +233,14 @@ mod tests {
         let server = Server::shared();
         let (database, proxy) = (server.database(), Proxy::to(server));
         let url = proxy.url_for(&database);
-        let output = psql(
-            &url,
-            &[
-                "-c",
-                "SELECT 1",
-                "-c",
-                "DO $$BEGIN RAISE NOTICE 'x'; END$$",
-                "-c",
-                "SELECT 2",
-            ],
-        );
-        assert_eq!(
-            (output.code, output.stdout.as_str()),
-            (0, "1\n2\n"),
-            "{}",
-            output.stderr
-        );
-        assert_eq!(
-            (
-                proxy.round_trips(),
-                proxy.messages('Q'),
-                proxy.messages('P')
-            ),
-            (3, 3, 0)
-        );
+        let output = psql(&url, &["-c", "SELECT 1", "-c", "DO $$BEGIN RAISE NOTICE 'x'; END$$", "-c", "SELECT 2"]);
+        assert_eq!((output.code, output.stdout.as_str()), (0, "1\n2\n"), "{}", output.stderr);
+        assert_eq!((proxy.round_trips(), proxy.messages('Q'), proxy.messages('P')), (3, 3, 0));
         eventually(|| proxy.messages('X') == 1);
         assert_eq!(proxy.round_trips(), 3);
 
         proxy.reset();
-        assert_eq!(
-            psql(&url, &["-c", "SELECT repeat('x', 100000)"])
-                .stdout
-                .len(),
-            100_001
-        );
+        assert_eq!(psql(&url, &["-c", "SELECT repeat('x', 100000)"]).stdout.len(), 100_001);
         assert_eq!((proxy.round_trips(), proxy.messages('Q')), (1, 1));
     }
 
@@ -294,10 +249,7 @@ mod tests {
         let server = Server::shared();
         let (database, proxy) = (server.database(), Proxy::to(server));
         database.psql("CREATE TABLE t (a text)");
-        let output = psql(
-            &proxy.url_for(&database),
-            &["-c", "\\copy t from /dev/null"],
-        );
+        let output = psql(&proxy.url_for(&database), &["-c", "\\copy t from /dev/null"]);
         assert_eq!(output.code, 0, "{}", output.stderr);
         assert_eq!((proxy.round_trips(), proxy.messages('c')), (2, 1));
     }
@@ -314,16 +266,8 @@ mod tests {
     #[test]
     fn frames_in_pieces() {
         let mut frames = Frames::default();
-        let stream = [
-            b"S\0\0\0\x04".as_slice(),
-            b"Q\0\0\0\x09S\0\0\0\0",
-            b"X\0\0\0\x04",
-        ]
-        .concat();
-        let kinds: Vec<u8> = stream
-            .iter()
-            .filter_map(|byte| frames.typed(*byte))
-            .collect();
+        let stream = [b"S\0\0\0\x04".as_slice(), b"Q\0\0\0\x09S\0\0\0\0", b"X\0\0\0\x04"].concat();
+        let kinds: Vec<u8> = stream.iter().filter_map(|byte| frames.typed(*byte)).collect();
         assert_eq!(kinds, b"SQX");
     }
 }

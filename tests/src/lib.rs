@@ -131,10 +131,8 @@ impl Database {
             return Self { url: database.url(), place: Place::Postgres(database) };
         }
         let folder = tempfile::tempdir().expect("a temporary directory can be made");
-        let place = Self {
-            url: format!("sqlite:{}", folder.path().join("app.db").display()),
-            place: Place::Sqlite(folder),
-        };
+        let place =
+            Self { url: format!("sqlite:{}", folder.path().join("app.db").display()), place: Place::Sqlite(folder) };
         if arena == Arena::SqliteWal {
             place.ask("PRAGMA journal_mode = WAL");
         }

@@ -57,10 +57,12 @@ fn check_name(text: &str) -> Result<(), Error> {
 
 /// The versions that are there. Only names count: a new migration is welcome also where an old one has problems.
 fn existing(directory: &Path) -> Result<Vec<SchemaVersion>, Error> {
-    let unreadable = |error: io::Error| Error::directory(
-        format!("cannot read {}: {error}", directory.display()),
-        "name the migrations directory with `--dir`",
-    );
+    let unreadable = |error: io::Error| {
+        Error::directory(
+            format!("cannot read {}: {error}", directory.display()),
+            "name the migrations directory with `--dir`",
+        )
+    };
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(unreadable)?,
@@ -88,13 +90,14 @@ fn version(args: &NewArgs, existing: &[SchemaVersion]) -> Result<SchemaVersion, 
     let Some(&SchemaVersion { major, minor, patch }) = existing.iter().max() else {
         return Ok(FIRST);
     };
-    Ok(if args.major {
-        SchemaVersion::new(major + 1, 0, 0)
+    let next = if args.major {
+        major.checked_add(1).map(|major| SchemaVersion::new(major, 0, 0))
     } else if args.patch {
-        SchemaVersion::new(major, minor, patch + 1)
+        patch.checked_add(1).map(|patch| SchemaVersion::new(major, minor, patch))
     } else {
-        SchemaVersion::new(major, minor + 1, 0)
-    })
+        minor.checked_add(1).map(|minor| SchemaVersion::new(major, minor, 0))
+    };
+    next.ok_or_else(|| Error::usage("there is no higher number for a version", "name it with `--version`"))
 }
 
 #[derive(Serialize)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use migrate_core::diagnostic::Severity;
 
 use crate::config;
-use crate::error::{number_of, print_diagnostics};
 use crate::error::Error;
+use crate::error::{number_of, print_diagnostics};
 use crate::exit::Exit;
 use crate::json::{self, Document, problems};
 use crate::output::{Printer, count};
@@ -32,7 +32,11 @@ pub(super) fn validate(directory: &Path, printer: &Printer) -> Result<Exit, Erro
             print_diagnostics(&warnings, printer);
             let document = json::Validate { digest: Some(registry.digest().to_string()), ..document };
             printer.answer(&Document::new(document), || {
-                format!("{} valid, {}", count(registry.migrations().len(), "migration"), count(warnings.len(), "warning"))
+                format!(
+                    "{} valid, {}",
+                    count(registry.migrations().len(), "migration"),
+                    count(warnings.len(), "warning")
+                )
             });
             Ok(Exit::Done)
         }

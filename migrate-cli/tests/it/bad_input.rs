@@ -7,7 +7,8 @@ use crate::support::{Project, USERS_AND_POSTS, snapshot};
 #[test]
 fn broken_json() {
     let project = Project::new(USERS_AND_POSTS);
-    project.write("migrations_v2/v1.1.0_posts/metadata.json", "{\n  \"version\": \"1.1.0\",\n  \"name\" \"posts\"\n}\n");
+    project
+        .write("migrations_v2/v1.1.0_posts/metadata.json", "{\n  \"version\": \"1.1.0\",\n  \"name\" \"posts\"\n}\n");
     let shown = project.migrate("validate");
     assert!(shown.output.stderr.contains("migrations_v2/v1.1.0_posts/metadata.json:3:"), "{shown}");
     snapshot!(shown, project.migrate("up"), project.migrate("status --json"));

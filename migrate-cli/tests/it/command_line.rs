@@ -11,8 +11,18 @@ use crate::support::{Project, Shown, USERS_AND_POSTS, snapshot};
 fn typing_mistakes_are_no_verdict() {
     let project = Project::new(USERS_AND_POSTS);
     for line in [
-        "", "chek", "check --jsn", "up --to 1.0", "up --to 1.0.0 --steps 1", "up --steps 0", "down --all --steps 1",
-        "check --wait-lock soon", "check --quiet --verbose", "new", "new x --major --patch", "--runtime-version 1 check",
+        "",
+        "chek",
+        "check --jsn",
+        "up --to 1.0",
+        "up --to 1.0.0 --steps 1",
+        "up --steps 0",
+        "down --all --steps 1",
+        "check --wait-lock soon",
+        "check --quiet --verbose",
+        "new",
+        "new x --major --patch",
+        "--runtime-version 1 check",
     ] {
         let shown = project.migrate(line);
         assert_eq!(shown.output.code, 64, "{shown}");
@@ -75,8 +85,7 @@ fn a_broken_pipe_is_success() {
     let project = Project::new(USERS_AND_POSTS);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut child =
-        project.command("up").stdout(writer).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    let mut child = project.command("up").stdout(writer).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), &*stderr), (Some(0), ""));

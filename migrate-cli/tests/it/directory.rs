@@ -38,7 +38,12 @@ fn a_new_migration_does_not_release_an_edit() {
     project.done("lock");
     project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n");
     project.done("new more");
-    snapshot!(project.migrate("lock --check"), project.migrate("lock"), project.migrate("lock"), project.migrate("lock --check"));
+    snapshot!(
+        project.migrate("lock --check"),
+        project.migrate("lock"),
+        project.migrate("lock"),
+        project.migrate("lock --check")
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, check_keys};
 
 const ERROR: [&str; 8] = ["kind", "message", "help", "migration", "location", "statement", "code", "detail"];
-const RUN: [&str; 5] = ["format", "outcome", "steps", "error", "run"];
+const RUN: [&str; 6] = ["format", "outcome", "steps", "error", "run", "ends_with"];
 const STEP: [&str; 5] = ["version", "direction", "outcome", "execution_time_ms", "name"];
 
 #[test]
@@ -34,9 +34,8 @@ fn status() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up --to 1.0.0");
     let document = project.document("status", 0, &["format", "database_version", "verdict", "migrations"]);
-    let keys = [
-        "version", "name", "state", "applied_at", "execution_time_ms", "runtime_version", "checksum", "description",
-    ];
+    let keys =
+        ["version", "name", "state", "applied_at", "execution_time_ms", "runtime_version", "checksum", "description"];
     for migration in document["migrations"].as_array().unwrap() {
         check_keys(migration, &keys);
     }
@@ -64,6 +63,19 @@ fn runs() {
     let directions: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["direction"]).collect();
     assert_eq!(directions, ["down", "up"]);
     assert_eq!(project.document("down --yes", 0, &RUN)["steps"][0]["direction"], "down");
+}
+
+#[test]
+fn a_way_down_that_ends_early() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.remove("migrations_v2/v1.0.0_users/down.sql");
+    project.done("up");
+    let document = project.document("down --all --dry-run", 0, &RUN);
+    assert_eq!(document["steps"].as_array().unwrap().len(), 1);
+    assert_eq!(document["ends_with"], "migration 1.0.0 `users` has no down script");
+    let document = project.document("down --all --yes", 70, &RUN);
+    assert_eq!(document["steps"][0]["outcome"], "done");
+    assert_eq!(document["error"]["kind"], "plan");
 }
 
 #[test]
@@ -107,8 +119,20 @@ fn history_and_version_and_compatibility() {
     project.done("up");
     let document = project.document("history", 0, &["format", "rows"]);
     let keys = [
-        "id", "run", "operation", "version", "outcome", "error", "execution_time_ms", "runtime_version",
-        "registry_digest", "actor", "host", "process", "recorded_at", "plan",
+        "id",
+        "run",
+        "operation",
+        "version",
+        "outcome",
+        "error",
+        "execution_time_ms",
+        "runtime_version",
+        "registry_digest",
+        "actor",
+        "host",
+        "process",
+        "recorded_at",
+        "plan",
     ];
     let rows = document["rows"].as_array().unwrap();
     rows.iter().for_each(|row| check_keys(row, &keys));

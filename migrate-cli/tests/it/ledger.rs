@@ -17,7 +17,12 @@ fn applied() -> Project {
 fn a_row_that_the_directory_does_not_hold() {
     let project = applied();
     project.remove("migrations_v2/v1.1.0_posts");
-    snapshot!(project.migrate("status"), project.migrate("check"), project.migrate("up"), project.migrate("down --yes"));
+    snapshot!(
+        project.migrate("status"),
+        project.migrate("check"),
+        project.migrate("up"),
+        project.migrate("down --yes")
+    );
 }
 
 #[test]
@@ -35,14 +40,20 @@ fn a_row_of_a_newer_program() {
 #[test]
 fn a_row_that_needs_a_newer_program() {
     let project = applied();
-    project.sqlite().execute_batch("UPDATE schema_migrations_v2 SET min_runtime_version = '3.0.0' WHERE version = '1.1.0'").unwrap();
+    project
+        .sqlite()
+        .execute_batch("UPDATE schema_migrations_v2 SET min_runtime_version = '3.0.0' WHERE version = '1.1.0'")
+        .unwrap();
     snapshot!(project.migrate("check --runtime-version 2.9.0"), project.migrate("check --runtime-version 3.0.0"));
 }
 
 #[test]
 fn a_script_that_was_changed() {
     let project = applied();
-    project.write("migrations_v2/v1.0.0_users/up.sql", "-- The same.\nCREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n");
+    project.write(
+        "migrations_v2/v1.0.0_users/up.sql",
+        "-- The same.\nCREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n",
+    );
     snapshot!(project.migrate("check"));
     project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
     snapshot!(project.migrate("check"), project.migrate("status"), project.migrate("up"));

@@ -1,7 +1,8 @@
 //! The same verbs over a registry that is part of a program.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Parser;
 use migrate_cli::{Exit, MigrateCommand, Output};
@@ -12,15 +13,22 @@ use crate::support::{Project, USERS_AND_POSTS};
 
 #[derive(Parser)]
 enum App {
+    /// Look after the database.
     Migrate(MigrateCommand),
 }
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
+impl Buffer {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.bytes().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -36,16 +44,17 @@ fn registry(project: &Project) -> &'static Registry {
         ..LoadOptions::new("migrations_v2")
     };
     let loaded = source::load(&project.path("migrations_v2"), &options);
-    Box::leak(Box::new(loaded.into_registry().unwrap().0))
+    let (registry, _) = loaded.into_registry().expect("the directory has no errors");
+    Box::leak(Box::new(registry))
 }
 
 fn run(project: &Project, registry: &'static Registry, verb: &[&str]) -> (Exit, String) {
     let url = format!("sqlite:{}", project.path("app.db").display());
     let line = ["app", "migrate"].iter().chain(verb).copied().chain(["--database-url", &url]);
-    let App::Migrate(command) = App::try_parse_from(line).unwrap();
+    let App::Migrate(command) = App::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
     let stdout = Buffer::default();
     let exit = command.execute_to(registry, Output::new(stdout.clone(), Buffer::default()));
-    let text = String::from_utf8(stdout.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8_lossy(&stdout.bytes()).into_owned();
     (exit, text)
 }
 
@@ -67,4 +76,25 @@ fn the_verbs_of_a_directory_are_not_offered() {
         assert!(App::try_parse_from(["app", "migrate", verb]).is_err(), "{verb}");
     }
     assert!(App::try_parse_from(["app", "migrate", "check", "--dir", "x"]).is_err());
+}
+
+#[test]
+fn help_of_the_mounted_command() {
+    let error = App::try_parse_from(["app", "migrate", "--help"]).err().expect("help is an error of clap");
+    // No snapshot: clap breaks the lines where the terminal of the test ends.
+    let help = error.render().to_string();
+    assert!(help.contains("Exit codes:") && help.contains("\n  check "), "{help}");
+    assert!(!help.contains("\n  new ") && !help.contains("--dir"), "{help}");
+}
+
+#[test]
+fn a_program_that_is_nothing_else() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    let url = format!("sqlite:{}", project.path("app.db").display());
+    for (verb, code) in [("check", 1), ("chek", 64)] {
+        let exit = migrate_cli::run(["app", verb, "--quiet", "--database-url", &url], registry);
+        // Exit codes cannot be compared, but they can be shown.
+        assert_eq!(format!("{exit:?}"), format!("{:?}", ExitCode::from(code)));
+    }
 }

@@ -85,7 +85,8 @@ SELECT 1;
     )
     .with_url(database.url());
     let mut holder = project.command("up --quiet").stdin(Stdio::null()).spawn().unwrap();
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let sleeping =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
     while database.psql(sleeping) == "0" {
         assert!(holder.try_wait().unwrap().is_none(), "the first run ended too early");
     }

@@ -71,7 +71,8 @@ fn a_script_that_fails_in_the_middle() {
     snapshot!(project.migrate("up"), project.migrate("status"), project.migrate("history"));
     assert_eq!(project.value("SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
     assert_eq!(
-        project.value("SELECT count(*) FROM schema_migrations_v2_history WHERE version = '1.2.0' AND outcome = 'failed'"),
+        project
+            .value("SELECT count(*) FROM schema_migrations_v2_history WHERE version = '1.2.0' AND outcome = 'failed'"),
         1
     );
 }
@@ -113,8 +114,19 @@ DROP TABLE c;
 fn quiet_says_nothing_when_all_is_well() {
     let project = Project::new(USERS_AND_POSTS);
     for line in [
-        "validate", "lock", "lock --check", "up --dry-run", "up", "status", "check", "history", "version",
-        "compatibility", "redo --yes", "down --yes", "new more",
+        "validate",
+        "lock",
+        "lock --check",
+        "up --dry-run",
+        "up",
+        "status",
+        "check",
+        "history",
+        "version",
+        "compatibility",
+        "redo --yes",
+        "down --yes",
+        "new more",
     ] {
         let shown = project.migrate(&format!("{line} --quiet"));
         let silent = shown.output.stdout.is_empty() && shown.output.stderr.is_empty();

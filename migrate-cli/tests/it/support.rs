@@ -71,18 +71,18 @@ impl Project {
 
     /// The SQLite database, read and changed behind the program's back.
     pub(crate) fn sqlite(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.path("app.db")).unwrap()
+        rusqlite::Connection::open(self.path("app.db")).expect("SQLite opens the file of the test")
     }
 
     /// The first column of the first row of a query on SQLite.
     pub(crate) fn value(&self, sql: &str) -> i64 {
-        self.sqlite().query_row(sql, [], |row| row.get(0)).unwrap()
+        self.sqlite().query_row(sql, [], |row| row.get(0)).expect("the query of the test gives a number")
     }
 
     /// The program, with a line of arguments separated by spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-        for variable in ["DATABASE_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE"] {
+        for variable in ["DATABASE_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(variable);
         }
         command.current_dir(self.root.path()).env("USER", "tester").args(line.split_whitespace());

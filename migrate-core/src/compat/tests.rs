@@ -37,7 +37,7 @@ fn all_applied_is_compatible_and_pending_needs_migration() {
 #[test]
 fn an_older_binary_starts_unless_a_row_asks_for_a_newer_one() {
     check("1.0.0", "1.0.0 1.1.0>=1.0.0", "1.0.0", "0 unknown@1.1.0");
-    check("1.0.0", "1.0.0 1.1.0>=1.2.0", "1.1.9", "2 unknown@1.1.0 needs_newer_runtime@1.1.0");
+    check("1.0.0", "1.0.0 1.1.0>=1.2.0", "1.1.9", "2 needs_newer_runtime@1.1.0 unknown@1.1.0");
     check("1.0.0", "1.0.0 1.1.0", "1.0.0", "0 unknown@1.1.0");
     check("1.0.0", "1.0.0 2.0.0", "1.0.0", "2 unknown_major@2.0.0");
     check("1.0.0", "1.0.0 2.0.0>=1.0.0", "1.0.0", "0 unknown@2.0.0");
@@ -89,7 +89,6 @@ fn under_a_live_lock_an_unfinished_row_is_in_progress() {
     let check = |ledger: &str, live: bool, expect: &str| {
         let mut snapshot = snapshot(ledger);
         let holder = LockHolder {
-            fence: 1,
             owner: "ann".to_owned(),
             host: "a".to_owned(),
             process: 7,
@@ -137,7 +136,11 @@ fn the_verdict_over_all_small_combinations_is_what_the_worst_row_says() {
             picked.push((minor, states[left % states.len()]));
             left /= states.len();
         }
-        let head = picked.iter().filter(|(_, state)| ["applied", "edited", "unknown"].contains(state)).map(|(minor, _)| *minor).max();
+        let head = picked
+            .iter()
+            .filter(|(_, state)| ["applied", "edited", "unknown"].contains(state))
+            .map(|(minor, _)| *minor)
+            .max();
         for (minor, state) in &picked {
             let version = format!("1.{minor}.0");
             let known = !["absent", "unknown"].contains(state);
@@ -163,7 +166,12 @@ fn the_verdict_over_all_small_combinations_is_what_the_worst_row_says() {
             let orphan = held.is_empty() && floor.is_empty() && written;
             let expect = if orphan { 2 } else { expect };
             let assessment = assess(&held, &rows, runtime);
-            assert_eq!(assessment.verdict.exit_code(), expect, "{held} on [{rows}] as {runtime}: {}", shown(&assessment));
+            assert_eq!(
+                assessment.verdict.exit_code(),
+                expect,
+                "{held} on [{rows}] as {runtime}: {}",
+                shown(&assessment)
+            );
         }
     }
 }

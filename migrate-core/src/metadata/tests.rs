@@ -1,10 +1,7 @@
 use super::*;
 
 fn read(text: &str) -> (Option<Metadata>, Vec<Diagnostic>) {
-    let directory = MigrationName {
-        version: SchemaVersion::new(1, 2, 0),
-        name: "users".to_owned(),
-    };
+    let directory = MigrationName { version: SchemaVersion::new(1, 2, 0), name: "users".to_owned() };
     let mut found = Vec::new();
     let file = SourceFile { path: "m", text };
     let metadata = parse(file, &directory, &mut found);
@@ -15,10 +12,8 @@ fn read(text: &str) -> (Option<Metadata>, Vec<Diagnostic>) {
 #[track_caller]
 fn check(text: &str, expect: &[&str]) {
     let (_, found) = read(text);
-    let found: Vec<String> = found
-        .iter()
-        .map(|it| format!("{}:{} {}: {}", it.line, it.column, it.code, it.message))
-        .collect();
+    let found: Vec<String> =
+        found.iter().map(|it| format!("{}:{} {}: {}", it.line, it.column, it.code, it.message)).collect();
     assert_eq!(found, expect);
 }
 
@@ -64,11 +59,7 @@ fn reads_every_key() {
         statement_timeout: Some(Duration::from_secs(120)),
     };
     assert_eq!(metadata.settings, settings);
-    let texts: Vec<&str> = metadata
-        .dependencies
-        .iter()
-        .map(|it| it.text.as_str())
-        .collect();
+    let texts: Vec<&str> = metadata.dependencies.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(texts, ["1.0.0", ">=1.0, <1.2"]);
     assert_eq!(metadata.author.as_deref(), Some("A. Uthor"));
     assert_eq!(metadata.phase, Some(Phase::Contract));
@@ -79,32 +70,12 @@ fn reads_every_key() {
 
 #[test]
 fn refuses_what_is_not_one_json_object() {
-    check(
-        "",
-        &["1:1 invalid-json: `metadata.json` is empty, expected an object"],
-    );
-    check(
-        "[]",
-        &["1:1 invalid-json: expected an object, found a list"],
-    );
-    check(
-        "{\n  \"version\": }",
-        &["2:14 invalid-json: `metadata.json` is not JSON: unexpected close brace"],
-    );
-    check(
-        "{\"a\": 1\n\"b\": 2}",
-        &["1:8 invalid-json: `metadata.json` is not JSON: expected comma"],
-    );
-    for text in [
-        "{\"a\": 1,}",
-        "{a: 1}",
-        "{'a': 1}",
-        "{} // c",
-        "/* c */ {}",
-        "{} {}",
-        "{\"a\": \"\n",
-        "{\"a\": tru}",
-    ] {
+    check("", &["1:1 invalid-json: `metadata.json` is empty, expected an object"]);
+    check("[]", &["1:1 invalid-json: expected an object, found a list"]);
+    check("{\n  \"version\": }", &["2:14 invalid-json: `metadata.json` is not JSON: unexpected close brace"]);
+    check("{\"a\": 1\n\"b\": 2}", &["1:8 invalid-json: `metadata.json` is not JSON: expected comma"]);
+    for text in ["{\"a\": 1,}", "{a: 1}", "{'a': 1}", "{} // c", "/* c */ {}", "{} {}", "{\"a\": \"\n", "{\"a\": tru}"]
+    {
         let (_, found) = read(text);
         let codes: Vec<Code> = found.iter().map(|it| it.code).collect();
         assert_eq!(codes, [Code::InvalidJson], "{text}");
@@ -117,23 +88,11 @@ fn refuses_what_is_not_one_json_object() {
 fn refuses_keys_that_are_missing_unknown_or_given_twice() {
     check(
         "\n{}",
-        &[
-            "2:1 missing-key: required key `version` is missing",
-            "2:1 missing-key: required key `name` is missing",
-        ],
+        &["2:1 missing-key: required key `version` is missing", "2:1 missing-key: required key `name` is missing"],
     );
-    check_key(
-        r#"  "dependancies": []"#,
-        &["2:3 unknown-key: unknown key `dependancies`"],
-    );
-    check_key(
-        r#"  "author": "a", "author": "b""#,
-        &["2:18 duplicate-key: key `author` is given twice"],
-    );
-    check_key(
-        r#"  "name": "users""#,
-        &["2:3 duplicate-key: key `name` is given twice"],
-    );
+    check_key(r#"  "dependancies": []"#, &["2:3 unknown-key: unknown key `dependancies`"]);
+    check_key(r#"  "author": "a", "author": "b""#, &["2:18 duplicate-key: key `author` is given twice"]);
+    check_key(r#"  "name": "users""#, &["2:3 duplicate-key: key `name` is given twice"]);
     check_key(
         r#"  "expects": {"tables": [], "tables": []}"#,
         &["2:29 duplicate-key: key `expects.tables` is given twice"],
@@ -157,18 +116,9 @@ fn suggests_the_key_that_was_meant() {
 
 #[test]
 fn refuses_values_of_the_wrong_type() {
-    check_key(
-        r#""description": 1"#,
-        &["2:16 wrong-type: `description` is a number, expected a string"],
-    );
-    check_key(
-        r#""transaction": "no""#,
-        &["2:16 wrong-type: `transaction` is a string, expected `true` or `false`"],
-    );
-    check_key(
-        r#""irreversible": true"#,
-        &["2:17 wrong-type: `irreversible` is a boolean, expected a string"],
-    );
+    check_key(r#""description": 1"#, &["2:16 wrong-type: `description` is a number, expected a string"]);
+    check_key(r#""transaction": "no""#, &["2:16 wrong-type: `transaction` is a string, expected `true` or `false`"]);
+    check_key(r#""irreversible": true"#, &["2:17 wrong-type: `irreversible` is a boolean, expected a string"]);
     check_key(
         r#""dependencies": "1.0.0""#,
         &["2:17 wrong-type: `dependencies` is a string, expected a list of strings"],
@@ -181,14 +131,8 @@ fn refuses_values_of_the_wrong_type() {
         r#""expects": {"tables": "users"}"#,
         &["2:23 wrong-type: `expects.tables` is a string, expected a list of strings"],
     );
-    check_key(
-        r#""allow": ["rule"]"#,
-        &["2:10 wrong-type: `allow` is a list, expected an object of rules and reasons"],
-    );
-    check_key(
-        r#""author": null"#,
-        &["2:11 wrong-type: `author` is null, expected a string"],
-    );
+    check_key(r#""allow": ["rule"]"#, &["2:10 wrong-type: `allow` is a list, expected an object of rules and reasons"]);
+    check_key(r#""author": null"#, &["2:11 wrong-type: `author` is null, expected a string"]);
 }
 
 #[test]
@@ -229,11 +173,7 @@ fn reads_dependencies() {
     #[track_caller]
     fn matches(text: &str, version: &str, expect: bool) {
         let version = semver::Version::parse(version).unwrap();
-        assert_eq!(
-            requirement(text).unwrap().matches(&version),
-            expect,
-            "{text} {version}"
-        );
+        assert_eq!(requirement(text).unwrap().matches(&version), expect, "{text} {version}");
     }
     matches("1.0.0", "1.0.0", true);
     matches("1.0.0", "1.0.1", false);
@@ -242,54 +182,23 @@ fn reads_dependencies() {
     matches(">=1.2, <2", "1.9.0", true);
     matches(">=1.2, <2", "2.0.0", false);
     matches("1.*", "1.3.0", true);
-    for text in [
-        "",
-        "1",
-        "1.0",
-        "v1.0.0",
-        "1.0.0-rc.1",
-        "1.0.0+7",
-        ">=1, 2",
-        ">= x",
-        "users",
-        "latest",
-    ] {
+    for text in ["", "1", "1.0", "v1.0.0", "1.0.0-rc.1", "1.0.0+7", ">=1, 2", ">= x", "users", "latest"] {
         assert!(requirement(text).is_err(), "{text}");
     }
     check_key(
         r#""dependencies": ["1.0"]"#,
-        &[
-            "2:18 invalid-version: `1.0` is not a dependency: `1.0` has no operator and is not a whole version",
-        ],
+        &["2:18 invalid-version: `1.0` is not a dependency: `1.0` has no operator and is not a whole version"],
     );
 }
 
 #[test]
 fn refuses_values_that_make_no_sense() {
-    check_key(
-        r#""phase": "expnd""#,
-        &["2:10 invalid-value: unknown value `expnd` for `phase`"],
-    );
-    check_key(
-        r#""kind": "rust""#,
-        &["2:9 invalid-value: unknown value `rust` for `kind`"],
-    );
-    check_key(
-        r#""foreign_keys": "on""#,
-        &["2:17 invalid-value: unknown value `on` for `foreign_keys`"],
-    );
-    check_key(
-        r#""irreversible": " ""#,
-        &["2:17 invalid-value: `irreversible` is empty, expected a reason"],
-    );
-    check_key(
-        r#""description": "a\nb""#,
-        &["2:16 invalid-value: `description` is not one line of text"],
-    );
-    check_key(
-        r#""allow": {"rule": ""}"#,
-        &["2:19 invalid-value: `allow.rule` is empty, expected a reason"],
-    );
+    check_key(r#""phase": "expnd""#, &["2:10 invalid-value: unknown value `expnd` for `phase`"]);
+    check_key(r#""kind": "rust""#, &["2:9 invalid-value: unknown value `rust` for `kind`"]);
+    check_key(r#""foreign_keys": "on""#, &["2:17 invalid-value: unknown value `on` for `foreign_keys`"]);
+    check_key(r#""irreversible": " ""#, &["2:17 invalid-value: `irreversible` is empty, expected a reason"]);
+    check_key(r#""description": "a\nb""#, &["2:16 invalid-value: `description` is not one line of text"]);
+    check_key(r#""allow": {"rule": ""}"#, &["2:19 invalid-value: `allow.rule` is empty, expected a reason"]);
 }
 
 #[test]
@@ -303,26 +212,11 @@ fn reads_durations() {
     check("5 s", 5000);
     check("2min", 120_000);
     check("1h", 3_600_000);
-    for text in [
-        "",
-        "0",
-        "0s",
-        "5",
-        "s",
-        "-5s",
-        "1.5s",
-        "5m",
-        "5S",
-        "5 parsecs",
-        "9999999h",
-        "99999999999999999999s",
-    ] {
+    for text in ["", "0", "0s", "5", "s", "-5s", "1.5s", "5m", "5S", "5 parsecs", "9999999h", "99999999999999999999s"] {
         assert!(duration(text).is_err(), "{text}");
     }
     check_key(
         r#""lock_timeout": "0s""#,
-        &[
-            "2:17 invalid-value: `0s` is not a duration for `lock_timeout`: zero would switch the timeout off",
-        ],
+        &["2:17 invalid-value: `0s` is not a duration for `lock_timeout`: zero would switch the timeout off"],
     );
 }

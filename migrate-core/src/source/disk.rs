@@ -19,9 +19,8 @@ pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Fold
             let diagnostic = match error.kind() {
                 io::ErrorKind::NotFound => {
                     let message = format!("directory `{shown}` does not exist");
-                    Diagnostic::whole(Code::Unreadable, shown, message).help(
-                        "create it and its first migration with `migrate new`, or correct the path",
-                    )
+                    Diagnostic::whole(Code::Unreadable, shown, message)
+                        .help("create it and its first migration with `migrate new`, or correct the path")
                 }
                 io::ErrorKind::NotADirectory => {
                     let message = format!("`{shown}` is not a directory");
@@ -43,14 +42,10 @@ pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Fold
         }
         match name::directory(&entry.name) {
             Reading::Known(name) => folders.push(folder(&entry.path, name, path, found)),
-            Reading::NearMiss(error) => {
-                misnamed(Code::MisnamedMigration, &path, entry, &error, found)
-            }
+            Reading::NearMiss(error) => misnamed(Code::MisnamedMigration, &path, entry, &error, found),
             Reading::Other if holds_migration(entry) => {
-                let error = NameError {
-                    problem: "holds files of a migration and is not named like one",
-                    suggestion: None,
-                };
+                let error =
+                    NameError { problem: "holds files of a migration and is not named like one", suggestion: None };
                 misnamed(Code::MisnamedMigration, &path, entry, &error, found);
             }
             Reading::Other => {}
@@ -59,9 +54,7 @@ pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Fold
     if folders.is_empty() && found.diagnostics.len() == before {
         let message = format!("`{shown}` holds no migration");
         let help = "add one with `migrate new`: a directory such as `v1.0.0_initial_schema`";
-        found
-            .diagnostics
-            .push(Diagnostic::whole(Code::NoMigrations, shown, message).help(help));
+        found.diagnostics.push(Diagnostic::whole(Code::NoMigrations, shown, message).help(help));
     }
     folders
 }
@@ -70,11 +63,8 @@ fn root_file(entry: &DirectoryEntry, path: &str, found: &mut Found) {
     match name::root_file(&entry.name) {
         Reading::Known(()) => found.lock = read_text(&entry.path, path, found),
         Reading::NearMiss(error) => {
-            let code = if error.suggestion.as_deref() == Some(LOCK) {
-                Code::MisnamedFile
-            } else {
-                Code::MisnamedMigration
-            };
+            let code =
+                if error.suggestion.as_deref() == Some(LOCK) { Code::MisnamedFile } else { Code::MisnamedMigration };
             misnamed(code, path, entry, &error, found);
         }
         Reading::Other => {}
@@ -82,13 +72,7 @@ fn root_file(entry: &DirectoryEntry, path: &str, found: &mut Found) {
 }
 
 fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Found) -> Folder {
-    let mut folder = Folder {
-        name,
-        shown,
-        metadata_text: None,
-        metadata: None,
-        scripts: Vec::new(),
-    };
+    let mut folder = Folder { name, shown, metadata_text: None, metadata: None, scripts: Vec::new() };
     let entries = match list(directory) {
         Ok(entries) => entries,
         Err(error) => {
@@ -105,10 +89,7 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
                 let Some(text) = read_text(&entry.path, &path, found) else {
                     continue;
                 };
-                let file = SourceFile {
-                    path: &path,
-                    text: &text,
-                };
+                let file = SourceFile { path: &path, text: &text };
                 folder.metadata = metadata::parse(file, &folder.name, &mut found.diagnostics);
                 folder.metadata_text = Some(text);
             }
@@ -119,16 +100,12 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
                 folder.scripts.push(script);
             }
             Reading::Known(MigrationFile::Fixtures) => {}
-            Reading::NearMiss(_) | Reading::Other if entry.is_directory => {
-                nested(entry, &path, found)
-            }
+            Reading::NearMiss(_) | Reading::Other if entry.is_directory => nested(entry, &path, found),
             Reading::NearMiss(error) => misnamed(Code::MisnamedFile, &path, entry, &error, found),
             Reading::Other => {}
         }
     }
-    folder
-        .scripts
-        .sort_by_key(|script| (script.role, script.dialect));
+    folder.scripts.sort_by_key(|script| (script.role, script.dialect));
     if !has_metadata && !folder.has_misnamed(METADATA, &found.diagnostics) {
         found.diagnostics.push(missing_metadata(&folder));
     }
@@ -146,10 +123,7 @@ fn nested(entry: &DirectoryEntry, path: &str, found: &mut Found) {
     if matches!(name::directory(&entry.name), Reading::Other) && !holds_migration(entry) {
         return;
     }
-    let error = NameError {
-        problem: "looks like a migration inside a migration",
-        suggestion: None,
-    };
+    let error = NameError { problem: "looks like a migration inside a migration", suggestion: None };
     misnamed(Code::MisnamedMigration, path, entry, &error, found);
 }
 
@@ -166,13 +140,10 @@ fn misnamed(code: Code, path: &str, entry: &DirectoryEntry, error: &NameError, f
             let known = "`metadata.json`, `up.sql`, `down.sql`, `verify.sql` (or `up.sqlite.sql`, `up.postgres.sql` and so on) and `fixtures.sql`";
             format!("the files of a migration are {known}; keep others elsewhere")
         }
-        None => "a migration is a directory named like `v1.0.0_add_users`; keep others elsewhere"
-            .to_owned(),
+        None => "a migration is a directory named like `v1.0.0_add_users`; keep others elsewhere".to_owned(),
     };
     let message = format!("`{}` {}", entry.name, error.problem);
-    found
-        .diagnostics
-        .push(Diagnostic::whole(code, path, message).help(help));
+    found.diagnostics.push(Diagnostic::whole(code, path, message).help(help));
 }
 
 /// The text of a file, its path noted; `None` after a report.
@@ -208,20 +179,13 @@ fn not_utf8(bytes: &[u8], at: usize, shown: &str) -> Diagnostic {
     let valid = String::from_utf8_lossy(&bytes[..at]);
     let valid = valid.strip_prefix('\u{feff}').unwrap_or(&valid);
     // Shown up to the byte in question: what follows it has no characters to point at.
-    let file = SourceFile {
-        path: shown,
-        text: valid,
-    };
+    let file = SourceFile { path: shown, text: valid };
     let message = format!("byte 0x{byte:02x} is not UTF-8");
     Diagnostic::at(Code::NotUtf8, file, valid.len()..valid.len(), message).help(help)
 }
 
 fn unreadable(shown: &str, error: &io::Error) -> Diagnostic {
-    Diagnostic::whole(
-        Code::Unreadable,
-        shown,
-        format!("cannot read `{shown}`: {error}"),
-    )
+    Diagnostic::whole(Code::Unreadable, shown, format!("cannot read `{shown}`: {error}"))
 }
 
 /// An entry of a directory; symbolic links are followed.
@@ -233,10 +197,7 @@ struct DirectoryEntry {
 
 fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     let mut entries = Vec::new();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where core reads directories"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where core reads directories")]
     let listing = fs::read_dir(directory)?;
     for entry in listing {
         let entry = entry?;

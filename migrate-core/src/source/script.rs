@@ -15,10 +15,8 @@ pub(super) fn check(
     options: &LoadOptions,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Dialect> {
-    let all: Vec<(Dialect, Vec<Finding>)> = candidates
-        .iter()
-        .map(|dialect| (*dialect, findings(folders, *dialect)))
-        .collect();
+    let all: Vec<(Dialect, Vec<Finding>)> =
+        candidates.iter().map(|dialect| (*dialect, findings(folders, *dialect))).collect();
     let mut dialects = Vec::new();
     for (dialect, findings) in &all {
         let is_named = folders.iter().any(|folder| names(folder, *dialect));
@@ -66,10 +64,7 @@ fn findings(folders: &[Folder], dialect: Dialect) -> Vec<Finding> {
 
 fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut Vec<Finding>) {
     let path = folder.path(&script.file_name());
-    let file = SourceFile {
-        path: &path,
-        text: &script.sql,
-    };
+    let file = SourceFile { path: &path, text: &script.sql };
     let statements = match sql::statements(file.text, dialect) {
         Ok(statements) => statements,
         Err(error) => return found.push(sql_error(file, error)),
@@ -78,9 +73,7 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
         let message = format!("`{}` holds no statement", script.file_name());
         let help = match script.role {
             Role::Up => "an empty script counts as applied",
-            Role::Down => {
-                "an empty script takes nothing back; if there is nothing to take back, say so in a comment"
-            }
+            Role::Down => "an empty script takes nothing back; if there is nothing to take back, say so in a comment",
             Role::Verify => "an empty script proves nothing: remove it",
         };
         found.push(Finding {
@@ -92,9 +85,7 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
     // Without readable metadata it is not known how the script runs.
     let transaction = folder.metadata.as_ref().map(|it| it.settings.transaction);
     if is_verify || transaction == Some(true) {
-        let problems = statements
-            .iter()
-            .filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
+        let problems = statements.iter().filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
         found.extend(problems);
     } else if transaction == Some(false)
         && let Err(error) = sql::segments(file.text, dialect)
@@ -119,19 +110,11 @@ fn sql_error(file: SourceFile<'_>, error: sql::SqlError) -> Finding {
         }
         _ => false,
     };
-    Finding {
-        diagnostic: diagnostic.help(error.help()),
-        is_native,
-    }
+    Finding { diagnostic: diagnostic.help(error.help()), is_native }
 }
 
 /// What a statement must not do in the transaction of its migration.
-fn in_transaction(
-    file: SourceFile<'_>,
-    statement: Statement,
-    dialect: Dialect,
-    is_verify: bool,
-) -> Option<Finding> {
+fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, is_verify: bool) -> Option<Finding> {
     let text = statement.text(file.text);
     let set_false = "set `\"transaction\": false` in metadata.json, or move it to a migration of its own that does";
     let (code, message, help) = match statement.kind {
@@ -139,8 +122,7 @@ fn in_transaction(
             let word = first_word(text);
             if is_verify {
                 let message = format!("`{word}` in a verify script");
-                let help =
-                    "remove it: a verify script looks and leaves everything as it is".to_owned();
+                let help = "remove it: a verify script looks and leaves everything as it is".to_owned();
                 (Code::TransactionControl, message, help)
             } else {
                 let message = format!("`{word}` in a migration that runs in one transaction");
@@ -150,11 +132,7 @@ fn in_transaction(
         }
         Kind::Bare(bare) => {
             let message = format!("`{bare}` cannot run inside a transaction");
-            let help = if is_verify {
-                "a verify script runs inside one"
-            } else {
-                set_false
-            };
+            let help = if is_verify { "a verify script runs inside one" } else { set_false };
             (Code::NotInTransaction, message, help.to_owned())
         }
         _ if dialect == Dialect::Sqlite => {

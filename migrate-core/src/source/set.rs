@@ -15,11 +15,7 @@ pub(super) fn check_versions(folders: &[Folder], found: &mut Vec<Diagnostic>) {
         if first.name.version != version {
             continue;
         }
-        let message = format!(
-            "version {version} is taken by both `{}` and `{}`",
-            first.title(),
-            second.title()
-        );
+        let message = format!("version {version} is taken by both `{}` and `{}`", first.title(), second.title());
         let help = format!(
             "rename the one that was not released yet, to `v{}_{}` for example",
             next_free(folders, version),
@@ -32,11 +28,7 @@ pub(super) fn check_versions(folders: &[Folder], found: &mut Vec<Diagnostic>) {
 /// Every dependency is met by a lower migration, so the order of versions is one in which everything can run.
 ///
 /// A version that a misnamed directory was `meant` to have counts as there: one mistake, one message.
-pub(super) fn check_dependencies(
-    folders: &[Folder],
-    meant: &[SchemaVersion],
-    found: &mut Vec<Diagnostic>,
-) {
+pub(super) fn check_dependencies(folders: &[Folder], meant: &[SchemaVersion], found: &mut Vec<Diagnostic>) {
     for folder in folders {
         let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
             continue;
@@ -58,12 +50,7 @@ pub(super) fn check_dependencies(
 }
 
 /// No migration needs a newer program than the one that embeds it.
-pub(super) fn check_runtime(
-    folders: &[Folder],
-    shown: &str,
-    options: &LoadOptions,
-    found: &mut Vec<Diagnostic>,
-) {
+pub(super) fn check_runtime(folders: &[Folder], shown: &str, options: &LoadOptions, found: &mut Vec<Diagnostic>) {
     let Some(text) = &options.runtime_version else {
         return;
     };
@@ -90,18 +77,10 @@ pub(super) fn check_runtime(
             continue;
         }
         let path = folder.path(METADATA);
-        let file = SourceFile {
-            path: &path,
-            text: source,
-        };
+        let file = SourceFile { path: &path, text: source };
         let span = metadata.min_runtime_version_span.clone();
-        let message = format!(
-            "`{}` needs version {needed} of the program, and this is {text}",
-            folder.title()
-        );
-        let help = format!(
-            "raise the version of the crate to {needed}, or lower `min_runtime_version` to {text}"
-        );
+        let message = format!("`{}` needs version {needed} of the program, and this is {text}", folder.title());
+        let help = format!("raise the version of the crate to {needed}, or lower `min_runtime_version` to {text}");
         found.push(Diagnostic::at(Code::RuntimeTooOld, file, span, message).help(help));
     }
 }
@@ -140,19 +119,14 @@ pub(super) fn dialects(
         }
         return options.dialects.clone();
     }
-    let supported: Vec<Dialect> = Dialect::ALL
-        .into_iter()
-        .filter(|dialect| lacking(*dialect).is_empty())
-        .collect();
+    let supported: Vec<Dialect> = Dialect::ALL.into_iter().filter(|dialect| lacking(*dialect).is_empty()).collect();
     if supported.is_empty() {
         let parts = Dialect::ALL.map(|dialect| {
             let titles = listed(lacking(dialect).into_iter().map(Folder::title));
             format!("{titles} for {dialect}")
         });
-        let message = format!(
-            "no database can run the whole set: an up script is missing in {}",
-            parts.join(" and in ")
-        );
+        let message =
+            format!("no database can run the whole set: an up script is missing in {}", parts.join(" and in "));
         let help = "add the missing files for each database that the set is for";
         found.push(Diagnostic::whole(Code::MissingUp, shown, message).help(help));
         return Dialect::ALL.to_vec();
@@ -160,9 +134,7 @@ pub(super) fn dialects(
     for dialect in Dialect::ALL {
         if !supported.contains(&dialect) && with_up.iter().any(|folder| names(folder, dialect)) {
             let titles = listed(lacking(dialect).into_iter().map(Folder::title));
-            let message = format!(
-                "the set cannot run on {dialect}: an up script for it is missing in {titles}"
-            );
+            let message = format!("the set cannot run on {dialect}: an up script for it is missing in {titles}");
             let help = format!(
                 "add the missing `{}`, or remove the other files for {dialect}",
                 file_name(Role::Up, Some(dialect))
@@ -174,32 +146,20 @@ pub(super) fn dialects(
 }
 
 /// Every migration can be taken back, or says why not.
-pub(super) fn check_way_back(
-    folders: &[Folder],
-    dialects: &[Dialect],
-    found: &mut Vec<Diagnostic>,
-) {
+pub(super) fn check_way_back(folders: &[Folder], dialects: &[Dialect], found: &mut Vec<Diagnostic>) {
     for folder in folders {
         let Some(metadata) = &folder.metadata else {
             continue;
         };
         let title = folder.title();
-        let is_lacking = |dialect: &&Dialect| {
-            has(folder, Role::Up, **dialect) && !has(folder, Role::Down, **dialect)
-        };
+        let is_lacking = |dialect: &&Dialect| has(folder, Role::Up, **dialect) && !has(folder, Role::Down, **dialect);
         let lacking: Vec<&Dialect> = dialects.iter().filter(is_lacking).collect();
-        let has_down = folder
-            .scripts
-            .iter()
-            .any(|script| script.role == Role::Down);
+        let has_down = folder.scripts.iter().any(|script| script.role == Role::Down);
         if metadata.settings.irreversible.is_some() {
             if has_down {
-                let message =
-                    format!("`{title}` has a down script and says that it is irreversible");
+                let message = format!("`{title}` has a down script and says that it is irreversible");
                 let help = "remove the one that is wrong";
-                found.push(
-                    Diagnostic::whole(Code::IrreversibleDown, &folder.shown, message).help(help),
-                );
+                found.push(Diagnostic::whole(Code::IrreversibleDown, &folder.shown, message).help(help));
             }
             continue;
         }
@@ -240,11 +200,7 @@ pub(super) fn names(folder: &Folder, dialect: Dialect) -> bool {
     })
 }
 
-fn unmet(
-    folders: &[Folder],
-    folder: &Folder,
-    dependency: &Dependency,
-) -> Option<(Code, String, String)> {
+fn unmet(folders: &[Folder], folder: &Folder, dependency: &Dependency) -> Option<(Code, String, String)> {
     let version = folder.name.version;
     let matches = |it: &&Folder| dependency.requirement.matches(&it.name.version.to_semver());
     let matching: Vec<&Folder> = folders.iter().filter(matches).collect();
@@ -252,35 +208,22 @@ fn unmet(
         return None;
     }
     let text = &dependency.text;
-    let lower = folders
-        .iter()
-        .map(|it| it.name.version)
-        .filter(|it| *it < version)
-        .max();
+    let lower = folders.iter().map(|it| it.name.version).filter(|it| *it < version).max();
     let help = match lower {
         Some(lower) => format!("depend on a lower version, such as `{lower}`"),
         None => format!("remove it: `{version}` is the lowest version of the set"),
     };
     let Some(later) = matching.last() else {
-        let message = format!(
-            "`{}` depends on `{text}`, which no migration is",
-            folder.title()
-        );
+        let message = format!("`{}` depends on `{text}`, which no migration is", folder.title());
         return Some((Code::UnmetDependency, message, help));
     };
     let message = if later.name.version == version {
-        format!(
-            "`{}` depends on `{text}`, which only it is itself",
-            folder.title()
-        )
+        format!("`{}` depends on `{text}`, which only it is itself", folder.title())
     } else if depends_on(later, version) {
         let (title, other) = (folder.title(), later.title());
         format!("`{title}` depends on `{text}`, and `{other}` depends on it: a cycle")
     } else {
-        format!(
-            "`{}` depends on `{text}`, which comes after it",
-            folder.title()
-        )
+        format!("`{}` depends on `{text}`, which comes after it", folder.title())
     };
     Some((Code::CyclicDependency, message, help))
 }
@@ -288,11 +231,7 @@ fn unmet(
 fn depends_on(folder: &Folder, version: SchemaVersion) -> bool {
     let version = version.to_semver();
     let mut metadata = folder.metadata.iter();
-    metadata.any(|it| {
-        it.dependencies
-            .iter()
-            .any(|it| it.requirement.matches(&version))
-    })
+    metadata.any(|it| it.dependencies.iter().any(|it| it.requirement.matches(&version)))
 }
 
 fn next_free(folders: &[Folder], taken: SchemaVersion) -> SchemaVersion {

@@ -26,16 +26,11 @@ fn directory(text: &str) -> TempDir {
     for entry in root.path().read_dir().unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let metadata = root.path().join(&name).join(METADATA);
-        let Some((version, title)) = name.strip_prefix('v').and_then(|it| it.split_once('_'))
-        else {
+        let Some((version, title)) = name.strip_prefix('v').and_then(|it| it.split_once('_')) else {
             continue;
         };
         if !metadata.exists() && metadata.parent().unwrap().is_dir() && !bare.contains(&name) {
-            fs::write(
-                metadata,
-                format!(r#"{{"version": "{version}", "name": "{title}"}}"#),
-            )
-            .unwrap();
+            fs::write(metadata, format!(r#"{{"version": "{version}", "name": "{title}"}}"#)).unwrap();
         }
     }
     root
@@ -46,10 +41,7 @@ fn options() -> LoadOptions {
 }
 
 fn told(loaded: &Loaded, severity: Severity) -> Vec<String> {
-    let wanted = loaded
-        .diagnostics()
-        .iter()
-        .filter(|it| it.severity == severity);
+    let wanted = loaded.diagnostics().iter().filter(|it| it.severity == severity);
     wanted.map(|it| format!("{it} [{}]", it.code)).collect()
 }
 
@@ -72,10 +64,7 @@ fn check(text: &str, expect: &[&str]) {
 fn check_up(settings: &str, sql: &str, expect: &[&str]) {
     let comma = if settings.is_empty() { "" } else { ", " };
     let metadata = format!(r#"{{"version": "1.0.0", "name": "a"{comma}{settings}}}"#);
-    check(
-        &format!("== v1.0.0_a/metadata.json\n{metadata}== v1.0.0_a/up.sql\n{sql}"),
-        expect,
-    );
+    check(&format!("== v1.0.0_a/metadata.json\n{metadata}== v1.0.0_a/up.sql\n{sql}"), expect);
 }
 
 const A: &str = "== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\nSELECT 1;\n";
@@ -104,23 +93,10 @@ fn reads_a_set() {
     let (registry, _) = loaded.into_registry().unwrap();
     assert_eq!((registry.name(), registry.directory()), (Some("app"), "m"));
     assert_eq!(registry.digest(), digest);
-    let [b, c] = registry.migrations() else {
-        panic!("two migrations")
-    };
-    assert_eq!(
-        (b.directory_name(), c.directory_name()),
-        ("v1.9.0_b".to_owned(), "v1.10.0_c".to_owned())
-    );
+    let [b, c] = registry.migrations() else { panic!("two migrations") };
+    assert_eq!((b.directory_name(), c.directory_name()), ("v1.9.0_b".to_owned(), "v1.10.0_c".to_owned()));
     let files: Vec<String> = b.scripts().iter().map(Script::file_name).collect();
-    assert_eq!(
-        files,
-        [
-            "up.sql",
-            "down.sqlite.sql",
-            "down.postgres.sql",
-            "verify.sql"
-        ]
-    );
+    assert_eq!(files, ["up.sql", "down.sqlite.sql", "down.postgres.sql", "verify.sql"]);
     assert_eq!(b.scripts()[0].sql, "SELECT 2;\r\n");
     assert_eq!(b.scripts()[0].checksum, Checksum::of("SELECT 2;\n"));
 }
@@ -130,15 +106,9 @@ fn tells_what_is_wrong_with_the_directory() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();
     let read = |name: &str| told(&load(&root.path().join(name), &options()), Severity::Error);
-    assert_eq!(
-        read("no"),
-        ["m:1:1: directory `m` does not exist [unreadable]"]
-    );
+    assert_eq!(read("no"), ["m:1:1: directory `m` does not exist [unreadable]"]);
     assert_eq!(read("file"), ["m:1:1: `m` is not a directory [unreadable]"]);
-    check(
-        "== README.md\n",
-        &["m:1:1: `m` holds no migration [no-migrations]"],
-    );
+    check("== README.md\n", &["m:1:1: `m` holds no migration [no-migrations]"]);
 }
 
 #[test]
@@ -163,9 +133,7 @@ fn refuses_near_misses_and_leaves_the_rest_alone() {
     // The misnamed file is the missing one; that is one mistake and one message.
     check(
         "== v1.0.0_a -\n== v1.0.0_a/metdata.json\n{}\n== v1.0.0_a/up.sql\nSELECT 1;\n",
-        &[
-            "m/v1.0.0_a/metdata.json:1:1: `metdata.json` is not a file of a migration [misnamed-file]",
-        ],
+        &["m/v1.0.0_a/metdata.json:1:1: `metdata.json` is not a file of a migration [misnamed-file]"],
     );
 }
 
@@ -181,9 +149,7 @@ fn refuses_missing_files_and_duplicate_versions() {
     );
     check(
         "== v1.0.0_a/up.sql/\n",
-        &[
-            "m/v1.0.0_a/up.sql:1:1: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]",
-        ],
+        &["m/v1.0.0_a/up.sql:1:1: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]"],
     );
 }
 
@@ -193,18 +159,9 @@ fn tells_one_mistake_once() {
     let b = "== v1.2.0_b/metadata.json\n{\"version\": \"1.2.0\", \"name\": \"b\", \"dependencies\": [\"1.1.0\"]}\n\
              == v1.2.0_b/up.sql\nSELECT 1;\n";
     let misnamed = "m/V1.1_x:1:1: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
-    check(
-        &format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"),
-        &[misnamed],
-    );
-    let unread =
-        "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
-    check(
-        unread,
-        &[
-            "m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]",
-        ],
-    );
+    check(&format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"), &[misnamed]);
+    let unread = "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
+    check(unread, &["m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]"]);
 }
 
 #[test]
@@ -223,10 +180,7 @@ fn refuses_text_that_is_not_utf8() {
     );
     let of_up = |it: &&Diagnostic| it.path.ends_with("up.sql");
     assert_eq!(loaded.diagnostics().iter().filter(of_up).count(), 1);
-    assert_eq!(
-        loaded.diagnostics()[0].help.as_deref(),
-        Some("it looks like UTF-16: save it as UTF-8")
-    );
+    assert_eq!(loaded.diagnostics()[0].help.as_deref(), Some("it looks like UTF-16: save it as UTF-8"));
 }
 
 #[test]
@@ -238,18 +192,12 @@ fn refuses_dependencies_that_no_lower_migration_meets() {
                  == v{version}_{name}/up.sql\nSELECT 1;\n"
             )
         };
-        format!(
-            "{A}{}{}",
-            migration("1.1.0", "b", b),
-            migration("1.2.0", "c", c)
-        )
+        format!("{A}{}{}", migration("1.1.0", "b", b), migration("1.2.0", "c", c))
     };
     check(&set(r#""1.0.0""#, r#"">=1.0", "~1.1""#), &[]);
     check(
         &set(r#""1.0.1""#, ""),
-        &[
-            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.0.1`, which no migration is [unmet-dependency]",
-        ],
+        &["m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.0.1`, which no migration is [unmet-dependency]"],
     );
     check(
         &set(r#""1.1.0", ">1.1""#, ""),
@@ -271,10 +219,7 @@ fn refuses_migrations_that_need_a_newer_program() {
     let text = "== v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\", \"min_runtime_version\": \"2.0.0\"}\n\
                 == v1.0.0_a/up.sql\nSELECT 1;\n";
     let check_version = |version: Option<&str>, expect: &[&str]| {
-        let options = LoadOptions {
-            runtime_version: version.map(str::to_owned),
-            ..options()
-        };
+        let options = LoadOptions { runtime_version: version.map(str::to_owned), ..options() };
         check_with(&options, text, expect);
     };
     check_version(None, &[]);
@@ -304,10 +249,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
             "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [missing-up]",
         ],
     );
-    let asked = LoadOptions {
-        dialects: vec![Dialect::Postgres],
-        ..options()
-    };
+    let asked = LoadOptions { dialects: vec![Dialect::Postgres], ..options() };
     check_with(&asked, &format!("{A}{postgres}"), &[]);
     check_with(
         &asked,
@@ -315,12 +257,11 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
         &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up]"],
     );
     let both = "== v1.1.0_b/up.postgres.sql\nSELECT 1;\n";
-    let root = directory(&format!(
-        "{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"
-    ));
+    let root = directory(&format!("{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"));
     let loaded = load(root.path(), &options());
     assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
-    let partial = "m:1:1: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
+    let partial =
+        "m:1:1: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
     assert_eq!(told(&loaded, Severity::Warning)[0], partial);
 }
 
@@ -337,9 +278,7 @@ fn refuses_what_cannot_run_in_one_transaction() {
     check_up(
         "",
         "CREATE INDEX CONCURRENTLY i ON t (a);",
-        &[
-            "m/v1.0.0_a/up.sql:1:1: `INDEX CONCURRENTLY` cannot run inside a transaction [not-in-transaction]",
-        ],
+        &["m/v1.0.0_a/up.sql:1:1: `INDEX CONCURRENTLY` cannot run inside a transaction [not-in-transaction]"],
     );
     check_up(
         "",
@@ -350,16 +289,8 @@ fn refuses_what_cannot_run_in_one_transaction() {
         ],
     );
     let free = r#""transaction": false"#;
-    check_up(
-        free,
-        "VACUUM; PRAGMA foreign_keys = OFF; BEGIN; SELECT 1; COMMIT;",
-        &[],
-    );
-    check_up(
-        free,
-        "SELECT 1;\nCOMMIT;",
-        &["m/v1.0.0_a/up.sql:2:1: `COMMIT` has no `BEGIN` [invalid-sql]"],
-    );
+    check_up(free, "VACUUM; PRAGMA foreign_keys = OFF; BEGIN; SELECT 1; COMMIT;", &[]);
+    check_up(free, "SELECT 1;\nCOMMIT;", &["m/v1.0.0_a/up.sql:2:1: `COMMIT` has no `BEGIN` [invalid-sql]"]);
     check(
         &format!("{A}== v1.0.0_a/verify.sql\nROLLBACK;"),
         &["m/v1.0.0_a/verify.sql:1:1: `ROLLBACK` in a verify script [transaction-control]"],
@@ -379,54 +310,29 @@ fn check_dialects(scripts: &[&str], expect: &[Dialect], errors: &[&str]) {
     let migration = |(index, sql): (usize, &&str)| format!("== v1.{index}.0_a/up.sql\n{sql}\n");
     let text: String = scripts.iter().enumerate().map(migration).collect();
     let loaded = load(directory(&text).path(), &options());
-    let errors_found = loaded
-        .diagnostics()
-        .iter()
-        .filter(|it| it.severity == Severity::Error);
+    let errors_found = loaded.diagnostics().iter().filter(|it| it.severity == Severity::Error);
     let codes: Vec<&str> = errors_found.map(|it| it.code.as_str()).collect();
-    assert_eq!(
-        (loaded.dialects(), codes.as_slice()),
-        (expect, errors),
-        "{:?}",
-        loaded.diagnostics()
-    );
+    assert_eq!((loaded.dialects(), codes.as_slice()), (expect, errors), "{:?}", loaded.diagnostics());
 }
 
 #[test]
 fn takes_plain_scripts_for_the_databases_they_read_as() {
     use Dialect::{Postgres, Sqlite};
-    const TRIGGER: &str =
-        "CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1; DELETE FROM u; END;";
+    const TRIGGER: &str = "CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1; DELETE FROM u; END;";
     const FUNCTION: &str = "DO $$ BEGIN PERFORM 1; END $$;";
     check_dialects(&["SELECT 1;", "SELECT 'x"], &Dialect::ALL, &["invalid-sql"]);
     check_dialects(&[TRIGGER], &[Sqlite], &[]);
     check_dialects(&[FUNCTION], &[Postgres], &[]);
     check_dialects(&[TRIGGER, "COMMIT;"], &[Sqlite], &["transaction-control"]);
-    check_dialects(
-        &[FUNCTION, "COMMIT;"],
-        &[Postgres],
-        &["transaction-control"],
-    );
-    check_dialects(
-        &[TRIGGER, "PRAGMA foreign_keys = 0;"],
-        &[Sqlite],
-        &["pragma-in-transaction"],
-    );
-    check_dialects(
-        &["DO $$ BEGIN PERFORM 1;"],
-        &[Sqlite, Postgres],
-        &["invalid-sql"],
-    );
+    check_dialects(&[FUNCTION, "COMMIT;"], &[Postgres], &["transaction-control"]);
+    check_dialects(&[TRIGGER, "PRAGMA foreign_keys = 0;"], &[Sqlite], &["pragma-in-transaction"]);
+    check_dialects(&["DO $$ BEGIN PERFORM 1;"], &[Sqlite, Postgres], &["invalid-sql"]);
     check_dialects(
         &["CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1;"],
         &[Sqlite, Postgres],
         &["invalid-sql"],
     );
-    check_dialects(
-        &["CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION f();"],
-        &[Postgres],
-        &[],
-    );
+    check_dialects(&["CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION f();"], &[Postgres], &[]);
 }
 
 #[test]
@@ -453,9 +359,7 @@ fn warns_of_empty_scripts_and_of_ways_back() {
     check(&format!("== v1.0.0_a/up.sql\nSELECT 1;{metadata}"), &[]);
     check(
         &format!("{A}{metadata}"),
-        &[
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]",
-        ],
+        &["m/v1.0.0_a:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]"],
     );
 }
 
@@ -470,13 +374,8 @@ fn compares_with_the_lock_file() {
     fs::write(root.path().join("v1.0.0_a/up.sql"), "SELECT 2;\n").unwrap();
     assert_eq!(
         told(&load(root.path(), &options()), Severity::Error),
-        [
-            "m/migrations.lock:3:88: `v1.0.0_a/up.sql` was changed after it was locked [lock-changed]",
-        ]
+        ["m/migrations.lock:3:88: `v1.0.0_a/up.sql` was changed after it was locked [lock-changed]",]
     );
-    let unchecked = LoadOptions {
-        check_lock: false,
-        ..options()
-    };
+    let unchecked = LoadOptions { check_lock: false, ..options() };
     assert!(!load(root.path(), &unchecked).has_errors());
 }

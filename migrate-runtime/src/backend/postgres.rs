@@ -74,8 +74,11 @@ impl Postgres {
     /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
     pub fn from_config(mut config: Config) -> Result<Self, Error> {
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(Error::new(ErrorKind::Configuration, "`sslmode=require` is asked for, and TLS is not supported")
-                .with_help("use `sslmode=prefer` on a network that you trust"));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "`sslmode=require` is asked for, and TLS is not supported",
+            )
+            .with_help("use `sslmode=prefer` on a network that you trust"));
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -166,7 +169,8 @@ fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> R
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let failed = |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
+            let failed =
+                |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
             runtime.map_err(failed)?.block_on(future)
         });
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -232,7 +236,10 @@ impl<'c> PostgresBackend<'c> {
         let Some(error) = outcome.error else {
             return Ok(Created::Here);
         };
-        self.client().batch_execute("ROLLBACK").await.map_err(|error| MessageError::new(&error, 0).plain("rollback"))?;
+        self.client()
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(|error| MessageError::new(&error, 0).plain("rollback"))?;
         if error.is_raced() { Ok(Created::Elsewhere) } else { Err(error.plain("the ledger could not be created")) }
     }
 
@@ -331,14 +338,14 @@ impl Backend for PostgresBackend<'_> {
         rows.first().into_iter().flatten().map(|row| self.names.parse_history(row)).collect()
     }
 
-    async fn acquire(&mut self, run: &Run) -> Result<(Option<Fence>, Snapshot), Error> {
+    async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
         if !self.names.present {
             match self.create().await? {
                 Created::Here => self.names.present = true,
                 Created::Elsewhere => return Ok((None, self.read().await?)),
             }
         }
-        let rows = self.ask("the lock could not be taken", self.names.take_lock(run)).await?;
+        let rows = self.ask("the lock could not be taken", self.names.take_lock(run, seen)).await?;
         let fence = rows[1].first().map(|row| self.names.parse_fence(row)).transpose()?;
         let snapshot = self.names.snapshot(&rows[2..])?;
         if let Some(fence) = fence {
@@ -346,12 +353,6 @@ impl Backend for PostgresBackend<'_> {
             self.renewal = self.connector.clone().map(|connector| Renewal::start(connector, self.names.renew(fence)));
         }
         Ok((fence, snapshot))
-    }
-
-    async fn replanned(&mut self, run: &Run, fence: Fence) -> Result<(), Error> {
-        let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("replanned") };
-        let message = Message::of(&[&self.names.add_history(run, fence, &entry)]);
-        self.ask("the history could not be written", message).await.map(drop)
     }
 
     async fn apply(
@@ -448,8 +449,7 @@ impl Backend for PostgresBackend<'_> {
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
         self.renewal = None;
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
-        let message =
-            Message::of(&[&self.names.add_history(run, fence, &entry), &self.names.give_lock_back(fence)]);
+        let message = Message::of(&[&self.names.add_history(run, fence, &entry), &self.names.give_lock_back(fence)]);
         self.ask("the lock could not be given back", message).await.map(drop)
     }
 

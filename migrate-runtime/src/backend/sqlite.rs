@@ -75,7 +75,9 @@ impl Sqlite {
             return wrong("the SQLite URL names no file");
         }
         if path == ":memory:" {
-            return wrong("an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)");
+            return wrong(
+                "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)",
+            );
         }
         if path.contains('?') {
             return wrong("a SQLite URL has no parameters");
@@ -100,9 +102,8 @@ impl Database for Sqlite {
                 Ok(result) => result,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => {
-                        Err(Error::new(ErrorKind::Database, "the async runtime shut down during the run").with_source(error))
-                    }
+                    Err(error) => Err(Error::new(ErrorKind::Database, "the async runtime shut down during the run")
+                        .with_source(error)),
                 },
             };
         }
@@ -366,14 +367,12 @@ impl Backend for SqliteBackend<'_> {
     async fn history(&mut self, limit: u32) -> Result<Vec<HistoryRow>, Error> {
         let names = self.names.clone();
         match self.reader()? {
-            Some(connection) => {
-                tables::in_read_transaction(connection, |connection| names.history(connection, limit))
-            }
+            Some(connection) => tables::in_read_transaction(connection, |connection| names.history(connection, limit)),
             None => Ok(Vec::new()),
         }
     }
 
-    async fn acquire(&mut self, run: &Run) -> Result<(Option<Fence>, Snapshot), Error> {
+    async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
         let lock = match &self.path {
             Some(path) => match FileLock::try_take(path)? {
                 Some(lock) => Some(lock),
@@ -390,30 +389,17 @@ impl Backend for SqliteBackend<'_> {
             }
             return Err(plain_error("the database cannot be written", &error));
         }
-        // Whoever is in the lock row is gone: it would hold the lock on the file.
-        let taken = names
-            .create(connection)
-            .and_then(|()| names.take_lock(connection, run))
-            .and_then(|fence| Ok((fence, names.snapshot(connection)?)))
-            .and_then(|taken| {
-                connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
-                Ok(taken)
-            });
+        let taken = take_lock(connection, &names, run, seen);
         let (fence, snapshot) = match taken {
-            Ok(taken) => taken,
-            Err(error) => {
+            Ok((Some(fence), snapshot)) => (fence, snapshot),
+            other => {
                 roll_back(connection)?;
-                return Err(error);
+                return other;
             }
         };
         self.session = script::pragmas(connection)?;
         self.lock = lock;
         Ok((Some(fence), snapshot))
-    }
-
-    async fn replanned(&mut self, run: &Run, fence: Fence) -> Result<(), Error> {
-        let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("replanned") };
-        self.transaction(fence, |connection| self.names.add_history(connection, run, fence, &entry))
     }
 
     async fn apply(
@@ -531,12 +517,32 @@ impl Backend for SqliteBackend<'_> {
     }
 }
 
+/// Takes the lock inside the open transaction and commits it; leaves the transaction open when it is not taken. Whoever
+/// is in the lock row is gone: it would hold the lock on the file.
+fn take_lock(
+    connection: &Connection,
+    names: &Names,
+    run: &Run,
+    seen: Fence,
+) -> Result<(Option<Fence>, Snapshot), Error> {
+    names.create(connection)?;
+    let snapshot = names.snapshot(connection)?;
+    if snapshot.state.as_ref().is_none_or(|state| state.fence != seen) {
+        return Ok((None, snapshot));
+    }
+    let fence = names.take_lock(connection, run)?;
+    connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
+    Ok((Some(fence), snapshot))
+}
+
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.
 fn roll_back(connection: &Connection) -> Result<(), Error> {
     if connection.is_autocommit() {
         return Ok(());
     }
-    connection.execute_batch("ROLLBACK").map_err(|error| plain_error("the transaction could not be rolled back", &error))
+    connection
+        .execute_batch("ROLLBACK")
+        .map_err(|error| plain_error("the transaction could not be rolled back", &error))
 }
 
 fn unreachable_file(path: &Path, reason: &str) -> Error {

@@ -55,9 +55,12 @@ conformance! {
     health_is_a_code_and_a_sentence
 }
 
-const USERS: (&str, &str, &str, &str) = ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT)", "DROP TABLE users");
-const NOTES: (&str, &str, &str, &str) = ("1.1.0", "notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY)", "DROP TABLE notes");
-const TAGS: (&str, &str, &str, &str) = ("1.2.0", "tags", "CREATE TABLE tags (id INTEGER PRIMARY KEY)", "DROP TABLE tags");
+const USERS: (&str, &str, &str, &str) =
+    ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT)", "DROP TABLE users");
+const NOTES: (&str, &str, &str, &str) =
+    ("1.1.0", "notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY)", "DROP TABLE notes");
+const TAGS: (&str, &str, &str, &str) =
+    ("1.2.0", "tags", "CREATE TABLE tags (id INTEGER PRIMARY KEY)", "DROP TABLE tags");
 
 fn version(text: &str) -> SchemaVersion {
     text.parse().unwrap()
@@ -115,7 +118,8 @@ fn redo_and_reset(bench: &impl Bench) {
 }
 
 fn a_failing_script_leaves_nothing_of_itself(bench: &impl Bench) {
-    let bad = "CREATE TABLE half (id INTEGER);\n\n  INSERT INTO missing\n  VALUES (1);\nCREATE TABLE never (id INTEGER);\n";
+    let bad =
+        "CREATE TABLE half (id INTEGER);\n\n  INSERT INTO missing\n  VALUES (1);\nCREATE TABLE never (id INTEGER);\n";
     let failing = migrator(&[USERS, ("1.1.0", "bad", bad, ""), TAGS]);
     let error = failing.up(&mut bench.open()).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Migration);
@@ -148,7 +152,11 @@ fn a_syntax_error_is_located(bench: &impl Bench) {
 fn a_failure_late_in_a_run_keeps_what_came_before(bench: &impl Bench) {
     let mut migrations = Vec::new();
     for minor in 0..40 {
-        let up = if minor == 33 { "INSERT INTO missing VALUES (1)".to_owned() } else { format!("CREATE TABLE t{minor} (id INTEGER)") };
+        let up = if minor == 33 {
+            "INSERT INTO missing VALUES (1)".to_owned()
+        } else {
+            format!("CREATE TABLE t{minor} (id INTEGER)")
+        };
         migrations.push((format!("1.{minor}.0"), up));
     }
     let migrations: Vec<_> = migrations.iter().map(|(version, up)| (&**version, "m", &**up, "")).collect();
@@ -223,13 +231,17 @@ fn outside_transaction(up: &str, down: &str) -> Directory {
 }
 
 fn a_step_outside_a_transaction_resumes_where_it_stopped(bench: &impl Bench) {
-    let up = "CREATE TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\nINSERT INTO a VALUES (2)";
+    let up =
+        "CREATE TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\nINSERT INTO a VALUES (2)";
     let directory = outside_transaction(up, "DROP TABLE a");
     let migrator = of(registry_at(directory.path()));
     let error = migrator.up(&mut bench.open()).wait().unwrap_err();
     assert_eq!(error.location().unwrap().line, 3, "{error}");
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applying"]);
-    assert_eq!(bench.sql("SELECT progress, min_runtime_version FROM schema_migrations_v2 WHERE version = '1.1.0'"), ["2|0.9.0"]);
+    assert_eq!(
+        bench.sql("SELECT progress, min_runtime_version FROM schema_migrations_v2 WHERE version = '1.1.0'"),
+        ["2|0.9.0"]
+    );
     let assessment = migrator.check(&mut bench.open()).wait().unwrap();
     assert_eq!(assessment.verdict, Verdict::NeedsMigration);
     assert_eq!(assessment.migrations[1].state, MigrationState::Interrupted);
@@ -263,7 +275,8 @@ fn groups_of_a_script_are_atomic(bench: &impl Bench) {
 }
 
 fn a_step_outside_a_transaction_that_fails_at_once_leaves_nothing(bench: &impl Bench) {
-    let directory = outside_transaction("INSERT INTO b VALUES (1); CREATE TABLE a (id INTEGER)", "DELETE FROM a; DROP TABLE c");
+    let directory =
+        outside_transaction("INSERT INTO b VALUES (1); CREATE TABLE a (id INTEGER)", "DELETE FROM a; DROP TABLE c");
     let migrator = of(registry_at(directory.path()));
     migrator.up(&mut bench.open()).wait().unwrap_err();
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
@@ -479,7 +492,8 @@ fn every_attempt_is_recorded(bench: &impl Bench) {
     migrator.up(&mut bench.open()).wait().unwrap();
     migrator.down(&mut bench.open()).wait().unwrap();
     let history = migrator.history(&mut bench.open(), 100).wait().unwrap();
-    let shown: Vec<String> = history.iter().rev().map(|row| format!("{} {} {}", row.run, row.operation, row.outcome)).collect();
+    let shown: Vec<String> =
+        history.iter().rev().map(|row| format!("{} {} {}", row.run, row.operation, row.outcome)).collect();
     assert_eq!(
         shown,
         ["1 run started", "1 up succeeded", "1 run succeeded", "2 run started", "2 down succeeded", "2 run succeeded"]
@@ -498,7 +512,10 @@ fn quotes_and_backslashes_survive(bench: &impl Bench) {
     let up = "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('it''s \\ here; $1 ?')";
     migrator(&[("1.0.0", "t", up, "DROP TABLE t -- it's \\ done")]).up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.sql("SELECT a FROM t"), ["it's \\ here; $1 ?"]);
-    assert_eq!(bench.sql("SELECT up_sql, down_sql FROM schema_migrations_v2"), [format!("{up}|DROP TABLE t -- it's \\ done")]);
+    assert_eq!(
+        bench.sql("SELECT up_sql, down_sql FROM schema_migrations_v2"),
+        [format!("{up}|DROP TABLE t -- it's \\ done")]
+    );
 }
 
 fn damaged_tables_are_an_error(bench: &impl Bench) {
@@ -510,7 +527,10 @@ fn damaged_tables_are_an_error(bench: &impl Bench) {
     assert!(error.to_string().contains("`one`"), "{error}");
     bench.sql("DROP TABLE schema_migrations_v2");
     let error = migrator.up(&mut bench.open()).wait().unwrap_err();
-    assert_eq!(error.to_string(), "the table `schema_migrations_v2` is damaged: it is missing while the others are there");
+    assert_eq!(
+        error.to_string(),
+        "the table `schema_migrations_v2` is damaged: it is missing while the others are there"
+    );
 }
 
 fn async_and_blocking_are_the_same(bench: &impl Bench) {
@@ -530,7 +550,10 @@ fn async_and_blocking_are_the_same(bench: &impl Bench) {
 fn health_is_a_code_and_a_sentence(bench: &impl Bench) {
     let migrator = migrator(&[USERS]);
     let health = migrator.check_migration_health(&mut bench.open()).wait().unwrap();
-    assert_eq!((health.exit_code, &*health.message), (1, "the database is at no version and needs migration: 1 pending"));
+    assert_eq!(
+        (health.exit_code, &*health.message),
+        (1, "the database is at no version and needs migration: 1 pending")
+    );
     migrator.up(&mut bench.open()).wait().unwrap();
     let health = migrator.check_migration_health(&mut bench.open()).wait().unwrap();
     assert_eq!((health.exit_code, &*health.message), (0, "the database is compatible, at 1.0.0"));

@@ -23,7 +23,11 @@ fn locked(features: &str) -> Vec<String> {
     };
     cargo(&["update", "--workspace", "--offline", "--quiet"]);
     let lock = std::fs::read_to_string(directory.path().join("Cargo.lock")).unwrap();
-    let locked: Vec<String> = lock.lines().filter_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"').to_owned()).collect();
+    let locked: Vec<String> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = "))
+        .map(|name| name.trim_matches('"').to_owned())
+        .collect();
     let tree = cargo(&["tree", "--offline", "--edges", "normal", "--prefix", "none"]);
     for line in tree.lines() {
         let name = line.split(' ').next().unwrap();

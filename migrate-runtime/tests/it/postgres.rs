@@ -98,12 +98,14 @@ fn an_index_is_built_concurrently_outside_a_transaction() {
     let bench = PostgresServer::new();
     let directory = Directory::simple(&[
         USERS,
-        ("1.1.0", "index", "CREATE INDEX CONCURRENTLY by_email ON users (email);\nANALYZE users", "DROP INDEX CONCURRENTLY by_email"),
+        (
+            "1.1.0",
+            "index",
+            "CREATE INDEX CONCURRENTLY by_email ON users (email);\nANALYZE users",
+            "DROP INDEX CONCURRENTLY by_email",
+        ),
     ]);
-    directory.write(
-        "v1.1.0_index/metadata.json",
-        br#"{"version": "1.1.0", "name": "index", "transaction": false}"#,
-    );
+    directory.write("v1.1.0_index/metadata.json", br#"{"version": "1.1.0", "name": "index", "transaction": false}"#);
     let migrator = of(registry_at(directory.path()));
     migrator.up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_email'::regclass"), ["t"]);

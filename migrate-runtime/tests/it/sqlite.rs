@@ -15,10 +15,8 @@ fn rebuild(up: &str) -> Migrator {
         CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent ON DELETE CASCADE);
         INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (10, 1), (20, 2);";
     let directory = Directory::simple(&[("1.0.0", "tables", tables, ""), ("1.1.0", "rebuild", up, "")]);
-    directory.write(
-        "v1.1.0_rebuild/metadata.json",
-        br#"{"version": "1.1.0", "name": "rebuild", "foreign_keys": "off"}"#,
-    );
+    directory
+        .write("v1.1.0_rebuild/metadata.json", br#"{"version": "1.1.0", "name": "rebuild", "foreign_keys": "off"}"#);
     of(registry_at(directory.path()))
 }
 
@@ -71,8 +69,11 @@ fn a_deferred_violation_fails_the_migration_that_made_it() {
     let bench = SqliteFile::new();
     let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
         CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
-    let migrations =
-        [("1.0.0", "tables", tables, ""), ("1.1.0", "orphan", "INSERT INTO child VALUES (7)", ""), ("1.2.0", "more", "SELECT 1", "")];
+    let migrations = [
+        ("1.0.0", "tables", tables, ""),
+        ("1.1.0", "orphan", "INSERT INTO child VALUES (7)", ""),
+        ("1.2.0", "more", "SELECT 1", ""),
+    ];
     let error = migrator(&migrations).up(&mut bench.open()).wait().unwrap_err();
     assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{error}");
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
@@ -114,12 +115,18 @@ fn a_database_in_memory_is_lent_by_its_connection() {
     let mut connection = Connection::open_in_memory().unwrap();
     let migrator = migrator(&[USERS]);
     migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
-    assert_eq!(migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap().outcome, Outcome::NothingToDo);
+    assert_eq!(
+        migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap().outcome,
+        Outcome::NothingToDo
+    );
     connection.execute("INSERT INTO users VALUES (1, 'a')", []).unwrap();
 
     connection.execute_batch("BEGIN").unwrap();
     let error = migrator.up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
-    assert_eq!((error.kind(), error.to_string()), (ErrorKind::Configuration, "the borrowed connection is inside a transaction".to_owned()));
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Configuration, "the borrowed connection is inside a transaction".to_owned())
+    );
 }
 
 #[test]
@@ -127,7 +134,8 @@ fn a_temporary_table_of_our_name_is_not_mistaken_for_ours() {
     let mut connection = Connection::open_in_memory().unwrap();
     connection.execute_batch("CREATE TEMP TABLE schema_migrations_v2 (other INTEGER)").unwrap();
     migrator(&[USERS]).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
-    let rows: i64 = connection.query_row("SELECT count(*) FROM main.schema_migrations_v2", [], |row| row.get(0)).unwrap();
+    let rows: i64 =
+        connection.query_row("SELECT count(*) FROM main.schema_migrations_v2", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 1);
 }
 
@@ -146,7 +154,11 @@ fn a_file_that_cannot_be_used_is_named() {
     assert_eq!(missing.kind(), ErrorKind::Unreachable);
     assert!(missing.to_string().contains("none/app.db"), "{missing}");
 
-    std::fs::write(bench.path(), "this is no database, but long enough to be looked at as one would look at a header of one hundred bytes").unwrap();
+    std::fs::write(
+        bench.path(),
+        "this is no database, but long enough to be looked at as one would look at a header of one hundred bytes",
+    )
+    .unwrap();
     let error = migrator(&[USERS]).check(&mut bench.open()).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     assert!(error.to_string().contains("file is not a database"), "{error}");
@@ -177,6 +189,7 @@ fn urls_name_a_file() {
     check("sqlite:", "Configuration: the SQLite URL names no file");
     check("sqlite:a.db?mode=ro", "Configuration: a SQLite URL has no parameters");
     check("file:app.db", "Configuration: a SQLite URL begins with `sqlite:`");
-    let memory = "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)";
+    let memory =
+        "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)";
     check("sqlite::memory:", &format!("Configuration: {memory}"));
 }

@@ -18,10 +18,7 @@ fn main() -> ExitCode {
     let server = Server::start();
     say(&format!("{BASE_VARIABLE}='{}'", server.base()));
 
-    let status = Command::new(&program)
-        .args(arguments)
-        .env(BASE_VARIABLE, server.base())
-        .status();
+    let status = Command::new(&program).args(arguments).env(BASE_VARIABLE, server.base()).status();
     server.stop();
     match status {
         Ok(status) => {

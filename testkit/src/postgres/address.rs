@@ -20,18 +20,10 @@ impl Address {
         for word in base.split_whitespace() {
             match word.split_once('=') {
                 Some(("host", value)) => host = Some(value.to_owned()),
-                Some(("port", value)) => {
-                    port = Some(
-                        value
-                            .parse()
-                            .map_err(|_| format!("`{value}` is not a port"))?,
-                    )
-                }
+                Some(("port", value)) => port = Some(value.parse().map_err(|_| format!("`{value}` is not a port"))?),
                 Some(("user", value)) => user = Some(value.to_owned()),
                 _ => {
-                    return Err(format!(
-                        "`{word}` is not one of `host=...`, `port=...`, `user=...`"
-                    ));
+                    return Err(format!("`{word}` is not one of `host=...`, `port=...`, `user=...`"));
                 }
             }
         }
@@ -52,11 +44,7 @@ impl Address {
     }
 
     pub(super) fn tcp_host(&self) -> &str {
-        if self.socket_folder().is_some() {
-            "127.0.0.1"
-        } else {
-            &self.host
-        }
+        if self.socket_folder().is_some() { "127.0.0.1" } else { &self.host }
     }
 
     pub(super) fn conninfo(&self, database: &str) -> String {
@@ -72,27 +60,9 @@ impl Address {
 
     pub(super) fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut psql = self.tool("psql");
-        psql.args([
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-A",
-            "-t",
-            "-f",
-            "-",
-            "-d",
-        ]);
-        let Output {
-            code,
-            stdout,
-            stderr,
-        } = run_with_input(psql.arg(self.conninfo(database)), sql);
-        if code == 0 {
-            Ok(stdout.trim_end_matches('\n').to_owned())
-        } else {
-            Err(stderr)
-        }
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-A", "-t", "-f", "-", "-d"]);
+        let Output { code, stdout, stderr } = run_with_input(psql.arg(self.conninfo(database)), sql);
+        if code == 0 { Ok(stdout.trim_end_matches('\n').to_owned()) } else { Err(stderr) }
     }
 }
 
@@ -128,10 +98,7 @@ mod tests {
         let base = "host=/tmp/x port=5555 user=me";
         let address = Address::parse(base, PathBuf::new()).unwrap();
         assert_eq!(address.base(), base);
-        assert_eq!(
-            (address.socket_folder(), address.tcp_host()),
-            (Some("/tmp/x"), "127.0.0.1")
-        );
+        assert_eq!((address.socket_folder(), address.tcp_host()), (Some("/tmp/x"), "127.0.0.1"));
         let address = Address::parse("port=1 host=db", PathBuf::new()).unwrap();
         assert_eq!((address.socket_folder(), address.tcp_host()), (None, "db"));
         assert_eq!(address.user, "postgres");
@@ -143,10 +110,7 @@ mod tests {
             ("", "`host=...` is missing"),
             ("host=/x", "`port=...` is missing"),
             ("host=/x port=y", "`y` is not a port"),
-            (
-                "host=/x sslmode=on",
-                "`sslmode=on` is not one of `host=...`, `port=...`, `user=...`",
-            ),
+            ("host=/x sslmode=on", "`sslmode=on` is not one of `host=...`, `port=...`, `user=...`"),
         ] {
             assert_eq!(Address::parse(base, PathBuf::new()).unwrap_err(), message);
         }

@@ -24,16 +24,12 @@ pub(super) fn folder() -> &'static Path {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["initdb", "postgres", "psql", "pg_dump"]
-        .iter()
-        .all(|name| folder.join(name).is_file())
+    ["initdb", "postgres", "psql", "pg_dump"].iter().all(|name| folder.join(name).is_file())
 }
 
 fn from_pg_config() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
-    Some(PathBuf::from(
-        String::from_utf8(output.stdout).ok()?.trim_end(),
-    ))
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end()))
 }
 
 /// Debian keeps the server's programs off the PATH, one folder for each major version; highest first.

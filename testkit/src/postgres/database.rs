@@ -20,10 +20,7 @@ impl Database {
         let random = RandomState::new().hash_one(counter) & 0xffff_ffff;
         let name = format!("t{}_{counter}_{random:08x}", std::process::id());
         address
-            .psql(
-                "postgres",
-                &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"),
-            )
+            .psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
             .unwrap_or_else(|stderr| panic!("cannot create a database:\n{stderr}"));
         Self { address, name }
     }
@@ -58,14 +55,9 @@ impl Database {
     /// When the shared server was named by a host instead of a folder.
     pub fn socket_url(&self) -> String {
         let folder = self.address.socket_folder();
-        let folder = percent_encode(
-            folder.expect("the server has no unix socket: put a folder in `host=...`"),
-        );
+        let folder = percent_encode(folder.expect("the server has no unix socket: put a folder in `host=...`"));
         let user = percent_encode(&self.address.user);
-        format!(
-            "postgres://{user}@/{}?host={folder}&port={}",
-            self.name, self.address.port
-        )
+        format!("postgres://{user}@/{}?host={folder}&port={}", self.name, self.address.port)
     }
 
     /// The keywords of libpq, over the unix socket: `host=/path port=PORT user=postgres dbname=NAME`.
@@ -104,20 +96,11 @@ impl Database {
     #[track_caller]
     pub fn dump(&self) -> String {
         let mut pg_dump = self.address.tool("pg_dump");
-        let output = run(pg_dump
-            .args(["--schema-only", "--no-owner", "-d"])
-            .arg(self.conninfo()));
+        let output = run(pg_dump.args(["--schema-only", "--no-owner", "-d"]).arg(self.conninfo()));
         assert_eq!(output.code, 0, "pg_dump failed:\n{}", output.stderr);
-        let varies = |line: &&str| {
-            ["\\restrict", "\\unrestrict", "-- Dumped"]
-                .iter()
-                .any(|start| line.starts_with(start))
-        };
-        output
-            .stdout
-            .split_inclusive('\n')
-            .filter(|line| !varies(line))
-            .collect()
+        let varies =
+            |line: &&str| ["\\restrict", "\\unrestrict", "-- Dumped"].iter().any(|start| line.starts_with(start));
+        output.stdout.split_inclusive('\n').filter(|line| !varies(line)).collect()
     }
 
     /// Makes the server log the statements of sessions that connect to this database from now on, as `log_statement=all`
@@ -128,9 +111,7 @@ impl Database {
     /// When the server refuses.
     pub fn log_statements(&self) {
         let sql = format!("ALTER DATABASE {} SET log_statement = 'all'", self.name);
-        self.address
-            .psql("postgres", &sql)
-            .unwrap_or_else(|stderr| panic!("cannot change the database:\n{stderr}"));
+        self.address.psql("postgres", &sql).unwrap_or_else(|stderr| panic!("cannot change the database:\n{stderr}"));
     }
 
     /// The statements that were logged for this database, in their order: `statement: SQL` for the simple protocol (one
@@ -150,18 +131,14 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // The server may be gone already, and the database with it.
-        let _ = self.address.psql(
-            "postgres",
-            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
-        );
+        let _ = self.address.psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
     }
 }
 
 pub(super) fn log(address: &Address) -> String {
     // The socket stands in the directory of the server, beside the log.
     let path = Path::new(&address.host).join("log");
-    let log = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("cannot read the log {}: {error}", path.display()));
+    let log = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read the log {}: {error}", path.display()));
     String::from_utf8_lossy(&log).into_owned()
 }
 
@@ -171,9 +148,7 @@ pub(super) fn statements(log: &str, database: &str) -> Vec<String> {
     let mut statements: Vec<String> = Vec::new();
     let mut inside = false;
     for line in log.lines() {
-        if let (Some(more), true, Some(statement)) =
-            (line.strip_prefix('\t'), inside, statements.last_mut())
-        {
+        if let (Some(more), true, Some(statement)) = (line.strip_prefix('\t'), inside, statements.last_mut()) {
             statement.push('\n');
             statement.push_str(more);
             continue;
@@ -181,8 +156,7 @@ pub(super) fn statements(log: &str, database: &str) -> Vec<String> {
         let mut parts = line.splitn(3, '|');
         let ours = parts.next() == Some(database);
         let message = parts.nth(1).and_then(|rest| rest.strip_prefix("LOG:  "));
-        let statement =
-            message.filter(|text| text.starts_with("statement: ") || text.starts_with("execute "));
+        let statement = message.filter(|text| text.starts_with("statement: ") || text.starts_with("execute "));
         inside = ours && statement.is_some();
         statements.extend(statement.filter(|_| inside).map(str::to_owned));
     }

@@ -67,10 +67,7 @@ impl Server {
             };
             let address = Address::parse(&base.to_string_lossy(), binaries::folder().to_owned())
                 .unwrap_or_else(|message| panic!("{BASE_VARIABLE} is {base:?}: {message}"));
-            Self {
-                address,
-                supervisor: None,
-            }
+            Self { address, supervisor: None }
         })
     }
 
@@ -78,22 +75,9 @@ impl Server {
         let host_method = format!("--auth-host={host_method}");
         let mut supervisor = Supervisor::new(
             &configuration(settings),
-            &[
-                "-U",
-                "postgres",
-                "--auth-local=trust",
-                &host_method,
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ],
+            &["-U", "postgres", "--auth-local=trust", &host_method, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
         );
-        let folder = supervisor
-            .directory()
-            .to_str()
-            .expect("a name below /tmp is UTF-8")
-            .to_owned();
+        let folder = supervisor.directory().to_str().expect("a name below /tmp is UTF-8").to_owned();
         let mut port = free_port();
         for _ in 0..10 {
             if supervisor.order(&format!("start {port}")) {
@@ -103,16 +87,10 @@ impl Server {
                     port,
                     user: "postgres".to_owned(),
                 };
-                return Self {
-                    address,
-                    supervisor: Some(Mutex::new(supervisor)),
-                };
+                return Self { address, supervisor: Some(Mutex::new(supervisor)) };
             }
             // Somebody took the port since it was found free.
-            if !supervisor
-                .log()
-                .contains("could not create any TCP/IP sockets")
-            {
+            if !supervisor.log().contains("could not create any TCP/IP sockets") {
                 break;
             }
             port = free_port();
@@ -145,11 +123,7 @@ impl Server {
         let order = format!("start {}", self.port());
         // Killed processes take a moment to let go of the shared memory.
         let started = (0..10).any(|_| supervisor.order(&order));
-        assert!(
-            started,
-            "PostgreSQL does not start again:\n{}",
-            supervisor.log()
-        );
+        assert!(started, "PostgreSQL does not start again:\n{}", supervisor.log());
     }
 
     fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
@@ -177,9 +151,7 @@ impl Server {
     /// When the user exists, or the server refuses.
     pub fn role(&self, name: &str, password: &str) {
         let (name, password) = (name.replace('"', "\"\""), password.replace('\'', "''"));
-        self.psql(&format!(
-            "CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"
-        ));
+        self.psql(&format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'"));
     }
 
     /// Runs a script in the database `postgres`, as [`Database::psql`] does in its own.
@@ -188,9 +160,7 @@ impl Server {
     ///
     /// When the script fails.
     pub fn psql(&self, sql: &str) -> String {
-        self.address
-            .psql("postgres", sql)
-            .unwrap_or_else(|stderr| panic!("psql failed:\n{stderr}"))
+        self.address.psql("postgres", sql).unwrap_or_else(|stderr| panic!("psql failed:\n{stderr}"))
     }
 
     /// A PostgreSQL program (`pg_dump`, `pgbench`, ...) of the server's version, free of `PG...` variables.
@@ -229,9 +199,7 @@ impl Server {
     /// When [`BASE_VARIABLE`] names a host instead.
     pub fn socket_folder(&self) -> &Path {
         let folder = self.address.socket_folder();
-        Path::new(OsStr::new(folder.expect(
-            "the server has no unix socket: put a folder in `host=...`",
-        )))
+        Path::new(OsStr::new(folder.expect("the server has no unix socket: put a folder in `host=...`")))
     }
 }
 

@@ -32,12 +32,8 @@ impl Supervisor {
             .expect("cannot create a directory in /tmp: make it writable");
         let settings_path = directory.path().join("settings.conf");
         let script_path = directory.path().join("supervisor.sh");
-        for (path, content) in [
-            (&settings_path, settings),
-            (&script_path, include_str!("supervisor.sh")),
-        ] {
-            fs::write(path, content)
-                .expect("cannot write into a new directory in /tmp: is the disk full?");
+        for (path, content) in [(&settings_path, settings), (&script_path, include_str!("supervisor.sh"))] {
+            fs::write(path, content).expect("cannot write into a new directory in /tmp: is the disk full?");
         }
 
         let mut command = Command::new("/bin/sh");
@@ -61,12 +57,7 @@ impl Supervisor {
 
         let mut shell = command.spawn().expect("cannot start /bin/sh");
         let orders = shell.stdin.take();
-        let answers = BufReader::new(
-            shell
-                .stdout
-                .take()
-                .expect("the standard output was asked to be a pipe"),
-        );
+        let answers = BufReader::new(shell.stdout.take().expect("the standard output was asked to be a pipe"));
         let mut supervisor = Self {
             shell,
             orders,
@@ -96,9 +87,7 @@ impl Supervisor {
             return false;
         };
         let mut answer = String::new();
-        writeln!(orders, "{order}").is_ok()
-            && self.answers.read_line(&mut answer).is_ok()
-            && answer == "ok\n"
+        writeln!(orders, "{order}").is_ok() && self.answers.read_line(&mut answer).is_ok() && answer == "ok\n"
     }
 
     /// Stops the server and waits until it and the directory are gone.

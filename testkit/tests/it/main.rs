@@ -22,12 +22,7 @@ fn command_sees_the_server_and_its_code_is_returned() {
     let (base, answer) = output.stdout.split_once('\n').unwrap();
     assert_eq!(answer, "42\n");
     assert_eq!(output.stderr, format!("{BASE_VARIABLE}='{base}'\n"));
-    let folder = base
-        .split(' ')
-        .next()
-        .unwrap()
-        .strip_prefix("host=")
-        .unwrap();
+    let folder = base.split(' ').next().unwrap().strip_prefix("host=").unwrap();
     assert!(folder.starts_with("/tmp/"));
     assert!(!Path::new(folder).exists());
 }

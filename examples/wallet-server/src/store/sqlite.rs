@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use tokio::task::spawn_blocking;
 
 use super::StoreError;
@@ -18,6 +19,9 @@ const CREDIT_WALLET: &str = "INSERT INTO wallets (user_id, currency, balance_min
     RETURNING id, balance_minor";
 const INSERT_TRANSACTION: &str = "INSERT INTO transactions (wallet_id, amount_minor) VALUES (?1, ?2) RETURNING id";
 const INSERT_EVENT: &str = "INSERT INTO outbox (topic, payload) VALUES ('deposit', ?1)";
+
+/// How long to wait for other programs that use the file.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct SqliteStore {
     connection: Arc<Mutex<Connection>>,
@@ -61,10 +65,24 @@ impl SqliteStore {
 fn open(path: PathBuf) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.busy_timeout(PATIENCE)?;
+    use_write_ahead_log(&connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// The log belongs to the file, so the first server of all switches it on. SQLite does not apply the busy timeout to the
+/// switch: with other servers starting at the same time it fails at once, and has to be tried again.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
 }
 
 fn read_user(connection: &mut Connection, id: i64) -> Result<User, StoreError> {

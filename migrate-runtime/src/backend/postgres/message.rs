@@ -113,7 +113,9 @@ impl<'w> Message<'w> {
         }
         if let Some((part, statement)) = self.statement_of(self.verify.as_ref(), error.completed) {
             let found = match &error.database {
-                _ if error.is_ours(VERIFICATION_FAILED) => "the query did not give one row with a true value".to_owned(),
+                _ if error.is_ours(VERIFICATION_FAILED) => {
+                    "the query did not give one row with a true value".to_owned()
+                }
                 Some(database) => database.to_string(),
                 None => error.text.clone(),
             };
@@ -242,11 +244,8 @@ impl MessageError {
 
     /// Whether the same attempt may succeed later: lock timeout, deadlock, serialization failure.
     fn is_retryable(&self) -> bool {
-        let passing = [
-            SqlState::LOCK_NOT_AVAILABLE,
-            SqlState::T_R_DEADLOCK_DETECTED,
-            SqlState::T_R_SERIALIZATION_FAILURE,
-        ];
+        let passing =
+            [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
         self.state.as_ref().is_some_and(|state| passing.contains(state))
     }
 

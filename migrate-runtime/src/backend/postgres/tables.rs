@@ -161,7 +161,6 @@ impl Names {
         let lock = match row.optional(5) {
             None => None,
             Some(owner) => Some(LockHolder {
-                fence: row.number(4)?,
                 owner,
                 host: row.text(6)?,
                 process: row.number(7)?,
@@ -174,6 +173,7 @@ impl Names {
             oldest_reader: row.number(1)?,
             registry_name: row.optional(2),
             checksum_algorithm: row.text(3)?,
+            fence: row.number(4)?,
             lock,
         })
     }
@@ -320,7 +320,7 @@ impl Names {
 
     /// Reads the session's settings, takes the lock if it is free, and reads state and ledger. Never waits: a state row
     /// that somebody else works on is skipped.
-    pub(super) fn take_lock(&self, run: &Run) -> Message<'static> {
+    pub(super) fn take_lock(&self, run: &Run, seen: Fence) -> Message<'static> {
         let (state, history) = (self.state(), self.history_table());
         let settings = SESSION_SETTINGS.map(|name| format!("({})", literal(name))).join(", ");
         let session = format!(
@@ -330,7 +330,7 @@ impl Names {
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
         let take = format!(
             "WITH free AS (
-                 SELECT id FROM {state} WHERE id = 1 AND ({FREE}) FOR UPDATE SKIP LOCKED
+                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen} AND ({FREE}) FOR UPDATE SKIP LOCKED
              ), taken AS (
                  UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
                      lock_process = {process}, lock_backend = pg_catalog.pg_backend_pid(),
@@ -346,7 +346,7 @@ impl Names {
                  FROM {history} started
                  WHERE EXISTS (SELECT FROM taken) AND operation = 'run' AND outcome = 'started' AND NOT EXISTS (
                      SELECT FROM {history} ended WHERE ended.run = started.run
-                     AND ended.operation = 'run' AND ended.outcome NOT IN ('started', 'replanned'))
+                     AND ended.operation = 'run' AND ended.outcome <> 'started')
              ), started AS (
                  INSERT INTO {history} ({HISTORY_COLUMNS}) SELECT {values} FROM taken
              )

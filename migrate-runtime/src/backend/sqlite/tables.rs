@@ -140,11 +140,8 @@ impl Names {
         let mut rows = Vec::new();
         for (version, status, row) in read().map_err(failed)? {
             let damaged = |problem: String| ledger_error(&self.plain[0], &problem);
-            let version = version
-                .parse()
-                .map_err(|error| damaged(format!("`{version}` is no version: {error}")))?;
-            let status =
-                status.parse().map_err(|error| damaged(format!("`{status}` is no status: {error}")))?;
+            let version = version.parse().map_err(|error| damaged(format!("`{version}` is no version: {error}")))?;
+            let status = status.parse().map_err(|error| damaged(format!("`{status}` is no status: {error}")))?;
             rows.push(LedgerRow { version, status, ..row });
         }
         rows.sort_by_key(|row| row.version);
@@ -153,10 +150,8 @@ impl Names {
 
     /// The scripts that the ledger keeps of a migration.
     pub(super) fn stored(&self, connection: &Connection, version: SchemaVersion) -> Result<Stored, Error> {
-        let sql = format!(
-            "SELECT up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version = ?1",
-            self.ledger
-        );
+        let sql =
+            format!("SELECT up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version = ?1", self.ledger);
         let row = |row: &Row<'_>| {
             Ok(Stored {
                 version,
@@ -216,7 +211,7 @@ impl Names {
                      FROM {history} AS started
                      WHERE operation = 'run' AND outcome = 'started' AND NOT EXISTS (
                          SELECT 1 FROM {history} AS ended WHERE ended.run = started.run
-                         AND ended.operation = 'run' AND ended.outcome NOT IN ('started', 'replanned'))"
+                         AND ended.operation = 'run' AND ended.outcome <> 'started')"
                 ),
                 [],
             )?;
@@ -388,20 +383,16 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
     let owner: Option<String> = row.get(5)?;
     let lock = match owner {
         None => None,
-        Some(owner) => Some(LockHolder {
-            fence: row.get(4)?,
-            owner,
-            host: row.get(6)?,
-            process: row.get(7)?,
-            acquired_at: row.get(8)?,
-            live: true,
-        }),
+        Some(owner) => {
+            Some(LockHolder { owner, host: row.get(6)?, process: row.get(7)?, acquired_at: row.get(8)?, live: true })
+        }
     };
     Ok(State {
         format: row.get(0)?,
         oldest_reader: row.get(1)?,
         registry_name: row.get(2)?,
         checksum_algorithm: row.get(3)?,
+        fence: row.get(4)?,
         lock,
     })
 }
