@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use migrate_core::metadata::duration;
+use migrate_core::duration::parse as duration;
 use migrate_runtime::{SchemaVersion, Version};
 
 use crate::exit::Exit;

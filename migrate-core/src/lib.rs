@@ -9,6 +9,7 @@
 
 pub mod checksum;
 pub mod compat;
+pub mod duration;
 pub mod ledger;
 pub mod migration;
 pub mod plan;

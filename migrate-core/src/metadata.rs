@@ -9,6 +9,7 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
+use crate::duration;
 use crate::migration::Settings;
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
@@ -322,7 +323,11 @@ impl Reader<'_> {
 
     fn timeout(&mut self, key: &str, value: &Value<'_>) -> Option<Duration> {
         let text = self.string(key, value)?;
-        match duration(&text) {
+        let parsed = match duration::parse(&text) {
+            Ok(Duration::ZERO) => Err("zero would switch the timeout off"),
+            parsed => parsed,
+        };
+        match parsed {
             Ok(duration) => Some(duration),
             Err(problem) => {
                 let message = format!("`{text}` is not a duration for `{key}`: {problem}");
@@ -455,40 +460,6 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
         }
     }
     Ok(requirement)
-}
-
-/// PostgreSQL keeps its timeouts as milliseconds in 32 bits.
-const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
-
-/// The length of time that a text such as `500ms`, `5s`, `2min` or `1h` stands for.
-///
-/// # Errors
-///
-/// `5` (no unit), `5 days` (another unit), `0s` (which would switch a timeout off), more than PostgreSQL can count.
-pub fn duration(text: &str) -> Result<Duration, &'static str> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit.trim_start() {
-        "ms" => 1,
-        "s" => 1000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "" => return Err("it has no unit"),
-        _ if number.is_empty() => return Err("it does not begin with a whole number"),
-        _ => return Err("its unit is not `ms`, `s`, `min` or `h`"),
-    };
-    if number.is_empty() {
-        return Err("it does not begin with a whole number");
-    }
-    let number = number.parse::<u64>().unwrap_or(u64::MAX);
-    let duration = Duration::from_millis(number.saturating_mul(milliseconds));
-    if duration.is_zero() {
-        return Err("zero would switch the timeout off");
-    }
-    if duration > LONGEST {
-        return Err("it is longer than PostgreSQL can count, 596 hours");
-    }
-    Ok(duration)
 }
 
 fn span(node: &impl Ranged) -> Range<usize> {

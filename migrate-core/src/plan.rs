@@ -166,9 +166,7 @@ impl PlanError {
                 format!("the highest version is {head}; `migrate status` lists them all")
             }
             Self::UnknownTarget { head: None, .. } => "there are no migrations".to_owned(),
-            Self::NoWayBack { version, .. } => {
-                format!("add a down script to migration {version}, or stop above it with `migrate down --to {version}`")
-            }
+            Self::NoWayBack { version, .. } => format!("write a down script for migration {version}"),
             Self::Interrupted { .. } => "finish it first with `migrate up`".to_owned(),
         }
     }

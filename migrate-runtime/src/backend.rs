@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
-use migrate_core::plan::Step;
+use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::{self, Segment, Statement};
 use migrate_core::version::SchemaVersion;
 
@@ -240,16 +240,22 @@ pub(crate) struct Failure {
 }
 
 /// Puts a failure of a step's script into words.
-pub(crate) fn step_error(step: &Step, file: &File<'_>, failure: Failure) -> Error {
-    let what = match step.direction {
-        migrate_core::plan::Direction::Up => "migration",
-        migrate_core::plan::Direction::Down => "undoing migration",
+pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> Error {
+    let step = work.step;
+    let (what, again) = match step.direction {
+        Direction::Up => ("migration", "up"),
+        Direction::Down => ("undoing migration", "down"),
     };
-    let message = format!("{what} {} `{}` failed", step.version, step.name);
-    let mut error = Error::new(failure.kind, message)
+    let help = if work.transactional {
+        format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)
+    } else {
+        format!("`migrate {again}` goes on with this statement; `migrate status` shows where {} stands", step.version)
+    };
+    let mut error = Error::new(failure.kind, format!("{what} {} `{}` failed", step.version, step.name))
         .with_migration(step.version)
         .with_retryable(failure.retryable)
-        .with_database(failure.database);
+        .with_database(failure.database)
+        .with_help(help);
     let start = failure.statement.as_ref().map(|range| range.start);
     if let Some(offset) = failure.offset.or(start) {
         error = error.with_location(file.location(offset));

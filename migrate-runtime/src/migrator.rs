@@ -146,7 +146,7 @@ impl Migrator {
         self
     }
 
-    /// On whose behalf, for lock and history. Default: the operating system's user name.
+    /// On whose behalf, for lock and history. Default: the environment's `USER`, `LOGNAME` or `USERNAME`, else `unknown`.
     #[must_use]
     pub fn actor(mut self, name: impl Into<String>) -> Self {
         self.settings.identity.actor = name.into();
@@ -419,7 +419,7 @@ impl MigrationHealth {
     /// The health that an assessment stands for.
     #[must_use]
     pub fn of(assessment: &Assessment) -> Self {
-        let at = assessment.database_version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
+        let at = assessment.database_version.map_or_else(|| "the beginning".to_owned(), |version| version.to_string());
         let message = match assessment.verdict {
             Verdict::Compatible => format!("the database is compatible, at {at}"),
             Verdict::NeedsMigration => {

@@ -37,6 +37,8 @@ impl Failure {
             Self::Schema(error) => match error.kind() {
                 ErrorKind::Incompatible => 2,
                 ErrorKind::Unreachable => 69,
+                ErrorKind::LockBusy => 75,
+                ErrorKind::Configuration => 78,
                 _ => 70,
             },
             _ => 70,

@@ -6,6 +6,8 @@ mod sqlite;
 use std::error::Error;
 use std::fmt;
 
+use migrate_runtime::AnyDatabase;
+
 use crate::model::{Deposit, NewUser, Receipt, User};
 use postgres::PostgresStore;
 use sqlite::SqliteStore;
@@ -27,9 +29,9 @@ pub(crate) enum StoreError {
 impl Store {
     /// Opens the database of a URL whose schema is up to date.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        match url.strip_prefix("sqlite:") {
-            Some(path) => SqliteStore::open(path.strip_prefix("//").unwrap_or(path)).await.map(Self::Sqlite),
-            None => PostgresStore::connect(url).await.map(|store| Self::Postgres(Box::new(store))),
+        match AnyDatabase::from_url(url) {
+            Ok(AnyDatabase::Sqlite(database)) => SqliteStore::open(database.path()).await.map(Self::Sqlite),
+            _ => PostgresStore::connect(url).await.map(|store| Self::Postgres(Box::new(store))),
         }
     }
 

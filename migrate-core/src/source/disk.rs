@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Folder, Found};
 use crate::checksum::decode;
-use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean};
 use crate::metadata;
 use crate::migration::{Dialect, Script};
 use crate::name::{self, LOCK, METADATA, MigrationFile, MigrationName, NameError, Reading};
@@ -19,8 +19,11 @@ pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Fold
             let diagnostic = match error.kind() {
                 io::ErrorKind::NotFound => {
                     let message = format!("directory `{shown}` does not exist");
-                    Diagnostic::whole(Code::Unreadable, shown, message)
-                        .help("create it and its first migration with `migrate new`, or correct the path")
+                    let help = match similar_directory(directory) {
+                        Some(name) => format!("did you mean `{name}`? or create it with `migrate new`"),
+                        None => "create it and its first migration with `migrate new`, or correct the path".to_owned(),
+                    };
+                    Diagnostic::whole(Code::Unreadable, shown, message).help(help)
                 }
                 io::ErrorKind::NotADirectory => {
                     let message = format!("`{shown}` is not a directory");
@@ -210,6 +213,15 @@ fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// A directory beside a missing one whose name is almost the same.
+fn similar_directory(missing: &Path) -> Option<String> {
+    let wanted = missing.file_name()?.to_str()?;
+    let parent = missing.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = list(parent).ok()?;
+    let names = beside.iter().filter(|entry| entry.is_directory).map(|entry| &*entry.name);
+    did_you_mean(wanted, names).map(str::to_owned)
 }
 
 /// Whether a directory under a strange name holds what only a migration does.

@@ -57,6 +57,12 @@ impl Sqlite {
         Self { path: path.into() }
     }
 
+    /// The path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The database of a URL: `sqlite:app.db` relative to the working directory, `sqlite:/var/lib/app.db` or
     /// `sqlite:///var/lib/app.db` absolute.
     ///
@@ -290,7 +296,7 @@ impl<'c> SqliteBackend<'c> {
         connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
         let violations = if work.foreign_keys_off { Some(script::violations(connection)?) } else { None };
         let began = Instant::now();
-        script::run(connection, work.step, &work.script)?;
+        script::run(connection, work, &work.script)?;
         if connection.is_autocommit() {
             return Err(script::transaction_ended(work));
         }
@@ -299,7 +305,7 @@ impl<'c> SqliteBackend<'c> {
             script::no_new_violations(connection, work, &before)?;
         }
         if let Some(verify) = &work.verify {
-            script::verify(connection, work.step, verify)?;
+            script::verify(connection, work, verify)?;
         }
         if script::mentions_pragma(&work.script.sql) {
             self.restore_pragmas()?;
@@ -349,7 +355,12 @@ impl Backend for SqliteBackend<'_> {
         let Some(connection) = self.reader()? else {
             return Ok(Snapshot::default());
         };
-        let mut snapshot = tables::in_read_transaction(connection, |connection| names.snapshot(connection))?;
+        let read = tables::in_read_transaction(connection, |connection| names.snapshot(connection));
+        let mut snapshot = read.map_err(|error| match (&path, error.kind(), error.database()) {
+            (Some(path), ErrorKind::Unreachable, Some(database)) => unreachable_file(path, &database.to_string())
+                .with_help("check the path: the file exists and cannot be read as a database"),
+            _ => error,
+        })?;
         if let Some(lock) = snapshot.state.as_mut().and_then(|state| state.lock.as_mut()) {
             lock.live = path.is_some_and(|path| FileLock::is_held(&path));
         }
@@ -481,7 +492,7 @@ impl Backend for SqliteBackend<'_> {
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
         self.transaction(fence, |connection| {
             if let Some(verify) = &work.verify {
-                script::verify(connection, work.step, verify)?;
+                script::verify(connection, work, verify)?;
             }
             match work.step.direction {
                 Direction::Up => self.names.complete(connection, work.step, duration)?,

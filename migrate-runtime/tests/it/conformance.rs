@@ -552,7 +552,7 @@ fn health_is_a_code_and_a_sentence(bench: &impl Bench) {
     let health = migrator.check_migration_health(&mut bench.open()).wait().unwrap();
     assert_eq!(
         (health.exit_code, &*health.message),
-        (1, "the database is at no version and needs migration: 1 pending")
+        (1, "the database is at the beginning and needs migration: 1 pending")
     );
     migrator.up(&mut bench.open()).wait().unwrap();
     let health = migrator.check_migration_health(&mut bench.open()).wait().unwrap();

@@ -1,6 +1,6 @@
 //! The store on SQLite: one connection, used on blocking threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ pub(crate) struct SqliteStore {
 
 impl SqliteStore {
     /// Opens a file that is there already: the migrations made it.
-    pub(super) async fn open(path: &str) -> Result<Self, StoreError> {
-        let path = PathBuf::from(path);
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_owned();
         let connection = spawn_blocking(move || open(path)).await.map_err(StoreError::database)??;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }

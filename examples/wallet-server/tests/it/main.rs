@@ -205,7 +205,7 @@ fn keeps_what_refers_to_users_on_the_way_down_and_up(database: &Database) {
 #[test]
 fn tells_an_unreachable_database_from_a_wrong_command_line() {
     for (url, code) in
-        [("postgres://nobody@127.0.0.1:1/nothing", 69), ("sqlite:/no/such/directory/wallet.db", 69), ("wallet.db", 70)]
+        [("postgres://nobody@127.0.0.1:1/nothing", 69), ("sqlite:/no/such/directory/wallet.db", 69), ("wallet.db", 78)]
     {
         let output = run(&mut program(url));
         assert_eq!(output.code, code, "{url}: {}", output.stderr);

@@ -143,7 +143,7 @@ impl<'w> Message<'w> {
             statement: Some(statement.start..statement.end),
             database: error.into_database(),
         };
-        step_error(work.step, part.file, failure)
+        step_error(work, part.file, failure)
     }
 
     /// The statement of a part that was under way when so many statements of the message were complete.

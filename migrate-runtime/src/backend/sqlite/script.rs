@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use migrate_core::migration::Dialect;
-use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::ValueRef;
@@ -23,8 +22,8 @@ const SESSION_PRAGMAS: [&str; 6] = [
 ];
 
 /// Runs a whole script. SQLite itself finds where each statement ends.
-pub(super) fn run(connection: &Connection, step: &Step, file: &File<'_>) -> Result<(), Error> {
-    each_statement(connection, step, file, 0, &file.sql, |statement, _| {
+pub(super) fn run(connection: &Connection, work: &Work<'_>, file: &File<'_>) -> Result<(), Error> {
+    each_statement(connection, work, file, 0, &file.sql, |statement, _| {
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
         Ok(Ok(()))
@@ -35,7 +34,7 @@ pub(super) fn run(connection: &Connection, step: &Step, file: &File<'_>) -> Resu
 pub(super) fn run_segment(connection: &Connection, work: &Work<'_>, segment: &Segment) -> Result<(), Error> {
     for statement in &segment.statements {
         let text = &work.script.sql[statement.start..statement.end];
-        each_statement(connection, work.step, &work.script, statement.start, text, |statement, _| {
+        each_statement(connection, work, &work.script, statement.start, text, |statement, _| {
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}
             Ok(Ok(()))
@@ -45,8 +44,8 @@ pub(super) fn run_segment(connection: &Connection, work: &Work<'_>, segment: &Se
 }
 
 /// Runs a verify script: each query must give one row with one column that holds 1.
-pub(super) fn verify(connection: &Connection, step: &Step, file: &File<'_>) -> Result<(), Error> {
-    each_statement(connection, step, file, 0, &file.sql, |statement, range| {
+pub(super) fn verify(connection: &Connection, work: &Work<'_>, file: &File<'_>) -> Result<(), Error> {
+    each_statement(connection, work, file, 0, &file.sql, |statement, range| {
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         if columns == 0 {
@@ -70,14 +69,14 @@ pub(super) fn verify(connection: &Connection, step: &Step, file: &File<'_>) -> R
             (1, rows) => format!("the query gave {} rows instead of one", rows.len()),
             (columns, _) => format!("the query gave {columns} columns instead of one"),
         };
-        Ok(Err(verification_error(step, file, range, &problem)))
+        Ok(Err(verification_error(work.step, file, range, &problem)))
     })
 }
 
 /// Runs `body` on each statement of `text`, which begins at `start` in the file, and locates what fails.
 fn each_statement(
     connection: &Connection,
-    step: &Step,
+    work: &Work<'_>,
     file: &File<'_>,
     start: usize,
     text: &str,
@@ -97,7 +96,7 @@ fn each_statement(
             retryable: is_busy(&error),
             kind: kind(&error, ErrorKind::Migration),
         };
-        step_error(step, file, failure)
+        step_error(work, file, failure)
     };
     let mut batch = Batch::new(connection, text);
     let mut number = 0;
@@ -230,7 +229,7 @@ pub(super) fn commit_error(work: &Work<'_>, error: &rusqlite::Error) -> Error {
         retryable: is_busy(error),
         kind: kind(error, ErrorKind::Migration),
     };
-    step_error(work.step, &work.script, failure)
+    step_error(work, &work.script, failure)
 }
 
 /// A failure outside a script.
