@@ -9,7 +9,7 @@ use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
 use crate::args::{ConnectionOptions, DatabaseUrl};
-use crate::error::{Error, print_diagnostics};
+use crate::error::Error;
 use crate::output::{Printer, count};
 
 /// What the verbs need that work on a database: a connector, and a migrator with every option set.
@@ -54,12 +54,10 @@ pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Print
     Ok(Arc::new(registry))
 }
 
-/// The verbs that work on a database are not about the directory: they show a few warnings, and where to see the rest.
+/// The verbs that work on a database are not about the directory: they only say where its warnings are shown.
 fn print_warnings(warnings: &[Diagnostic], printer: &Printer) {
-    const SHOWN: usize = 3;
-    print_diagnostics(&warnings[..warnings.len().min(SHOWN)], printer);
-    if let Some(more) = warnings.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        printer.note(&format!("and {} about the directory; `migrate validate` shows all", count(more, "more warning")));
+    if !warnings.is_empty() {
+        printer.note(&format!("the directory has {}; `migrate validate` tells", count(warnings.len(), "warning")));
     }
 }
 

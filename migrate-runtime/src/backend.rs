@@ -12,7 +12,9 @@ use std::time::Duration;
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
-use migrate_core::sql::{self, Segment, Statement};
+#[cfg(feature = "postgres")]
+use migrate_core::sql::Statement;
+use migrate_core::sql::{self, Segment};
 use migrate_core::version::SchemaVersion;
 
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
@@ -203,7 +205,8 @@ pub struct File<'a> {
 }
 
 impl File<'_> {
-    /// The statements of the script.
+    /// The statements of the script. SQLite finds them itself.
+    #[cfg(feature = "postgres")]
     pub(crate) fn statements(&self, dialect: Dialect) -> Result<Vec<Statement>, Error> {
         sql::statements(&self.sql, dialect).map_err(|error| self.lex_error(&error))
     }

@@ -105,7 +105,7 @@ impl Operation for Migrate {
             Locked::Ours(run, fence, decision) => {
                 self.tell(&Event::Started(&decision.plan));
                 let ended = self.execute(backend, &run, fence, &decision).await;
-                self.close(backend, &run, fence, decision, ended).await
+                self.close(backend, &run, fence, *decision, ended).await
             }
         }
     }
@@ -122,7 +122,7 @@ struct Decision {
 }
 
 enum Locked {
-    Ours(Run, Fence, Decision),
+    Ours(Run, Fence, Box<Decision>),
     NotNeeded(Box<Report>),
 }
 
@@ -262,7 +262,7 @@ impl Migrate {
             Err(error) => Err(error),
         };
         match decided {
-            Ok((decision, None)) => Ok(Locked::Ours(run, fence, decision)),
+            Ok((decision, None)) => Ok(Locked::Ours(run, fence, Box::new(decision))),
             Ok((_, Some(report))) => {
                 backend.release(&run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
                 Ok(Locked::NotNeeded(Box::new(report)))
@@ -353,13 +353,13 @@ impl Migrate {
     }
 
     fn retry_pause(&self, tries: u32) -> Duration {
-        let pauses = ExponentialBuilder::default()
+        let mut pauses = ExponentialBuilder::default()
             .with_min_delay(self.settings.retry_delay)
             .with_max_delay(Duration::from_secs(10))
             .with_jitter()
             .without_max_times()
             .build();
-        pauses.skip(tries as usize).next().unwrap_or(self.settings.retry_delay)
+        pauses.nth(tries as usize).unwrap_or(self.settings.retry_delay)
     }
 
     async fn close<B: Backend>(

@@ -42,6 +42,11 @@
 //!
 //! None is on by default.
 
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "without a database most of it has no use")
+)]
+
 mod backend;
 mod call;
 mod database;

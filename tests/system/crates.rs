@@ -6,7 +6,7 @@ use system_tests::root;
 
 /// The lines of a section of a crate's manifest.
 fn section(krate: &str, name: &str) -> Vec<String> {
-    let manifest = fs::read_to_string(root().join(krate).join("Cargo.toml")).unwrap();
+    let manifest = fs::read_to_string(root().join(krate).join("Cargo.toml")).expect("every crate has a manifest");
     let lines = manifest.lines().skip_while(|line| *line != format!("[{name}]")).skip(1);
     lines.take_while(|line| !line.starts_with('[')).map(str::to_owned).collect()
 }

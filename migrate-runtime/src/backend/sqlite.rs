@@ -203,7 +203,7 @@ impl<'c> SqliteBackend<'c> {
                 return Ok(None);
             }
         }
-        self.open(OpenFlags::empty()).map(|connection| Some(connection))
+        self.open(OpenFlags::empty()).map(Some)
     }
 
     /// The connection for writing; creates the database when there is none.

@@ -25,6 +25,7 @@ impl FileLock {
             };
             Error::new(kind, format!("cannot open the lock file `{}`: {error}", path.display()))
                 .with_help("check that the directory exists and that this user may write it")
+                .with_source(error)
         };
         // A file that another user created may be readable only, which suffices for locking it.
         let file = OpenOptions::new()
