@@ -243,8 +243,9 @@ impl Planner<'_> {
             let row = self.snapshot.find(migration.version());
             let interrupted = |status| row.filter(|row| row.status == status).map(|row| row.progress);
             if let Some(progress) = interrupted(Status::Reverting) {
-                // Half undone is neither applied nor pending: first finish undoing it.
-                steps.push(Step { resume_after: Some(progress), ..step(migration, Direction::Down) });
+                // Half undone is neither applied nor pending: first finish undoing it, with the script that was begun.
+                let down = step(migration, Direction::Down);
+                steps.push(Step { resume_after: Some(progress), origin: Origin::Ledger, ..down });
             }
             steps.push(Step { resume_after: interrupted(Status::Applying), ..step(migration, Direction::Up) });
         }
@@ -293,8 +294,13 @@ impl Planner<'_> {
     /// one stored in the ledger.
     fn undo(&self, row: &LedgerRow) -> Result<Step, PlanError> {
         let (version, name) = (row.version, row.name.clone());
-        if row.status == Status::Applying {
-            return Err(PlanError::Interrupted { version, name });
+        match row.status {
+            Status::Applying => return Err(PlanError::Interrupted { version, name }),
+            Status::Reverting => {
+                let (direction, origin) = (Direction::Down, Origin::Ledger);
+                return Ok(Step { version, name, direction, origin, resume_after: Some(row.progress) });
+            }
+            Status::Applied | Status::Baseline => {}
         }
         let known = self.registry.find(version);
         let unchanged = known.filter(|migration| {
@@ -310,8 +316,7 @@ impl Planner<'_> {
             let reason = known.and_then(Migration::irreversible).map(str::to_owned);
             return Err(PlanError::NoWayBack { version, name, reason });
         };
-        let resume_after = (row.status == Status::Reverting).then_some(row.progress);
-        Ok(Step { version, name, direction: Direction::Down, origin, resume_after })
+        Ok(Step { version, name, direction: Direction::Down, origin, resume_after: None })
     }
 }
 

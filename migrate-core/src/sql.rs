@@ -140,6 +140,28 @@ impl fmt::Display for Bare {
     }
 }
 
+/// What a statement answers with, as far as its words tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It is a query, and can stand in parentheses as a part of another one.
+    Query,
+    /// It gives rows and is no query: `SHOW`, `EXPLAIN`, `FETCH`, `EXECUTE`, `INSERT … RETURNING`.
+    Rows,
+    /// It gives no rows.
+    Nothing,
+}
+
+/// What one statement answers with on PostgreSQL.
+#[must_use]
+pub fn answer(statement: &str) -> Answer {
+    let Ok(script) = split::split(statement, Dialect::Postgres) else {
+        return Answer::Nothing;
+    };
+    script.statements.first().map_or(Answer::Nothing, |range| {
+        classify::answer(Words { sql: statement, tokens: &script.tokens[range.clone()] })
+    })
+}
+
 /// The statements of a script, in order. Empty ones, as in `;;`, are none.
 ///
 /// # Errors

@@ -95,8 +95,8 @@ pub trait Backend: Send {
     /// Closes the run in the history and gives the lock back.
     fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Waits without holding anything.
-    fn sleep(&mut self, duration: Duration) -> impl Future<Output = ()> + Send;
+    /// Waits without holding a transaction. Fails when the run is no longer wanted.
+    fn sleep(&mut self, duration: Duration) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// The number of a run: the lock's fence, and the run's id in the history. Unique per ledger.

@@ -3,6 +3,7 @@
 //! It serves both databases, the async and the blocking API, and the command line. It holds no SQL; what is done and in
 //! which order is the plan's matter, and how, the backend's.
 
+mod steps;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -11,18 +12,18 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use migrate_core::compat::{self, Assessment, ReasonCode, Rules, Verdict};
 use migrate_core::ledger::{LockHolder, Snapshot};
 use migrate_core::migration::Role;
-use migrate_core::plan::{Plan, PlanError, Step, Target, plan};
+use migrate_core::plan::{Plan, PlanError, Target, plan};
 use migrate_core::registry::Registry;
-use migrate_core::sql::{Segment, SegmentKind};
 use semver::Version;
 
-use crate::backend::{Backend, Fence, Run, RunEnd, Work};
+use self::steps::Ended;
+use crate::backend::{Backend, Fence, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::migrator::SharedRegistry;
 use crate::observer::Event;
 use crate::options::{Settings, Tables};
-use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+use crate::report::{HistoryRow, Outcome, Report};
 
 /// Reads a database and judges it.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl Operation for Migrate {
             Locked::NotNeeded(report) => Ok(*report),
             Locked::Ours(run, fence, decision) => {
                 self.tell(&Event::Started(&decision.plan));
-                let ended = self.execute(backend, &run, fence, &decision).await;
+                let ended = self.execute(backend, &run, fence, &decision.plan).await;
                 self.close(backend, &run, fence, *decision, ended).await
             }
         }
@@ -132,12 +133,6 @@ enum Attempt {
     Held,
     /// Another run came and went since the database was read; this is what it left.
     Overtaken(Snapshot),
-}
-
-/// The steps that were done, and why there are no more.
-struct Ended {
-    steps: Vec<StepReport>,
-    error: Option<Error>,
 }
 
 impl Migrate {
@@ -219,10 +214,12 @@ impl Migrate {
                 }
                 None => {
                     let run = self.run_info(&decision.plan);
-                    match backend.acquire(&run, decision.seen).await? {
-                        (Some(fence), snapshot) => return self.locked(backend, run, fence, snapshot).await,
-                        (None, snapshot) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
-                        (None, _) => Attempt::Held,
+                    match backend.acquire(&run, decision.seen).await {
+                        Ok((Some(fence), snapshot)) => return self.locked(backend, run, fence, snapshot).await,
+                        Ok((None, snapshot)) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
+                        Ok((None, _)) => Attempt::Held,
+                        Err(error) if error.is_retryable() => Attempt::Held,
+                        Err(error) => return Err(error),
                     }
                 }
             };
@@ -234,7 +231,7 @@ impl Migrate {
                     if let Some(bound) = bound {
                         return Err(lock_busy(decision.holder.as_ref(), bound));
                     }
-                    backend.sleep(pause).await;
+                    backend.sleep(pause).await?;
                     backend.read().await?
                 }
             };
@@ -264,102 +261,16 @@ impl Migrate {
         match decided {
             Ok((decision, None)) => Ok(Locked::Ours(run, fence, Box::new(decision))),
             Ok((_, Some(report))) => {
-                backend.release(&run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
+                self.release(backend, &run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
                 Ok(Locked::NotNeeded(Box::new(report)))
             }
             Err(error) => {
                 let text = error.to_string();
                 let end = RunEnd { outcome: "failed", error: Some(&text) };
-                let released = backend.release(&run, fence, end).await;
+                let released = self.release(backend, &run, fence, end).await;
                 Err(error.and_also("the lock could not be given back", released))
             }
         }
-    }
-
-    async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, decision: &Decision) -> Ended {
-        let mut ended = Ended { steps: Vec::new(), error: None };
-        let steps = &decision.plan.steps;
-        let works = match work::prepare(backend, &self.registry, &self.settings, steps).await {
-            Ok(works) => works,
-            Err(error) => return Ended { error: Some(error), ..ended },
-        };
-        let mut tries = 0;
-        while ended.steps.len() < works.len() {
-            let before = ended.steps.len();
-            let began = Instant::now();
-            let Err(error) = self.advance(backend, run, fence, &works[before..], &mut ended.steps).await else {
-                tries = 0;
-                continue;
-            };
-            if ended.steps.len() > before {
-                tries = 0;
-            }
-            let step = works[ended.steps.len()].step;
-            let recorded = self.record_failure(backend, run, fence, step, &error).await;
-            let retry = error.is_retryable() && recorded.is_ok() && tries < self.settings.max_retries;
-            let error = error.and_also("the failure could not be recorded", recorded);
-            if retry {
-                self.tell(&Event::Retrying { step, error: &error });
-                backend.sleep(self.retry_pause(tries)).await;
-                tries += 1;
-                continue;
-            }
-            let failed = report_of(step, StepOutcome::Failed, began.elapsed());
-            self.tell(&Event::StepEnded(&failed));
-            ended.steps.push(failed);
-            ended.error = Some(error);
-            return ended;
-        }
-        ended.error = decision.plan.ends_with.as_ref().map(plan_error);
-        ended
-    }
-
-    /// Does the next step that runs outside a transaction, or all transactional ones up to it.
-    async fn advance<B: Backend>(
-        &self,
-        backend: &mut B,
-        run: &Run,
-        fence: Fence,
-        works: &[Work<'_>],
-        done: &mut Vec<StepReport>,
-    ) -> Result<(), Error> {
-        let mut ended = |step: &Step, duration| {
-            let report = report_of(step, StepOutcome::Done, duration);
-            self.tell(&Event::StepEnded(&report));
-            done.push(report);
-        };
-        let transactional = works.iter().take_while(|work| work.transactional).count();
-        if transactional > 0 {
-            let works = &works[..transactional];
-            return backend.apply(run, fence, works, &mut |index, duration| ended(works[index].step, duration)).await;
-        }
-        let work = &works[0];
-        self.tell(&Event::StepStarted(work.step));
-        let duration = statement_by_statement(backend, run, fence, work).await?;
-        ended(work.step, duration);
-        Ok(())
-    }
-
-    async fn record_failure<B: Backend>(
-        &self,
-        backend: &mut B,
-        run: &Run,
-        fence: Fence,
-        step: &Step,
-        error: &Error,
-    ) -> Result<(), Error> {
-        backend.restore_session().await?;
-        backend.failed(run, fence, step, error).await
-    }
-
-    fn retry_pause(&self, tries: u32) -> Duration {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(self.settings.retry_delay)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times()
-            .build();
-        pauses.nth(tries as usize).unwrap_or(self.settings.retry_delay)
     }
 
     async fn close<B: Backend>(
@@ -372,7 +283,7 @@ impl Migrate {
     ) -> Result<Report, Error> {
         let text = ended.error.as_ref().map(ToString::to_string);
         let outcome = if ended.error.is_some() { "failed" } else { "succeeded" };
-        let released = backend.release(run, fence, RunEnd { outcome, error: text.as_deref() }).await;
+        let released = self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await;
         let report = Report {
             outcome: if ended.error.is_some() { Outcome::Failed } else { Outcome::Done },
             run: Some(fence),
@@ -389,62 +300,31 @@ impl Migrate {
         }
     }
 
+    /// Gives the lock back, however busy the database is.
+    async fn release<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        end: RunEnd<'_>,
+    ) -> Result<(), Error> {
+        let mut tries = 0;
+        loop {
+            match backend.release(run, fence, end).await {
+                Err(error) if error.is_retryable() && tries < self.settings.max_retries => {
+                    backend.sleep(self.retry_pause(tries)).await?;
+                    tries += 1;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
     fn tell(&self, event: &Event<'_>) {
         if let Some(observer) = &self.settings.observer {
             observer.event(event);
         }
     }
-}
-
-/// Executes a step outside a transaction: each segment with its progress, then the verification and the final row.
-async fn statement_by_statement<B: Backend>(
-    backend: &mut B,
-    run: &Run,
-    fence: Fence,
-    work: &Work<'_>,
-) -> Result<Duration, Error> {
-    let began = Instant::now();
-    let segments = work.script.segments(B::DIALECT)?;
-    let finished = work.step.resume_after.unwrap_or(0);
-    let mut untouched = work.step.resume_after.is_none();
-    if untouched {
-        backend.begin(run, fence, work).await?;
-    }
-    for (number, segment) in (1..).zip(&segments) {
-        if number <= finished {
-            replay(backend, fence, work, segment).await?;
-            continue;
-        }
-        // A statement that runs bare may leave something behind even when it fails, an invalid index for example.
-        untouched &= !matches!(segment.kind, SegmentKind::Bare(_));
-        if let Err(error) = backend.segment(fence, work, segment, Some(number)).await {
-            return Err(if untouched { abandon(backend, fence, work.step, error).await } else { error });
-        }
-        untouched &= segment.kind == SegmentKind::Session;
-    }
-    let duration = began.elapsed();
-    backend.restore_session().await?;
-    backend.finish(run, fence, work, duration).await?;
-    Ok(duration)
-}
-
-/// Sets again what a finished segment set in the session: a resumed run has another session.
-async fn replay<B: Backend>(backend: &mut B, fence: Fence, work: &Work<'_>, segment: &Segment) -> Result<(), Error> {
-    for statement in segment.replayed(&work.script.sql) {
-        let (start, end) = (statement.start, statement.end);
-        let again = Segment { start, end, kind: SegmentKind::Session, statements: vec![*statement] };
-        backend.segment(fence, work, &again, None).await?;
-    }
-    Ok(())
-}
-
-/// Takes the beginning of a step back that failed before anything of it took effect.
-async fn abandon<B: Backend>(backend: &mut B, fence: Fence, step: &Step, error: Error) -> Error {
-    let taken_back = match backend.restore_session().await {
-        Ok(()) => backend.abandon(fence, step).await,
-        failed => failed,
-    };
-    error.and_also("and its row stays marked as interrupted", taken_back)
 }
 
 /// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in
@@ -481,16 +361,6 @@ fn fence_of(snapshot: &Snapshot) -> Fence {
 
 fn rules(settings: &Settings) -> Rules {
     Rules { runtime_version: settings.runtime_version.clone(), allow_out_of_order: settings.allow_out_of_order }
-}
-
-fn report_of(step: &Step, outcome: StepOutcome, duration: Duration) -> StepReport {
-    StepReport {
-        version: step.version,
-        name: step.name.clone(),
-        direction: step.direction,
-        outcome,
-        execution_time_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-    }
 }
 
 fn incompatible(assessment: Assessment) -> Error {

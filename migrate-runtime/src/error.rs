@@ -46,6 +46,8 @@ pub enum ErrorKind {
     LockBusy,
     /// This run lost its lock to another; it stopped before changing anything more.
     LockLost,
+    /// The run was cancelled: its future was dropped, or the async runtime shut down.
+    Cancelled,
     /// The database refuses to be written: read-only, or rights are missing.
     ReadOnly,
     /// Our tables are damaged: some are missing, or a row cannot be read.

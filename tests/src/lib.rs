@@ -143,9 +143,13 @@ impl Database {
         match &self.place {
             Place::Postgres(database) => database.psql(sql),
             Place::Sqlite(folder) => {
-                let output = testkit::process::run(Command::new("sqlite3").arg(folder.path().join("app.db")).arg(sql));
-                assert_eq!(output.code, 0, "{}", output.stderr);
-                output.stdout.trim().to_owned()
+                let connection = rusqlite::Connection::open(folder.path().join("app.db")).expect("the file opens");
+                let value = connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
+                match value.expect("the query gives a row") {
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text,
+                    other => panic!("{sql} gave {other:?}"),
+                }
             }
         }
     }

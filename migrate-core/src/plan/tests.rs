@@ -86,8 +86,8 @@ fn redo_undoes_and_applies_the_last_one() {
 #[test]
 fn what_was_interrupted_is_resumed() {
     check("1.0.0 1.1.0", "1.0.0:applying", "latest", "+1.0.0~ +1.1.0");
-    check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "latest", "-1.1.0~ +1.1.0");
-    check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "down by 1", "-1.1.0~");
+    check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "latest", "-1.1.0*~ +1.1.0");
+    check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "down by 1", "-1.1.0*~");
     check("1.0.0", "1.0.0:applying", "down by 1", "error: migration 1.0.0 `m` was interrupted half way");
 }
 

@@ -102,6 +102,7 @@ fn sql_error(file: SourceFile<'_>, error: sql::SqlError) -> Finding {
         | Problem::UnterminatedComment
         | Problem::PsqlCommand
         | Problem::CopyFromStdin
+        | Problem::CopyToStdout
         | Problem::BareInGroup(_) => true,
         // A trigger that PostgreSQL would take ends in EXECUTE FUNCTION and has no body.
         Problem::UnterminatedBody => {

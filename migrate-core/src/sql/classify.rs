@@ -1,7 +1,7 @@
 //! What kind a statement is, by its words.
 
 use super::token::{Token, TokenKind};
-use super::{Bare, Kind};
+use super::{Answer, Bare, Kind};
 use crate::migration::Dialect;
 
 /// Functions of PostgreSQL that leave something in the session.
@@ -15,7 +15,8 @@ const SESSION_FUNCTIONS: [&str; 6] = [
 ];
 
 /// Pragmas that cannot be set inside a transaction. Measured with SQLite 3.40: `foreign_keys` and `journal_mode` keep
-/// their value without an error, `synchronous` is an error, `temp_store` is one once a temporary table exists.
+/// their value without an error, `synchronous` is an error; `temp_store` is on the list because SQLite documents that it cannot be changed while a
+/// temporary table is in use.
 const SET_OUTSIDE: [&str; 4] = ["foreign_keys", "journal_mode", "synchronous", "temp_store"];
 
 /// The tokens of one statement, asked by position.
@@ -88,6 +89,19 @@ pub(super) fn classify(words: Words<'_>, dialect: Dialect) -> Kind {
         Dialect::Postgres => postgres(words),
         Dialect::Sqlite => sqlite(words),
     }
+}
+
+/// What a statement answers with.
+pub(super) fn answer(words: Words<'_>) -> Answer {
+    let into = || words.top_level().any(|index| words.is(index, "INTO"));
+    let returning = || words.top_level().any(|index| words.is(index, "RETURNING"));
+    let opens = words.kind(0) == Some(TokenKind::Open);
+    if opens || words.is_any(0, &["SELECT", "WITH", "VALUES", "TABLE"]) {
+        return if into() { Answer::Nothing } else { Answer::Query };
+    }
+    let speaks = words.is_any(0, &["SHOW", "EXPLAIN", "FETCH", "EXECUTE"]);
+    let changes = words.is_any(0, &["INSERT", "UPDATE", "DELETE", "MERGE"]);
+    if speaks || changes && returning() { Answer::Rows } else { Answer::Nothing }
 }
 
 /// Whether it is `PREPARE TRANSACTION`, `COMMIT PREPARED` or `ROLLBACK PREPARED`, given that it is transaction control.

@@ -51,6 +51,8 @@ pub enum Problem {
     PsqlCommand,
     /// `COPY … FROM stdin`.
     CopyFromStdin,
+    /// `COPY … TO stdout`.
+    CopyToStdout,
     /// A NUL byte.
     NulByte,
     /// `BEGIN` that no `COMMIT` follows.
@@ -84,6 +86,7 @@ impl Problem {
             Self::UnbalancedParenthesis => "give every parenthesis and bracket its partner before the statement ends",
             Self::PsqlCommand => "remove it: scripts are sent to the server, which knows no commands of psql",
             Self::CopyFromStdin => "write the rows as INSERT; `pg_dump --inserts` does",
+            Self::CopyToStdout => "remove it: nobody would receive the rows",
             Self::NulByte => "remove it, or save the file as UTF-8",
             Self::BeginWithoutCommit => "add COMMIT behind the last statement of the group",
             Self::NestedBegin => "remove it, or COMMIT the group before",
@@ -108,6 +111,7 @@ impl fmt::Display for Problem {
             Self::UnbalancedParenthesis => "a parenthesis or bracket has no partner",
             Self::PsqlCommand => "a backslash command works in psql only",
             Self::CopyFromStdin => "`COPY ... FROM stdin` cannot run in a migration",
+            Self::CopyToStdout => "`COPY ... TO stdout` cannot run in a migration",
             Self::NulByte => "the script holds a NUL byte",
             Self::BeginWithoutCommit => "`BEGIN` has no `COMMIT`",
             Self::NestedBegin => "`BEGIN` inside a transaction that the script has begun",

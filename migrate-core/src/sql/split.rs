@@ -104,7 +104,7 @@ impl<'a> Splitter<'a> {
         }
         self.body = Body::None;
         if self.dialect == Dialect::Postgres {
-            self.refuse_copy_from_stdin(tokens)?;
+            self.refuse_copy_through_client(tokens)?;
         }
         Ok(Some(statement))
     }
@@ -155,18 +155,22 @@ impl<'a> Splitter<'a> {
         SqlError { offset, end: token::end_of_line(self.sql, offset), problem: Problem::PsqlCommand }
     }
 
-    fn refuse_copy_from_stdin(&self, tokens: &[Token]) -> Result<(), SqlError> {
+    fn refuse_copy_through_client(&self, tokens: &[Token]) -> Result<(), SqlError> {
         let words = Words { sql: self.sql, tokens };
         if !words.is(0, "COPY") {
             return Ok(());
         }
-        let stdin = words.top_level().find(|&index| words.is(index, "FROM") && words.is(index + 1, "STDIN"));
-        match stdin {
-            None => Ok(()),
-            Some(from) => {
-                Err(SqlError { offset: tokens[0].start, end: tokens[from + 1].end, problem: Problem::CopyFromStdin })
-            }
+        for index in words.top_level() {
+            let problem = if words.is(index, "FROM") && words.is(index + 1, "STDIN") {
+                Problem::CopyFromStdin
+            } else if words.is(index, "TO") && words.is(index + 1, "STDOUT") {
+                Problem::CopyToStdout
+            } else {
+                continue;
+            };
+            return Err(SqlError { offset: tokens[0].start, end: tokens[index + 1].end, problem });
         }
+        Ok(())
     }
 }
 

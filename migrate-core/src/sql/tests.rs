@@ -597,3 +597,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_statement_answers_with_is_seen() {
+    #[track_caller]
+    fn check(statement: &str, expect: Answer) {
+        assert_eq!(answer(statement), expect, "{statement}");
+    }
+    check("SELECT 1", Answer::Query);
+    check("(VALUES (1))", Answer::Query);
+    check("SELECT set_config('a.b', 'c', true) = 'd'", Answer::Query);
+    check("WITH a AS (INSERT INTO t VALUES (1) RETURNING 1) SELECT 1 FROM a", Answer::Query);
+    check("SELECT false INTO TEMP t", Answer::Nothing);
+    check("UPDATE t SET a = 1 RETURNING false", Answer::Rows);
+    check("UPDATE t SET a = (SELECT 'RETURNING')", Answer::Nothing);
+    check("SHOW work_mem", Answer::Rows);
+    check("EXPLAIN SELECT 1", Answer::Rows);
+    check("DO $$ BEGIN PERFORM 1; END $$", Answer::Nothing);
+    check("", Answer::Nothing);
+}

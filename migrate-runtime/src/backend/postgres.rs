@@ -6,6 +6,7 @@
 
 mod lease;
 mod message;
+mod session;
 mod tables;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
+use self::session::Session;
 use self::tables::Names;
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, ledger_error};
 use crate::call::Operation;
@@ -73,6 +75,12 @@ impl Postgres {
     ///
     /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
     pub fn from_config(mut config: Config) -> Result<Self, Error> {
+        use tokio_postgres::config::Host;
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            // Most likely a password with an unescaped `@`, so the host is not shown.
+            return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
+                .with_help("write an `@` in a user name or password as `%40`"));
+        }
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
             return Err(Error::new(
                 ErrorKind::Configuration,
@@ -155,12 +163,49 @@ impl<'c> BorrowedClient<'c> {
 
 impl Database for BorrowedClient<'_> {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        // Inside a transaction the time of its begin is not that of the statement; in a failed one this is an error.
+        let probe = "SELECT pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp(),
+                            pg_catalog.current_setting('client_encoding')";
+        let outcome = send(self.client, &Message::of(&[probe])).await;
+        let row = outcome.rows.first().and_then(|rows| rows.first());
+        if row.and_then(|row| row.get(0)) != Some("t") {
+            let refused = Error::new(ErrorKind::Configuration, "the borrowed client is inside a transaction or closed");
+            return Err(refused.with_help("commit or roll back before migrating"));
+        }
+        if row.and_then(|row| row.get(1)) != Some("UTF8") {
+            return Err(Error::new(ErrorKind::Configuration, "the borrowed client's encoding is not UTF-8")
+                .with_help("run `SET client_encoding = 'UTF8'` on it before migrating"));
+        }
         let tables = operation.tables();
         operation.run(&mut PostgresBackend::new(Link::Borrowed(self.client), None, &tables)).await
     }
 
     fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        let single = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        if Handle::try_current().is_ok_and(single) {
+            // This thread drives the client's connection; waiting here would wait for itself.
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "a borrowed client cannot be waited for on its own thread",
+            )
+            .with_help("`.await` the call instead of `.wait()`"));
+        }
         block_on(self.call(operation))
+    }
+}
+
+/// A run on a borrowed client that was dropped half way leaves neither an open transaction nor the lock behind: the
+/// messages that clean up are sent here, and the connection delivers them before anything that comes after.
+impl Drop for PostgresBackend<'_> {
+    fn drop(&mut self) {
+        if let (Link::Borrowed(client), Some(fence)) = (&self.link, self.held) {
+            for message in [self.session.restore(), Message::of(&[&self.names.give_lock_back(fence)])] {
+                let mut sending = std::pin::pin!(start(client, &message));
+                // A message is on its way after the first poll.
+                drop(sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())));
+            }
+        }
     }
 }
 
@@ -201,14 +246,16 @@ pub(crate) struct PostgresBackend<'c> {
     /// How to make a second connection; `None` in the reduced mode.
     connector: Option<Postgres>,
     names: Names,
-    /// The settings that scripts may change, as they were when the run began.
-    session: Vec<(String, String)>,
+    /// What scripts may change in the session, as it was when the run began.
+    session: Session,
+    /// The lock, as long as it is held.
+    held: Option<Fence>,
     renewal: Option<Renewal>,
 }
 
 impl<'c> PostgresBackend<'c> {
     fn new(link: Link<'c>, connector: Option<Postgres>, tables: &Tables) -> Self {
-        Self { link, connector, names: Names::new(tables), session: Vec::new(), renewal: None }
+        Self { link, connector, names: Names::new(tables), session: Session::default(), held: None, renewal: None }
     }
 
     fn client(&self) -> &Client {
@@ -243,28 +290,44 @@ impl<'c> PostgresBackend<'c> {
         if error.is_raced() { Ok(Created::Elsewhere) } else { Err(error.plain("the ledger could not be created")) }
     }
 
+    /// A statement that cannot run in a transaction cannot prove the fence either. On a connection of our own the lease
+    /// is renewed meanwhile; a borrowed client has nobody to renew it.
+    fn refuse_bare_statements_when_borrowed(&self, work: &Work<'_>) -> Result<(), Error> {
+        let segments = work.script.segments(Dialect::Postgres)?;
+        let bare = segments.iter().find(|segment| matches!(segment.kind, SegmentKind::Bare(_)));
+        match bare {
+            Some(segment) if self.connector.is_none() => Err(Error::new(
+                ErrorKind::Configuration,
+                format!("migration {} cannot run on a borrowed client", work.step.version),
+            )
+            .with_migration(work.step.version)
+            .with_location(work.script.location(segment.start))
+            .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")),
+            _ => Ok(()),
+        }
+    }
+
     /// The message of a transactional step.
     fn step_message<'w>(&self, run: &Run, fence: Fence, work: &'w Work<'_>) -> Result<Message<'w>, Error> {
         let mut message = self.open(fence, work, work.after);
         let statements = work.script.statements(Dialect::Postgres)?;
         message.script(&work.script, statements);
-        self.restore_in(&mut message, work);
+        self.session.restore_after(&mut message, &work.script.sql);
+        message.push(&tables::set_timeouts(work));
         self.close(message, run, fence, work, None)
     }
 
     /// Begins a transaction that proves the fence and that the step before took effect.
     fn open<'w>(&self, fence: Fence, work: &Work<'_>, after: Option<&Step>) -> Message<'w> {
         let mut message = Message::default();
-        message.push("BEGIN");
+        // A script outside a transaction may have made read-only transactions the default, or taken another role.
+        message.push("BEGIN READ WRITE");
+        if !work.transactional {
+            message.push(&tables::own_role(self.session.role()));
+        }
         message.push(&tables::set_timeouts(work));
         message.push(&self.names.prove(fence, after));
         message
-    }
-
-    /// Undoes what the script may have set, and sets the step's timeouts again.
-    fn restore_in(&self, message: &mut Message<'_>, work: &Work<'_>) {
-        message.push(&tables::restore(&self.session));
-        message.push(&tables::set_timeouts(work));
     }
 
     /// Verifies, records and commits.
@@ -277,7 +340,8 @@ impl<'c> PostgresBackend<'c> {
         duration: Option<Duration>,
     ) -> Result<Message<'w>, Error> {
         if let Some(verify) = &work.verify {
-            message.verify(verify, verify.statements(Dialect::Postgres)?);
+            message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
+            self.session.restore_after(&mut message, &verify.sql);
         }
         let entry = HistoryEntry::done(work.step, duration.map_or(Took::SinceMessage, Took::Measured));
         match (work.step.direction, duration) {
@@ -349,7 +413,8 @@ impl Backend for PostgresBackend<'_> {
         let fence = rows[1].first().map(|row| self.names.parse_fence(row)).transpose()?;
         let snapshot = self.names.snapshot(&rows[2..])?;
         if let Some(fence) = fence {
-            self.session = tables::parse_session(&rows[0]);
+            self.session = Session::new(&rows[0], self.connector.is_some());
+            self.held = Some(fence);
             self.renewal = self.connector.clone().map(|connector| Renewal::start(connector, self.names.renew(fence)));
         }
         Ok((fence, snapshot))
@@ -385,10 +450,11 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.refuse_bare_statements_when_borrowed(work)?;
         let mut message = self.open(fence, work, None);
         match work.step.direction {
             Direction::Up => message.push(&self.names.insert(run, work, Status::Applying)),
-            Direction::Down => message.push(&self.names.mark_reverting(work.step)),
+            Direction::Down => message.push(&self.names.mark_reverting(work)),
         }
         message.push(&self.names.add_history(run, fence, &HistoryEntry::of_step(work.step, "started")));
         message.push("COMMIT");
@@ -413,6 +479,9 @@ impl Backend for PostgresBackend<'_> {
     ) -> Result<(), Error> {
         let in_transaction = matches!(segment.kind, SegmentKind::Transactional | SegmentKind::Group);
         if !in_transaction {
+            if let Some(timeout) = tables::set_statement_timeout(work) {
+                self.ask("the statement timeout could not be set", Message::of(&[&timeout])).await?;
+            }
             let mut message = Message::default();
             message.bare(&work.script, segment.statements.clone());
             self.run_step(fence, work, &message).await?;
@@ -422,7 +491,9 @@ impl Backend for PostgresBackend<'_> {
         };
         let mut message = self.open(fence, work, None);
         if in_transaction {
+            message.push(tables::SCRIPTS_ROLE);
             message.script(&work.script, segment.statements.clone());
+            message.push(&tables::own_role(self.session.role()));
         }
         message.push(&self.names.progress(work.step, progress));
         message.push("COMMIT");
@@ -435,8 +506,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn restore_session(&mut self) -> Result<(), Error> {
-        let message = Message::of(&["ROLLBACK", &tables::restore(&self.session)]);
-        self.ask("the connection's settings could not be restored", message).await.map(drop)
+        self.ask("the connection's settings could not be restored", self.session.restore()).await.map(drop)
     }
 
     async fn failed(&mut self, run: &Run, fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
@@ -450,10 +520,13 @@ impl Backend for PostgresBackend<'_> {
         self.renewal = None;
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
         let message = Message::of(&[&self.names.add_history(run, fence, &entry), &self.names.give_lock_back(fence)]);
-        self.ask("the lock could not be given back", message).await.map(drop)
+        self.ask("the lock could not be given back", message).await?;
+        self.held = None;
+        Ok(())
     }
 
-    async fn sleep(&mut self, duration: Duration) {
+    async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
         tokio::time::sleep(duration).await;
+        Ok(())
     }
 }

@@ -6,11 +6,14 @@
 
 mod file_lock;
 mod script;
+mod session;
 mod tables;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::file_lock::FileLock;
 use self::script::{is_busy, plain_error};
+use self::session::Session;
 use self::tables::Names;
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};
 use crate::call::Operation;
@@ -98,27 +102,50 @@ impl fmt::Display for Sqlite {
     }
 }
 
+impl Sqlite {
+    fn run<O: Operation>(&self, operation: O, cancelled: Arc<AtomicBool>) -> Result<O::Output, Error> {
+        let memory = self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:";
+        if memory {
+            return Err(in_memory());
+        }
+        let tables = operation.tables();
+        let mut backend = SqliteBackend { cancelled, ..SqliteBackend::of_file(&self.path, &tables) };
+        ready(operation.run(&mut backend))
+    }
+}
+
 impl Database for Sqlite {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
         #[cfg(feature = "tokio")]
         if tokio::runtime::Handle::try_current().is_ok() {
-            let mut database = self.clone();
-            let work = tokio::task::spawn_blocking(move || database.call_blocking(operation));
+            let cancel = CancelOnDrop(Arc::default());
+            let (database, cancelled) = (self.clone(), Arc::clone(&cancel.0));
+            let work = tokio::task::spawn_blocking(move || database.run(operation, cancelled));
             return match work.await {
                 Ok(result) => result,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => Err(Error::new(ErrorKind::Database, "the async runtime shut down during the run")
+                    Err(error) => Err(Error::new(ErrorKind::Cancelled, "the async runtime shut down during the run")
                         .with_source(error)),
                 },
             };
         }
-        self.call_blocking(operation)
+        self.run(operation, Arc::default())
     }
 
     fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        let tables = operation.tables();
-        ready(operation.run(&mut SqliteBackend::of_file(&self.path, &tables)))
+        self.run(operation, Arc::default())
+    }
+}
+
+/// Tells the blocking thread that its work is no longer awaited: it stops before its next commit or wait.
+#[cfg(feature = "tokio")]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+#[cfg(feature = "tokio")]
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -149,6 +176,10 @@ impl Database for BorrowedConnection<'_> {
             return Err(Error::new(ErrorKind::Configuration, "the borrowed connection is inside a transaction")
                 .with_help("commit or roll back before migrating"));
         }
+        if self.connection.path().is_none() {
+            return Err(Error::new(ErrorKind::Configuration, "the file name of the borrowed connection is not UTF-8")
+                .with_help("name the file instead (`Sqlite::file`), so that the run lock can be beside it"));
+        }
         let tables = operation.tables();
         ready(operation.run(&mut SqliteBackend::of_connection(self.connection, &tables)))
     }
@@ -175,8 +206,10 @@ pub(crate) struct SqliteBackend<'c> {
     link: Link<'c>,
     names: Names,
     lock: Option<FileLock>,
-    /// The pragmas that scripts may change, as they were when the run began.
-    session: Vec<(&'static str, i64)>,
+    /// What scripts may change in the connection, as it was when the run began.
+    session: Session,
+    /// Set when whoever awaited the run no longer does.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl<'c> SqliteBackend<'c> {
@@ -186,13 +219,21 @@ impl<'c> SqliteBackend<'c> {
             link: Link::Closed,
             names: Names::new(tables),
             lock: None,
-            session: Vec::new(),
+            session: Session::default(),
+            cancelled: Arc::default(),
         }
     }
 
     fn of_connection(connection: &'c mut Connection, tables: &Tables) -> Self {
         let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
-        Self { path, link: Link::Borrowed(connection), names: Names::new(tables), lock: None, session: Vec::new() }
+        Self {
+            path,
+            link: Link::Borrowed(connection),
+            names: Names::new(tables),
+            lock: None,
+            session: Session::default(),
+            cancelled: Arc::default(),
+        }
     }
 
     /// The connection for reading; `None` when there is no database yet.
@@ -232,6 +273,14 @@ impl<'c> SqliteBackend<'c> {
             Link::Borrowed(connection) => connection,
             Link::Closed => unreachable!("a run opens the database before it uses it"),
         }
+    }
+
+    /// Fails when nobody awaits the run any more.
+    fn goes_on(&self) -> Result<(), Error> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled; what was committed before stays"));
+        }
+        Ok(())
     }
 
     /// Runs `body` in a transaction of its own, after proving that the run still holds its lock.
@@ -294,7 +343,7 @@ impl<'c> SqliteBackend<'c> {
         let connection = self.connection();
         let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
         connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
-        let violations = if work.foreign_keys_off { Some(script::violations(connection)?) } else { None };
+        let violations = if work.foreign_keys_off { Some(script::violations(connection, work)?) } else { None };
         let began = Instant::now();
         script::run(connection, work, &work.script)?;
         if connection.is_autocommit() {
@@ -304,11 +353,10 @@ impl<'c> SqliteBackend<'c> {
         if let Some(before) = violations {
             script::no_new_violations(connection, work, &before)?;
         }
+        self.session.restore_after(connection, &work.script.sql)?;
         if let Some(verify) = &work.verify {
             script::verify(connection, work, verify)?;
-        }
-        if script::mentions_pragma(&work.script.sql) {
-            self.restore_pragmas()?;
+            self.session.restore_after(connection, &verify.sql)?;
         }
         self.record(run, fence, work, duration)?;
         connection.execute_batch("RELEASE migrate_step").map_err(plain)?;
@@ -331,10 +379,6 @@ impl<'c> SqliteBackend<'c> {
             return self.group(run, fence, works);
         }
         script::without_foreign_keys(self.connection(), || self.group(run, fence, works))
-    }
-
-    fn restore_pragmas(&self) -> Result<(), Error> {
-        script::restore_pragmas(self.connection(), &self.session)
     }
 }
 
@@ -408,7 +452,7 @@ impl Backend for SqliteBackend<'_> {
                 return other;
             }
         };
-        self.session = script::pragmas(connection)?;
+        self.session = Session::capture(connection)?;
         self.lock = lock;
         Ok((Some(fence), snapshot))
     }
@@ -423,6 +467,7 @@ impl Backend for SqliteBackend<'_> {
         let mut next = 0;
         let mut one_by_one = false;
         while next < works.len() {
+            self.goes_on()?;
             let rest = &works[next..];
             let alone = one_by_one || rest[0].foreign_keys_off;
             let shared = rest.iter().take_while(|work| !work.foreign_keys_off).count();
@@ -449,7 +494,7 @@ impl Backend for SqliteBackend<'_> {
         self.transaction(fence, |connection| {
             match work.step.direction {
                 Direction::Up => self.names.insert(connection, run, work, Status::Applying, Duration::ZERO)?,
-                Direction::Down => self.names.mark_reverting(connection, work.step)?,
+                Direction::Down => self.names.mark_reverting(connection, work)?,
             }
             self.names.add_history(connection, run, fence, &HistoryEntry::of_step(work.step, "started"))
         })
@@ -493,6 +538,7 @@ impl Backend for SqliteBackend<'_> {
         self.transaction(fence, |connection| {
             if let Some(verify) = &work.verify {
                 script::verify(connection, work, verify)?;
+                self.session.restore_after(connection, &verify.sql)?;
             }
             match work.step.direction {
                 Direction::Up => self.names.complete(connection, work.step, duration)?,
@@ -504,7 +550,7 @@ impl Backend for SqliteBackend<'_> {
 
     async fn restore_session(&mut self) -> Result<(), Error> {
         roll_back(self.connection())?;
-        self.restore_pragmas()
+        self.session.restore(self.connection())
     }
 
     async fn failed(&mut self, run: &Run, fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
@@ -519,12 +565,16 @@ impl Backend for SqliteBackend<'_> {
             self.names.add_history(connection, run, fence, &entry)?;
             self.names.give_lock_back(connection, fence)
         });
-        self.lock = None;
+        if released.as_ref().err().is_none_or(|error| !error.is_retryable()) {
+            self.lock = None;
+        }
         released
     }
 
-    async fn sleep(&mut self, duration: Duration) {
+    async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
+        self.goes_on()?;
         std::thread::sleep(duration);
+        self.goes_on()
     }
 }
 
@@ -554,6 +604,11 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
     connection
         .execute_batch("ROLLBACK")
         .map_err(|error| plain_error("the transaction could not be rolled back", &error))
+}
+
+fn in_memory() -> Error {
+    Error::new(ErrorKind::Configuration, "a database in memory is gone with its connection")
+        .with_help("name a file, as in `sqlite:app.db`, or lend the connection (`BorrowedConnection`)")
 }
 
 fn unreachable_file(path: &Path, reason: &str) -> Error {

@@ -53,6 +53,14 @@ conformance! {
     damaged_tables_are_an_error
     async_and_blocking_are_the_same
     health_is_a_code_and_a_sentence
+    temporary_objects_do_not_reach_the_next_migration
+    an_interrupted_down_is_finished_with_the_script_that_was_begun
+    an_interrupted_step_is_finished_as_it_was_begun
+    a_ledger_row_that_vanishes_under_a_step_is_an_error
+    a_newer_format_is_incompatible
+    a_view_of_our_name_is_not_mistaken_for_ours
+    a_password_in_a_script_is_not_shown
+    what_a_verify_script_sets_does_not_reach_the_next_migration
 }
 
 const USERS: (&str, &str, &str, &str) =
@@ -570,4 +578,85 @@ fn a_directory_can_be_written_as_text() {
         "--- v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\"}\n--- v1.0.0_a/up.sql\nSELECT 1;\n",
     );
     assert_eq!(registry.head(), Some(version("1.0.0")));
+}
+
+fn temporary_objects_do_not_reach_the_next_migration(bench: &impl Bench) {
+    let migrations = [
+        ("1.0.0", "orders", "CREATE TABLE orders (id INTEGER)", ""),
+        ("1.0.1", "shadow", "CREATE TEMP TABLE orders AS SELECT 1 AS id; CREATE TEMP TABLE work (id INTEGER)", ""),
+        ("1.1.0", "insert", "INSERT INTO orders VALUES (42); CREATE TEMPORARY TABLE work (id INTEGER)", ""),
+    ];
+    migrator(&migrations).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM orders"), ["42"]);
+}
+
+fn an_interrupted_down_is_finished_with_the_script_that_was_begun(bench: &impl Bench) {
+    let down = "INSERT INTO a VALUES (2); INSERT INTO missing VALUES (1); DROP TABLE a";
+    let directory = outside_transaction("CREATE TABLE a (id INTEGER)", down);
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    of(registry_at(directory.path())).down(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|reverting"]);
+
+    directory.write("v1.1.0_steps/down.sql", b"DROP TABLE users; DROP TABLE a; DROP TABLE a");
+    bench.sql("CREATE TABLE missing (id INTEGER)");
+    of(registry_at(directory.path())).down(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.tables(), ["missing", "users"]);
+    assert_eq!(bench.sql("SELECT count(*) FROM missing"), ["1"]);
+}
+
+fn an_interrupted_step_is_finished_as_it_was_begun(bench: &impl Bench) {
+    let up = "CREATE TABLE a (id INTEGER); INSERT INTO missing VALUES (1); INSERT INTO a VALUES (1)";
+    let directory = outside_transaction(up, "");
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+    directory.write("v1.1.0_steps/metadata.json", br#"{"version": "1.1.0", "name": "steps"}"#);
+    bench.sql("CREATE TABLE missing (id INTEGER)");
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM missing)"), ["1|1"]);
+}
+
+fn a_ledger_row_that_vanishes_under_a_step_is_an_error(bench: &impl Bench) {
+    let directory = outside_transaction("DELETE FROM schema_migrations_v2; CREATE TABLE a (id INTEGER)", "");
+    let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+    assert_eq!(bench.tables(), ["users"]);
+}
+
+fn a_newer_format_is_incompatible(bench: &impl Bench) {
+    let migrator = migrator(&[USERS]);
+    migrator.up(&mut bench.open()).wait().unwrap();
+    bench.sql("UPDATE schema_migrations_v2_state SET format = 2, oldest_reader = 2; UPDATE schema_migrations_v2 SET version = 'new'");
+    let assessment = migrator.check(&mut bench.open()).wait().unwrap();
+    assert_eq!(assessment.verdict, Verdict::Incompatible);
+    assert_eq!(assessment.reasons[0].code.as_str(), "newer_format");
+}
+
+fn a_view_of_our_name_is_not_mistaken_for_ours(bench: &impl Bench) {
+    bench.sql("CREATE VIEW schema_migrations_v2 AS SELECT 1 AS one");
+    let error = migrator(&[USERS]).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ledger);
+    assert_eq!(bench.all_tables(), [""; 0]);
+}
+
+fn a_password_in_a_script_is_not_shown(bench: &impl Bench) {
+    let up = "CREATE ROLE app WITH NOLOGIN PASSWORD 'hunter2' NONSENSE";
+    let error = migrator(&[("1.0.0", "role", up, "")]).up(&mut bench.open()).wait().unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", bench.sql("SELECT error FROM schema_migrations_v2_history"));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+fn what_a_verify_script_sets_does_not_reach_the_next_migration(bench: &impl Bench) {
+    let sqlite = bench.url().starts_with("sqlite:");
+    let directory = Directory::simple(&[USERS, NOTES]);
+    let verify = if sqlite { "PRAGMA recursive_triggers = ON" } else { "CREATE SCHEMA other; SET search_path = other" };
+    directory.write("v1.0.0_users/verify.sql", verify.as_bytes());
+    directory.write(
+        "v1.1.0_notes/verify.sql",
+        if sqlite {
+            b"SELECT recursive_triggers = 0 FROM pragma_recursive_triggers".as_slice()
+        } else {
+            b"SELECT to_regclass('public.notes') IS NOT NULL"
+        },
+    );
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.tables(), ["notes", "users"]);
 }

@@ -228,3 +228,198 @@ fn urls_are_checked() {
     refused("postgres://localhost/db?sslmode=require", "TLS is not supported");
     let _: Migrator = migrator(&[USERS]);
 }
+
+/// A client on a runtime of its own.
+fn connect(url: &str) -> (tokio::runtime::Runtime, tokio_postgres::Client) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let client = runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    });
+    (runtime, client)
+}
+
+/// A directory of a table and a migration outside a transaction.
+fn outside_transaction(up: &str, down: &str, more: &str) -> Directory {
+    let directory = Directory::simple(&[USERS, ("1.1.0", "steps", up, down)]);
+    let metadata = format!(r#"{{"version": "1.1.0", "name": "steps", "transaction": false{more}}}"#);
+    directory.write("v1.1.0_steps/metadata.json", metadata.as_bytes());
+    directory
+}
+
+#[test]
+fn a_retry_outside_a_transaction_goes_on_where_it_stopped() {
+    let bench = PostgresServer::new();
+    let up = "CREATE TABLE log (id integer); INSERT INTO log VALUES (1); CREATE TEMP TABLE work (id integer);
+        ALTER TABLE users ADD COLUMN c integer";
+    let down = "INSERT INTO log VALUES (2); ALTER TABLE users DROP COLUMN c";
+    let directory = outside_transaction(up, down, "");
+    let migrator = || {
+        let quick = of(registry_at(directory.path())).lock_timeout(Duration::from_millis(50));
+        quick.retry_delay(Duration::from_millis(10))
+    };
+    migrator().up_by_one(&mut bench.open()).wait().unwrap();
+    for back in [false, true] {
+        let (runtime, reader) = connect(&bench.url());
+        runtime.block_on(reader.batch_execute("BEGIN; SELECT count(*) FROM users")).unwrap();
+        let (blocked, is_blocked) = std::sync::mpsc::channel();
+        let run = migrator().observer(move |event: &Event<'_>| {
+            if let Event::Retrying { .. } = event {
+                let _ = blocked.send(());
+            }
+        });
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| {
+                let mut database = bench.open();
+                if back { run.down(&mut database).wait() } else { run.up(&mut database).wait() }
+            });
+            is_blocked.recv().unwrap();
+            runtime.block_on(reader.batch_execute("COMMIT")).unwrap();
+            run.join().unwrap().unwrap();
+        });
+    }
+    assert_eq!(bench.sql("SELECT id FROM log ORDER BY id"), ["1", "2"]);
+}
+
+#[test]
+fn a_script_outside_a_transaction_may_change_role_and_defaults() {
+    let bench = PostgresServer::new();
+    bench.sql("CREATE ROLE limited_owner; GRANT CREATE ON SCHEMA public TO limited_owner");
+    let up =
+        "SET ROLE limited_owner; CREATE TABLE theirs (id integer); SET default_transaction_read_only = on; SELECT 1";
+    let directory = outside_transaction(up, "", "");
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'"), ["limited_owner"]);
+    bench.sql("DROP TABLE theirs; REVOKE CREATE ON SCHEMA public FROM limited_owner; DROP ROLE limited_owner");
+}
+
+#[test]
+fn a_statement_that_stands_alone_has_its_timeout() {
+    let bench = PostgresServer::new();
+    let up = "CREATE INDEX CONCURRENTLY by_email ON users (email)";
+    let directory = outside_transaction(up, "", r#", "statement_timeout": "200ms""#);
+    of(registry_at(directory.path())).up_by_one(&mut bench.open()).wait().unwrap();
+    let (runtime, writer) = connect(&bench.url());
+    runtime.block_on(writer.batch_execute("BEGIN; INSERT INTO users VALUES (1, 'a')")).unwrap();
+    let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.database().unwrap().code.as_deref(), Some("57014"), "{error}");
+}
+
+#[test]
+fn errors_are_located_in_every_part_of_a_step() {
+    let check = |up: &str, verify: &str, expect: &str| {
+        let bench = PostgresServer::new();
+        let directory = Directory::simple(&[USERS, ("1.1.0", "bad", up, "")]);
+        directory.write("v1.1.0_bad/verify.sql", verify.as_bytes());
+        let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Migration, "{error}");
+        assert_eq!(error.location().unwrap().to_string(), format!("migrations_v2/v1.1.0_bad/{expect}"), "{error}");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    };
+    check("SELECT 1;\nSELECT 2 +", "", "up.sql:2:11");
+    check("INSERT INTO users VALUES (1) RETURNING;", "", "up.sql:1:39");
+    check("SELECT 1", "SELECT true;\nSELECT nonsense here now", "verify.sql:2:1");
+    let deferred = "CREATE TABLE a (id integer PRIMARY KEY);
+        CREATE TABLE b (a integer REFERENCES a DEFERRABLE INITIALLY DEFERRED); INSERT INTO b VALUES (7)";
+    check(deferred, "", "up.sql:1:1");
+}
+
+#[test]
+fn a_verify_script_cannot_answer_past_the_check() {
+    for verify in [
+        "SELECT set_config('search_path', 'public', true) = 'no'",
+        "INSERT INTO users VALUES (1) RETURNING false",
+        "SHOW work_mem",
+        "EXPLAIN SELECT 1",
+    ] {
+        let bench = PostgresServer::new();
+        let directory = Directory::simple(&[USERS]);
+        directory.write("v1.0.0_users/verify.sql", verify.as_bytes());
+        let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+        assert!(error.to_string().contains("verification of migration 1.0.0 `users` failed"), "{verify}: {error}");
+        assert_eq!(bench.tables(), [""; 0], "{verify}");
+    }
+}
+
+#[test]
+fn a_script_that_changes_the_encoding_damages_nothing_behind_it() {
+    let bench = PostgresServer::new();
+    let text = ("1.1.0", "text", "CREATE TABLE t AS SELECT 'ü'::text AS t", "");
+    migrator(&[("1.0.0", "dump", "SET client_encoding = 'LATIN1'; SET work_mem = '3MB'", ""), text])
+        .up(&mut bench.open())
+        .wait()
+        .unwrap();
+    assert_eq!(bench.sql("SELECT t, length(t) FROM t"), ["ü|1"]);
+    assert_eq!(bench.sql("SELECT up_sql FROM schema_migrations_v2 WHERE version = '1.1.0'"), [text.2]);
+}
+
+#[test]
+fn a_dropped_run_leaves_a_borrowed_client_clean_and_the_lock_free() {
+    let bench = PostgresServer::new();
+    let (runtime, mut client) = connect(&bench.url());
+    runtime.block_on(async {
+        let slow = migrator(&[("1.0.0", "slow", "SELECT pg_sleep(0.5); SELECT 1 / 0", "")]);
+        let mut database = BorrowedClient::new(&mut client);
+        let given_up = tokio::time::timeout(Duration::from_millis(200), slow.up(&mut database).into_future()).await;
+        assert!(given_up.is_err());
+        client.batch_execute("CREATE TABLE mine (id integer)").await.unwrap();
+    });
+    assert_eq!(bench.lock_owner(), [""; 0]);
+    assert_eq!(bench.tables(), ["mine"]);
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+}
+
+#[test]
+fn a_borrowed_client_must_be_free_and_elsewhere() {
+    let bench = PostgresServer::new();
+    let (runtime, mut client) = connect(&bench.url());
+    runtime.block_on(async {
+        client.batch_execute("BEGIN; CREATE TABLE mine (id integer)").await.unwrap();
+        let error = migrator(&[USERS]).check(&mut BorrowedClient::new(&mut client)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        client.batch_execute("COMMIT").await.unwrap();
+
+        let directory = outside_transaction("CREATE INDEX CONCURRENTLY by_email ON users (email)", "", "");
+        let bare = of(registry_at(directory.path()));
+        let error = bare.up(&mut BorrowedClient::new(&mut client)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+
+        client.batch_execute("SET client_encoding = 'LATIN1'").await.unwrap();
+        let error = bare.check(&mut BorrowedClient::new(&mut client)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    });
+    assert_eq!(bench.tables(), ["mine", "users"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+
+    let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error =
+        alone.block_on(async { migrator(&[USERS]).check(&mut BorrowedClient::new(&mut client)).wait().unwrap_err() });
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+#[test]
+fn serializable_by_default_is_no_reason_to_fail() {
+    let bench = PostgresServer::new();
+    bench.sql(&format!(
+        "ALTER DATABASE \"{}\" SET default_transaction_isolation = 'serializable'",
+        bench.database.name()
+    ));
+    let migrator = migrator(&[USERS, NOTES]);
+    let barrier = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                barrier.wait();
+                migrator.up(&mut bench.open()).wait().unwrap();
+            });
+        }
+    });
+    assert_eq!(bench.ledger().len(), 2);
+}
+
+#[test]
+fn a_second_at_sign_is_refused_without_being_shown() {
+    let error = Postgres::from_url("postgres://app:hun@ter2@host/db").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("ter2"), "{error:?}");
+}

@@ -193,3 +193,99 @@ fn urls_name_a_file() {
         "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)";
     check("sqlite::memory:", &format!("Configuration: {memory}"));
 }
+
+#[test]
+fn a_link_to_the_file_does_not_defeat_the_lock() {
+    let bench = SqliteFile::new();
+    let link = bench.path().with_file_name("link.db");
+    std::os::unix::fs::symlink(bench.path(), &link).unwrap();
+    let (started, is_started) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let holder = migrator(&[USERS]).observer(move |event: &migrate_runtime::Event<'_>| {
+        if let migrate_runtime::Event::Started(_) = event {
+            started.send(()).unwrap();
+            let _ = may_go_on.lock().unwrap().recv();
+        }
+    });
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| holder.up(&mut bench.open()).wait().unwrap());
+        is_started.recv().unwrap();
+        let other = migrator(&[USERS]).wait_lock(std::time::Duration::from_millis(50));
+        let error = other.up(&mut Sqlite::file(&link)).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LockBusy, "{error}");
+        drop(go_on);
+        run.join().unwrap();
+    });
+}
+
+#[test]
+fn a_long_script_takes_linear_time() {
+    let up: String = (0..20_000).map(|id| format!("INSERT INTO users (id) VALUES ({id});\n")).collect();
+    let bench = SqliteFile::new();
+    migrator(&[USERS, ("1.1.0", "rows", &up, "")]).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT count(*) FROM users"), ["20000"]);
+}
+
+#[test]
+fn a_reader_that_stays_delays_a_run_and_does_not_fail_it() {
+    let bench = SqliteFile::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let reader = bench.connection();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM users").unwrap();
+    std::thread::scope(|scope| {
+        let more = migrator(&[USERS, ("1.1.0", "more", "CREATE TABLE more (id INTEGER)", "")]);
+        let run = scope.spawn(move || more.up(&mut bench.open()).wait().map(|report| report.steps.len()));
+        // Longer than SQLite itself waits.
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(run.join().unwrap().unwrap(), 1);
+    });
+}
+
+#[test]
+fn what_is_no_longer_awaited_stops() {
+    let bench = SqliteFile::new();
+    let holder = bench.connection();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let waiting = migrator(&[USERS]);
+    let given_up = runtime.block_on(async {
+        let mut database = bench.open();
+        tokio::time::timeout(std::time::Duration::from_millis(200), waiting.up(&mut database).into_future()).await
+    });
+    assert!(given_up.is_err());
+    holder.execute_batch("COMMIT").unwrap();
+    // Waits for the blocking thread, which ends without having migrated.
+    drop(runtime);
+    assert_eq!(bench.tables(), [""; 0]);
+}
+
+#[test]
+fn a_database_in_memory_is_refused_by_name() {
+    for path in ["", ":memory:"] {
+        let error = migrator(&[USERS]).up(&mut Sqlite::file(path)).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{path}");
+    }
+}
+
+#[test]
+fn our_tables_are_found_however_they_are_spelled() {
+    let bench = SqliteFile::new();
+    migrator(&[USERS]).table("Ledger").up(&mut bench.open()).wait().unwrap();
+    assert_eq!(migrator(&[USERS]).table("ledger").up(&mut bench.open()).wait().unwrap().outcome, Outcome::NothingToDo);
+}
+
+#[test]
+fn what_a_script_attaches_is_detached() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    let directory =
+        Directory::simple(&[("1.0.0", "attach", "ATTACH ':memory:' AS other; PRAGMA synchronous = OFF", "")]);
+    directory.write("v1.0.0_attach/metadata.json", br#"{"version": "1.0.0", "name": "attach", "transaction": false}"#);
+    of(registry_at(directory.path())).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    let databases: i64 = connection
+        .query_row("SELECT count(*) FROM pragma_database_list WHERE name = 'other'", [], |row| row.get(0))
+        .unwrap();
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    assert_eq!((databases, synchronous), (0, 2));
+}

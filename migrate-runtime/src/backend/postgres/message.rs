@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use migrate_core::sql::{self, Kind, Statement};
+use migrate_core::plan::Step;
+use migrate_core::sql::{self, Answer, Statement};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
-use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, VERIFICATION_FAILED};
+use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, VERIFICATION_FAILED};
 use crate::backend::{Failure, Fence, File, Work, lock_lost, step_error, verification_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
 
@@ -30,9 +31,8 @@ struct Part<'w> {
     statements: Vec<Statement>,
     /// How many statements come before the first of these.
     first: usize,
-    /// Where the text stands in the message, and at which offset of the file it begins.
-    at: Range<usize>,
-    offset: usize,
+    /// Where each statement stands in the message.
+    places: Vec<Range<usize>>,
 }
 
 impl<'w> Message<'w> {
@@ -69,30 +69,45 @@ impl<'w> Message<'w> {
             (Some(first), Some(last)) => first.start..last.end,
             _ => 0..0,
         };
-        let start = self.text.len();
-        self.text.push_str(&file.sql[range.clone()]);
+        let moved = |offset: usize| offset - range.start + self.text.len();
+        let places = statements.iter().map(|statement| moved(statement.start)..moved(statement.end)).collect();
+        self.text.push_str(&file.sql[range]);
         let first = self.count;
         self.count += statements.len();
-        let at = start..self.text.len();
-        self.script = Some(Part { file, statements, first, at, offset: range.start });
+        self.script = Some(Part { file, statements, first, places });
     }
 
     /// Adds a verify script: each query becomes an expression that fails unless it is one true value.
-    pub(super) fn verify(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
+    ///
+    /// # Errors
+    ///
+    /// A statement that gives rows and is no query: its answer could not be looked at before the commit.
+    pub(super) fn verify(&mut self, step: &Step, file: &'w File<'w>, statements: Vec<Statement>) -> Result<(), Error> {
         let first = self.count;
+        let mut places = Vec::new();
         for statement in &statements {
-            let text = &file.sql[statement.start..statement.end];
-            if statement.kind == Kind::Query {
+            let text = statement.text(&file.sql);
+            let (before, after) = match sql::answer(text) {
                 // The text of the failure is not constant, so that it is not evaluated ahead of time.
-                self.push(&format!(
-                    "SELECT CASE WHEN ({text}\n) IS TRUE THEN 1 \
-                     ELSE (E'{VERIFICATION_FAILED}' || pg_catalog.clock_timestamp())::int END"
-                ));
-            } else {
-                self.push(&format!("{text}\n"));
-            }
+                Answer::Query => (
+                    "SELECT CASE WHEN (",
+                    format!(
+                        "\n) IS TRUE THEN 1 ELSE (E'{VERIFICATION_FAILED}' || pg_catalog.clock_timestamp())::int END"
+                    ),
+                ),
+                Answer::Nothing => ("", "\n".to_owned()),
+                Answer::Rows => {
+                    let found = "the statement gives rows and is no query";
+                    return Err(verification_error(step, file, statement.start..statement.end, found));
+                }
+            };
+            // The server may also point at what stands around the statement: it has too many columns, for example.
+            let start = self.text.len();
+            self.push(&format!("{before}{text}{after}"));
+            places.push(start..self.text.len());
         }
-        self.verify = Some(Part { file, statements, first, at: 0..0, offset: 0 });
+        self.verify = Some(Part { file, statements, first, places });
+        Ok(())
     }
 
     /// What a step's message gave, or its failure in words.
@@ -111,7 +126,13 @@ impl<'w> Message<'w> {
             return Error::new(ErrorKind::Ledger, format!("the step before {} did not take effect", work.step.version))
                 .with_migration(work.step.version);
         }
-        if let Some((part, statement)) = self.statement_of(self.verify.as_ref(), error.completed) {
+        if error.is_ours(ROW_GONE) {
+            return Error::new(ErrorKind::Ledger, format!("the ledger row of {} is gone", work.step.version))
+                .with_migration(work.step.version)
+                .with_help("nothing of this step was kept; see who changed the ledger, then run again");
+        }
+        let byte = error.position.map(|character| sql::offset_of_character(&self.text, character));
+        if let Some((part, statement, _)) = self.verify.as_ref().and_then(|part| part.find(byte, error.completed)) {
             let found = match &error.database {
                 _ if error.is_ours(VERIFICATION_FAILED) => {
                     "the query did not give one row with a true value".to_owned()
@@ -124,16 +145,7 @@ impl<'w> Message<'w> {
         let Some(part) = &self.script else {
             return error.plain(&format!("migration {} could not be recorded", work.step.version));
         };
-        let offset = error.position.and_then(|character| {
-            let byte = sql::offset_of_character(&self.text, character);
-            part.at.contains(&byte).then(|| part.offset + byte - part.at.start)
-        });
-        let counted = self.statement_of(Some(part), error.completed).map(|(_, statement)| statement);
-        // A message that does not parse completes nothing, but then the server points into it.
-        let pointed = offset.and_then(|offset| {
-            part.statements.iter().find(|statement| (statement.start..=statement.end).contains(&offset))
-        });
-        let Some(statement) = pointed.or(counted) else {
+        let Some((part, statement, offset)) = part.find(byte, error.completed) else {
             return error.outside(work, part.first + part.statements.len());
         };
         let failure = Failure {
@@ -145,12 +157,23 @@ impl<'w> Message<'w> {
         };
         step_error(work, part.file, failure)
     }
+}
 
-    /// The statement of a part that was under way when so many statements of the message were complete.
-    fn statement_of<'p>(&self, part: Option<&'p Part<'w>>, completed: usize) -> Option<(&'p Part<'w>, &'p Statement)> {
-        let part = part?;
-        let number = completed.checked_sub(part.first)?;
-        part.statements.get(number).map(|statement| (part, statement))
+impl<'w> Part<'w> {
+    /// The statement that failed: the one that the server points into, else the one that was under way when so many
+    /// statements of the message were complete. With it, the offset in the file that the server points at.
+    fn find(&self, byte: Option<usize>, completed: usize) -> Option<(&Self, &Statement, Option<usize>)> {
+        let with_place = || self.statements.iter().zip(&self.places);
+        if let Some(byte) = byte {
+            // A statement that ends too early is reported at what comes after it: our own semicolon.
+            let pointed = with_place().rev().find(|(_, place)| (place.start..=place.end + 1).contains(&byte));
+            return pointed.map(|(statement, place)| {
+                let within = (byte - place.start).min(place.end - place.start);
+                (self, statement, Some(statement.start + within))
+            });
+        }
+        let number = completed.checked_sub(self.first)?;
+        self.statements.get(number).map(|statement| (self, statement, None))
     }
 }
 
@@ -277,6 +300,16 @@ impl MessageError {
     /// A failure of a step that no statement of its script caused.
     fn outside(self, work: &Work<'_>, behind_script: usize) -> Error {
         let step = work.step;
+        if self.state.as_ref().is_some_and(|state| state.code().starts_with("23")) {
+            let failure = Failure {
+                retryable: false,
+                kind: ErrorKind::Migration,
+                offset: Some(0),
+                statement: None,
+                database: self.into_database(),
+            };
+            return step_error(work, &work.script, failure);
+        }
         if self.completed == behind_script && self.state.as_ref().is_some_and(|state| state.code() != "57014") {
             return Error::new(
                 ErrorKind::Migration,

@@ -12,6 +12,7 @@ use migrate_core::version::SchemaVersion;
 
 use super::lease::LEASE;
 use super::message::{Message, Row};
+use super::session;
 use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, ledger_error};
 use crate::error::Error;
 use crate::options::Tables;
@@ -21,35 +22,7 @@ use crate::report::HistoryRow;
 pub(super) const FENCE_LOST: &str = "migrate: the fence is gone at ";
 pub(super) const PREDECESSOR_MISSING: &str = "migrate: the step before is missing at ";
 pub(super) const VERIFICATION_FAILED: &str = "migrate: not true at ";
-
-/// The settings that a script may change for the session and that would change what later scripts do. The role comes
-/// first: the others may need it.
-const SESSION_SETTINGS: [&str; 24] = [
-    "session_authorization",
-    "role",
-    "search_path",
-    "lock_timeout",
-    "statement_timeout",
-    "idle_in_transaction_session_timeout",
-    "standard_conforming_strings",
-    "backslash_quote",
-    "check_function_bodies",
-    "client_min_messages",
-    "row_security",
-    "default_tablespace",
-    "default_table_access_method",
-    "default_transaction_isolation",
-    "default_transaction_read_only",
-    "xmloption",
-    "session_replication_role",
-    "synchronous_commit",
-    "TimeZone",
-    "DateStyle",
-    "IntervalStyle",
-    "bytea_output",
-    "transform_null_equals",
-    "quote_all_identifiers",
-];
+pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
 
 /// A time stamp as RFC 3339 in UTC.
 fn rfc3339(column: &str) -> String {
@@ -106,8 +79,8 @@ impl Names {
         };
         let names = self.plain.each_ref().map(|name| literal(name)).join(", ");
         let catalogue = format!(
-            "SELECT n.nspname, (SELECT pg_catalog.string_agg(c.relname, E'\\n') FROM pg_catalog.pg_class c
-                 WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname IN ({names}))
+            "SELECT n.nspname, (SELECT pg_catalog.string_agg(c.relkind::text || c.relname::text, E'\\n') FROM pg_catalog.pg_class c
+                 WHERE c.relnamespace = n.oid AND c.relname IN ({names}))
              FROM (SELECT {wanted} AS name) w LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.name"
         );
         let narrow = format!(
@@ -122,10 +95,14 @@ impl Names {
         self.schema = row.get(0).map(str::to_owned);
         let found: Vec<&str> = row.get(1).unwrap_or_default().split('\n').filter(|name| !name.is_empty()).collect();
         self.present = !found.is_empty();
-        match self.plain.iter().find(|name| !found.contains(&name.as_str())) {
-            Some(missing) if self.present => Err(ledger_error(missing, "it is missing while the others are there")),
-            _ => Ok(self.present),
+        for name in self.plain.iter().filter(|_| self.present) {
+            match found.iter().find(|found| found.get(1..) == Some(name)) {
+                Some(table) if table.starts_with(['r', 'p']) => {}
+                Some(_) => return Err(ledger_error(name, "it is no table")),
+                None => return Err(ledger_error(name, "it is missing while the others are there")),
+            }
         }
+        Ok(self.present)
     }
 
     fn select_state(&self) -> String {
@@ -151,6 +128,9 @@ impl Names {
     pub(super) fn snapshot(&self, rows: &[Vec<Row>]) -> Result<Snapshot, Error> {
         let row = rows[0].first().ok_or_else(|| ledger_error(&self.plain[2], "its one row is missing"))?;
         let state = self.parse_state(row)?;
+        if state.oldest_reader > FORMAT {
+            return Ok(Snapshot { state: Some(state), rows: Vec::new() });
+        }
         let mut rows = rows[1].iter().map(|row| self.parse_ledger_row(row)).collect::<Result<Vec<_>, _>>()?;
         rows.sort_by_key(|row| row.version);
         Ok(Snapshot { state: Some(state), rows })
@@ -322,11 +302,6 @@ impl Names {
     /// that somebody else works on is skipped.
     pub(super) fn take_lock(&self, run: &Run, seen: Fence) -> Message<'static> {
         let (state, history) = (self.state(), self.history_table());
-        let settings = SESSION_SETTINGS.map(|name| format!("({})", literal(name))).join(", ");
-        let session = format!(
-            "SELECT v.name, pg_catalog.current_setting(v.name, true) FROM (VALUES {settings}) v(name)
-             WHERE pg_catalog.current_setting(v.name, true) IS NOT NULL"
-        );
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
         let take = format!(
             "WITH free AS (
@@ -358,7 +333,7 @@ impl Names {
             registry = optional_literal(run.registry_name.as_deref()),
             values = history_values(run, "taken.fence", &entry),
         );
-        Message::of(&[&session, &take, &self.select_state(), &self.select_ledger()])
+        Message::of(&[&session::query(), &take, &self.select_state(), &self.select_ledger()])
     }
 
     pub(super) fn parse_fence(&self, row: &Row) -> Result<Fence, Error> {
@@ -444,12 +419,13 @@ impl Names {
 
     /// Removes the ledger row of a migration that was undone.
     pub(super) fn delete(&self, step: &Step) -> String {
-        format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string()))
+        exactly_one(&format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string())))
     }
 
-    /// Marks a migration whose down script runs outside a transaction.
-    pub(super) fn mark_reverting(&self, step: &Step) -> String {
-        self.update(step, "status = 'reverting', progress = 0")
+    /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
+    pub(super) fn mark_reverting(&self, work: &Work<'_>) -> String {
+        let set = format!("status = 'reverting', progress = 0, down_sql = {}", literal(&work.script.sql));
+        self.update(work.step, &set)
     }
 
     /// Takes that mark back.
@@ -472,14 +448,29 @@ impl Names {
     }
 
     fn update(&self, step: &Step, set: &str) -> String {
-        format!("UPDATE {} SET {set} WHERE version = {}", self.ledger(), literal(&step.version.to_string()))
+        let version = literal(&step.version.to_string());
+        exactly_one(&format!("UPDATE {} SET {set} WHERE version = {version}", self.ledger()))
     }
+}
+
+/// A change of the ledger that raises an error unless it changes one row.
+fn exactly_one(change: &str) -> String {
+    format!(
+        "WITH changed AS ({change} RETURNING 1)
+         SELECT CASE WHEN pg_catalog.count(*) = 1 THEN 1 ELSE (E'{ROW_GONE}' || pg_catalog.clock_timestamp())::int END
+         FROM changed"
+    )
 }
 
 /// Whether the lock is free: nobody holds it, the holder's backend is gone, or its lease has ended. A backend counts as
 /// gone only when its process id is absent, which every role may see; the other columns may be hidden.
+///
+/// A lock of this very connection was left by a run that was dropped half way. On a standby no backend of the primary
+/// can be seen, so there only the lease counts.
 const FREE: &str = "lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp()
-    OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend)";
+    OR lock_backend = pg_catalog.pg_backend_pid()
+    OR (NOT pg_catalog.pg_is_in_recovery()
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend))";
 
 /// The time since the server received the message, in milliseconds.
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
@@ -512,6 +503,25 @@ fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
     values.join(", ")
 }
 
+/// The statement timeout of a step, for the session: a statement that stands alone has no transaction to set it in.
+pub(super) fn set_statement_timeout(work: &Work<'_>) -> Option<String> {
+    let timeout = work.statement_timeout?.as_millis();
+    Some(format!("SELECT pg_catalog.set_config('statement_timeout', '{timeout}ms', false)"))
+}
+
+/// Takes the role that the run began with for the rest of the transaction, and remembers the script's own.
+pub(super) fn own_role(role: &str) -> String {
+    format!(
+        "SELECT pg_catalog.set_config('migrate.role', pg_catalog.current_setting('role'), true),
+                pg_catalog.set_config('role', {}, true)",
+        literal(role)
+    )
+}
+
+/// Takes the script's role again.
+pub(super) const SCRIPTS_ROLE: &str =
+    "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('migrate.role'), true)";
+
 /// The timeouts of a step, for the transaction only.
 pub(super) fn set_timeouts(work: &Work<'_>) -> String {
     let statement = work.statement_timeout.map_or(0, |timeout| timeout.as_millis());
@@ -522,26 +532,6 @@ pub(super) fn set_timeouts(work: &Work<'_>) -> String {
     )
 }
 
-/// Puts the settings back that differ from those captured.
-pub(super) fn restore(session: &[(String, String)]) -> String {
-    let values: Vec<String> =
-        session.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value))).collect();
-    if values.is_empty() {
-        return "SELECT 1".to_owned();
-    }
-    format!(
-        "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES {}) v(name, value)
-         WHERE pg_catalog.current_setting(v.name) IS DISTINCT FROM v.value",
-        values.join(", ")
-    )
-}
-
-/// The captured settings, from the rows of their statement.
-pub(super) fn parse_session(rows: &[Row]) -> Vec<(String, String)> {
-    let pair = |row: &Row| Some((row.get(0)?.to_owned(), row.get(1)?.to_owned()));
-    rows.iter().filter_map(pair).collect()
-}
-
 /// The text values of a row, read with errors that name the table.
 struct Fields<'a> {
     row: &'a Row,
@@ -550,7 +540,8 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn optional(&self, column: usize) -> Option<String> {
-        self.row.get(column).map(str::to_owned)
+        // A value that is not UTF-8 can only come from a session with another client encoding.
+        self.row.try_get(column).ok().flatten().map(str::to_owned)
     }
 
     fn text(&self, column: usize) -> Result<String, Error> {
@@ -574,7 +565,7 @@ fn identifier(name: &str) -> String {
 }
 
 /// A text literal that means the same under every setting.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

@@ -50,8 +50,14 @@ impl FileLock {
     }
 }
 
+/// The path of the lock file: beside the database itself, whichever links lead to it.
 fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let real = std::fs::canonicalize(database).ok().or_else(|| {
+        let name = database.file_name()?;
+        let parent = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(std::fs::canonicalize(parent).ok()?.join(name))
+    });
+    let mut name = real.unwrap_or_else(|| database.to_owned()).into_os_string();
     name.push(".migrate-lock");
     PathBuf::from(name)
 }

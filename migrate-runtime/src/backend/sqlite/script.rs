@@ -11,16 +11,6 @@ use rusqlite::{Batch, Connection, ErrorCode, Statement};
 use crate::backend::{Failure, File, Work, step_error, verification_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
 
-/// The pragmas that a script can change for the connection and that would change what later scripts do.
-const SESSION_PRAGMAS: [&str; 6] = [
-    "foreign_keys",
-    "legacy_alter_table",
-    "recursive_triggers",
-    "ignore_check_constraints",
-    "reverse_unordered_selects",
-    "query_only",
-];
-
 /// Runs a whole script. SQLite itself finds where each statement ends.
 pub(super) fn run(connection: &Connection, work: &Work<'_>, file: &File<'_>) -> Result<(), Error> {
     each_statement(connection, work, file, 0, &file.sql, |statement, _| {
@@ -82,8 +72,8 @@ fn each_statement(
     text: &str,
     mut body: impl FnMut(&mut Statement<'_>, std::ops::Range<usize>) -> rusqlite::Result<Result<(), Error>>,
 ) -> Result<(), Error> {
+    let statements = migrate_core::sql::statements(text, Dialect::Sqlite).unwrap_or_default();
     let located = |number: usize, error: &rusqlite::Error| {
-        let statements = migrate_core::sql::statements(text, Dialect::Sqlite).unwrap_or_default();
         let range = statements.get(number).map(|statement| start + statement.start..start + statement.end);
         (range, input_offset(text, error).map(|offset| start + offset))
     };
@@ -143,7 +133,7 @@ pub(super) fn without_foreign_keys<T>(
 }
 
 /// Every foreign-key violation of the database, counted by table and referenced table.
-pub(super) fn violations(connection: &Connection) -> Result<BTreeMap<(String, String), usize>, Error> {
+pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<BTreeMap<(String, String), usize>, Error> {
     let read = || -> rusqlite::Result<BTreeMap<(String, String), usize>> {
         let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
         let mut rows = statement.query([])?;
@@ -153,7 +143,11 @@ pub(super) fn violations(connection: &Connection) -> Result<BTreeMap<(String, St
         }
         Ok(found)
     };
-    read().map_err(|error| plain_error("foreign keys could not be checked", &error))
+    read().map_err(|error| {
+        plain_error("foreign keys could not be checked", &error)
+            .with_migration(work.step.version)
+            .with_location(work.script.location(0))
+    })
 }
 
 /// Fails if there are violations that were not there before. Rows are counted and not compared one by one: a rebuilt
@@ -163,7 +157,7 @@ pub(super) fn no_new_violations(
     work: &Work<'_>,
     before: &BTreeMap<(String, String), usize>,
 ) -> Result<(), Error> {
-    for ((table, parent), count) in violations(connection)? {
+    for ((table, parent), count) in violations(connection, work)? {
         let known = before.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
         if count > known {
             let step = work.step;
@@ -182,30 +176,6 @@ pub(super) fn no_new_violations(
         }
     }
     Ok(())
-}
-
-/// The pragmas that scripts may change, as they are now.
-pub(super) fn pragmas(connection: &Connection) -> Result<Vec<(&'static str, i64)>, Error> {
-    let read = |name| connection.pragma_query_value(None, name, |row| row.get(0)).map(|value| (name, value));
-    let values: rusqlite::Result<_> = SESSION_PRAGMAS.into_iter().map(read).collect();
-    values.map_err(|error| plain_error("the connection's settings could not be read", &error))
-}
-
-/// Puts changed pragmas back.
-pub(super) fn restore_pragmas(connection: &Connection, wanted: &[(&'static str, i64)]) -> Result<(), Error> {
-    for ((name, now), (_, then)) in pragmas(connection)?.into_iter().zip(wanted) {
-        if now != *then {
-            connection
-                .pragma_update(None, name, then)
-                .map_err(|error| plain_error("the connection's settings could not be restored", &error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a script may have changed a pragma.
-pub(super) fn mentions_pragma(sql: &str) -> bool {
-    sql.as_bytes().windows(6).any(|window| window.eq_ignore_ascii_case(b"pragma"))
 }
 
 /// The error of a script that ended the transaction it ran in.

@@ -34,23 +34,28 @@ impl Names {
         Self { plain, ledger, history, state }
     }
 
-    /// Which of our tables are there: all, or none. Anything else is damage.
+    /// Which of our tables are there: all, or none. Anything else is damage. Names are compared as SQLite does.
     fn exist(&self, connection: &Connection) -> Result<bool, Error> {
-        let look = || -> rusqlite::Result<Vec<String>> {
+        let look = || -> rusqlite::Result<Vec<(String, String)>> {
             let [ledger, history, state] = &self.plain;
-            connection
-                .prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name IN (?1, ?2, ?3)")?
-                .query_map([ledger, history, state], |row| row.get(0))?
-                .collect()
+            let sql = "SELECT lower(name), type FROM main.sqlite_master WHERE type IN ('table', 'view')
+                       AND name COLLATE NOCASE IN (?1, ?2, ?3)";
+            let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            connection.prepare(sql)?.query_map([ledger, history, state], pair)?.collect()
         };
         let found = look().map_err(|error| plain_error("the database could not be read", &error))?;
         if found.is_empty() {
             return Ok(false);
         }
-        match self.plain.iter().find(|name| !found.contains(name)) {
-            None => Ok(true),
-            Some(missing) => Err(ledger_error(missing, "it is missing while the others are there")),
+        for name in &self.plain {
+            let kind = found.iter().find(|(found, _)| *found == name.to_ascii_lowercase()).map(|(_, kind)| &**kind);
+            match kind {
+                Some("table") => {}
+                Some(_) => return Err(ledger_error(name, "it is a view")),
+                None => return Err(ledger_error(name, "it is missing while the others are there")),
+            }
         }
+        Ok(true)
     }
 
     /// Creates our tables when they are not there. Runs under the write lock, so nobody else does the same.
@@ -129,6 +134,9 @@ impl Names {
             .and_then(|mut statement| statement.query_row([], state).optional())
             .map_err(failed)?
             .ok_or_else(|| ledger_error(&self.plain[2], "its one row is missing"))?;
+        if state.oldest_reader > FORMAT {
+            return Ok(Snapshot { state: Some(state), rows: Vec::new() });
+        }
         let sql = format!(
             "SELECT version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
                     min_runtime_version, progress, down_sql IS NOT NULL FROM {}",
@@ -313,10 +321,11 @@ impl Names {
         self.change(connection, step, &format!("DELETE FROM {} WHERE version = ?1", self.ledger), &[])
     }
 
-    /// Marks a migration whose down script runs outside a transaction.
-    pub(super) fn mark_reverting(&self, connection: &Connection, step: &Step) -> Result<(), Error> {
-        let sql = format!("UPDATE {} SET status = 'reverting', progress = 0 WHERE version = ?1", self.ledger);
-        self.change(connection, step, &sql, &[])
+    /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
+    pub(super) fn mark_reverting(&self, connection: &Connection, work: &Work<'_>) -> Result<(), Error> {
+        let sql =
+            format!("UPDATE {} SET status = 'reverting', progress = 0, down_sql = ?2 WHERE version = ?1", self.ledger);
+        self.change(connection, work.step, &sql, &[&work.script.sql])
     }
 
     /// Takes that mark back.

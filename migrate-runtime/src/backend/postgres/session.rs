@@ -1,0 +1,134 @@
+//! What a script may leave in the session that would change what later scripts do: settings, the role, temporary
+//! objects, listening, prepared statements.
+
+use super::message::{Message, Row};
+use super::tables::literal;
+
+/// The settings that are always compared. The role comes first: the others may need it.
+const ALWAYS: [&str; 25] = [
+    "session_authorization",
+    "role",
+    "search_path",
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "check_function_bodies",
+    "client_encoding",
+    "client_min_messages",
+    "row_security",
+    "default_tablespace",
+    "default_table_access_method",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "xmloption",
+    "session_replication_role",
+    "synchronous_commit",
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "bytea_output",
+    "transform_null_equals",
+    "quote_all_identifiers",
+];
+
+/// The state of a session when a run began.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    settings: Vec<(String, String)>,
+    /// Whether everything temporary is ours to discard: the connection is our own, or had nothing temporary.
+    discard: bool,
+    /// Whether the connection is our own.
+    owned: bool,
+}
+
+/// The query whose rows [`Session::new`] reads: the settings above, and all others that were set in this session; and
+/// whether it holds temporary objects, as a setting without a name.
+pub(super) fn query() -> String {
+    let always = ALWAYS.map(|name| format!("({})", literal(name))).join(", ");
+    format!(
+        "SELECT v.name, pg_catalog.current_setting(v.name, true) FROM (VALUES {always}) v(name)
+         WHERE pg_catalog.current_setting(v.name, true) IS NOT NULL
+         UNION ALL
+         SELECT s.name, s.setting FROM pg_catalog.pg_settings s WHERE s.source = 'session'
+         AND s.name NOT IN (SELECT v.name FROM (VALUES {always}) v(name))
+         UNION ALL
+         SELECT '', pg_catalog.count(*)::text FROM pg_catalog.pg_class
+         WHERE relnamespace = pg_catalog.pg_my_temp_schema()"
+    )
+}
+
+impl Session {
+    pub(super) fn new(rows: &[Row], owned: bool) -> Self {
+        let pair = |row: &Row| Some((row.get(0)?.to_owned(), row.get(1)?.to_owned()));
+        let (temporary, settings): (Vec<_>, Vec<_>) =
+            rows.iter().filter_map(pair).partition(|(name, _)| name.is_empty());
+        let none = temporary.iter().all(|(_, count)| count == "0");
+        Self { settings, discard: owned || none, owned }
+    }
+
+    /// The role that the run began with.
+    pub(super) fn role(&self) -> &str {
+        self.settings.iter().find(|(name, _)| name == "role").map_or("none", |(_, role)| role)
+    }
+
+    /// Adds what undoes a script's settings to its message. What the script does not speak of is not looked for.
+    pub(super) fn restore_after(&self, message: &mut Message<'_>, script: &str) {
+        message.push(&self.restore_settings());
+        if mentions(script, "set") {
+            message.push(&self.reset_others());
+        }
+        if self.discard && mentions(script, "temp") {
+            message.push("DISCARD TEMP");
+        }
+        if self.owned && mentions(script, "listen") {
+            message.push("UNLISTEN *");
+        }
+        if self.owned && mentions(script, "prepare") {
+            message.push("DEALLOCATE ALL");
+        }
+    }
+
+    /// The message that undoes everything, a transaction that is still open included.
+    pub(super) fn restore(&self) -> Message<'static> {
+        let mut message = Message::of(&["ROLLBACK", &self.restore_settings(), &self.reset_others()]);
+        if self.discard {
+            message.push("DISCARD TEMP");
+        }
+        if self.owned {
+            message.push("UNLISTEN *");
+            message.push("DEALLOCATE ALL");
+        }
+        message
+    }
+
+    /// Puts the captured settings back where they differ.
+    fn restore_settings(&self) -> String {
+        let values: Vec<String> =
+            self.settings.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value))).collect();
+        if values.is_empty() {
+            return "SELECT 1".to_owned();
+        }
+        format!(
+            "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES {}) v(name, value)
+             WHERE pg_catalog.current_setting(v.name, true) IS DISTINCT FROM v.value",
+            values.join(", ")
+        )
+    }
+
+    /// Resets what is set in the session now and was not when the run began.
+    fn reset_others(&self) -> String {
+        let known: Vec<String> = self.settings.iter().map(|(name, _)| literal(name)).collect();
+        let known = if known.is_empty() { "''".to_owned() } else { known.join(", ") };
+        format!(
+            "SELECT pg_catalog.set_config(s.name, s.reset_val, false) FROM pg_catalog.pg_settings s
+             WHERE s.source = 'session' AND s.reset_val IS NOT NULL AND s.context IN ('user', 'superuser')
+             AND s.name NOT IN ({known})"
+        )
+    }
+}
+
+fn mentions(script: &str, word: &str) -> bool {
+    script.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
