@@ -1,14 +1,19 @@
 //! Databases, as connectors: what is needed to reach one, not a connection.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::fmt;
 
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 
 #[cfg(feature = "postgres")]
-pub use crate::backend::postgres::{BorrowedClient, Postgres};
+pub use postgres::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
-pub use crate::backend::sqlite::{BorrowedConnection, Sqlite};
+pub use sqlite::{BorrowedConnection, Sqlite};
 
 /// A database that migrations can run on: [`Sqlite`], [`Postgres`], either by URL as [`AnyDatabase`], or a connection of
 /// your own as [`BorrowedConnection`] or [`BorrowedClient`].

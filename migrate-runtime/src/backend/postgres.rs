@@ -10,7 +10,6 @@ mod session;
 mod tables;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use migrate_core::ledger::{Snapshot, Status};
@@ -18,223 +17,22 @@ use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::{Segment, SegmentKind};
 use migrate_core::version::SchemaVersion;
-use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
+
+pub(crate) use self::message::database_error;
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, ledger_error};
-use crate::call::Operation;
-use crate::database::Database;
+use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
 /// How many steps are under way at once: enough to hide the network, few enough to stop soon.
 const WINDOW: usize = 16;
-
-/// How long connecting may take, unless the URL says it.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A PostgreSQL database.
-///
-/// ```
-/// use migrate_runtime::Postgres;
-///
-/// let database = Postgres::from_url("postgres://app:secret@db.example/shop")?;
-/// assert_eq!(database.to_string(), "postgres://app@db.example:5432/shop");
-/// # Ok::<(), migrate_runtime::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Postgres {
-    config: Config,
-}
-
-impl Postgres {
-    /// The database of a URL such as `postgres://user:password@host:5432/name`, with the parameters that
-    /// tokio-postgres knows.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, `sslmode=require` or stricter
-    /// (connections are not encrypted yet).
-    pub fn from_url(url: &str) -> Result<Self, Error> {
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            // The driver's words name the parameter, never its value; the URL itself may hold a password.
-            Error::new(ErrorKind::Configuration, format!("the PostgreSQL URL cannot be used: {}", causes(&error)))
-                .with_help("use `postgres://user:password@host:5432/name`")
-        })?;
-        Self::from_config(config)
-    }
-
-    /// The database of a configuration of tokio-postgres.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
-    pub fn from_config(mut config: Config) -> Result<Self, Error> {
-        use tokio_postgres::config::Host;
-        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
-            // Most likely a password with an unescaped `@`, so the host is not shown.
-            return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
-                .with_help("write an `@` in a user name or password as `%40`"));
-        }
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "`sslmode=require` is asked for, and TLS is not supported",
-            )
-            .with_help("use `sslmode=prefer` on a network that you trust"));
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("migrate");
-        }
-        Ok(Self { config })
-    }
-
-    /// Connects; the task that drives the connection ends with the client.
-    async fn connect(&self) -> Result<(Client, JoinHandle<Result<(), tokio_postgres::Error>>), Error> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| {
-            let unreachable = Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}"));
-            match message::database_error(&error) {
-                Some(database) => unreachable.with_database(database),
-                None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(&error))),
-            }
-            .with_help("check that the server runs, and host, port, user, password and database name")
-        })?;
-        Ok((client, tokio::spawn(connection)))
-    }
-}
-
-impl fmt::Display for Postgres {
-    /// The URL without its password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use tokio_postgres::config::Host;
-        let user = self.config.get_user().unwrap_or("");
-        let at = if user.is_empty() { "" } else { "@" };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            #[cfg(unix)]
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => "localhost".to_owned(),
-        };
-        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.config.get_dbname().unwrap_or(user))
-    }
-}
-
-impl Database for Postgres {
-    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        let (client, connection) = self.connect().await?;
-        let tables = operation.tables();
-        let mut backend = PostgresBackend::new(Link::Owned(client), Some(self.clone()), &tables);
-        let result = operation.run(&mut backend).await;
-        drop(backend);
-        // The connection says goodbye to the server; that it may fail to changes nothing.
-        drop(connection.await);
-        result
-    }
-
-    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        block_on(self.call(operation))
-    }
-}
-
-/// A client of your own.
-///
-/// The reduced mode: the client must not be inside a transaction and nothing else may use it meanwhile; there is no
-/// second connection, so the lock's lease is not renewed and a run between two steps may lose it after 30 seconds.
-#[derive(Debug)]
-pub struct BorrowedClient<'c> {
-    client: &'c mut Client,
-}
-
-impl<'c> BorrowedClient<'c> {
-    /// Borrows a client.
-    pub fn new(client: &'c mut Client) -> Self {
-        Self { client }
-    }
-}
-
-impl Database for BorrowedClient<'_> {
-    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        // Inside a transaction the time of its begin is not that of the statement; in a failed one this is an error.
-        let probe = "SELECT pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp(),
-                            pg_catalog.current_setting('client_encoding')";
-        let outcome = send(self.client, &Message::of(&[probe])).await;
-        let row = outcome.rows.first().and_then(|rows| rows.first());
-        if row.and_then(|row| row.get(0)) != Some("t") {
-            let refused = Error::new(ErrorKind::Configuration, "the borrowed client is inside a transaction or closed");
-            return Err(refused.with_help("commit or roll back before migrating"));
-        }
-        if row.and_then(|row| row.get(1)) != Some("UTF8") {
-            return Err(Error::new(ErrorKind::Configuration, "the borrowed client's encoding is not UTF-8")
-                .with_help("run `SET client_encoding = 'UTF8'` on it before migrating"));
-        }
-        let tables = operation.tables();
-        operation.run(&mut PostgresBackend::new(Link::Borrowed(self.client), None, &tables)).await
-    }
-
-    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        use tokio::runtime::{Handle, RuntimeFlavor};
-        let single = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        if Handle::try_current().is_ok_and(single) {
-            // This thread drives the client's connection; waiting here would wait for itself.
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "a borrowed client cannot be waited for on its own thread",
-            )
-            .with_help("`.await` the call instead of `.wait()`"));
-        }
-        block_on(self.call(operation))
-    }
-}
-
-/// A run on a borrowed client that was dropped half way leaves neither an open transaction nor the lock behind: the
-/// messages that clean up are sent here, and the connection delivers them before anything that comes after.
-impl Drop for PostgresBackend<'_> {
-    fn drop(&mut self) {
-        if let (Link::Borrowed(client), Some(fence)) = (&self.link, self.held) {
-            for message in [self.session.restore(), Message::of(&[&self.names.give_lock_back(fence)])] {
-                let mut sending = std::pin::pin!(start(client, &message));
-                // A message is on its way after the first poll.
-                drop(sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())));
-            }
-        }
-    }
-}
-
-/// Runs a future to its end on a thread of its own, so that it also works inside an async runtime.
-fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let failed =
-                |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
-            runtime.map_err(failed)?.block_on(future)
-        });
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// A driver error with its causes: its own words are often only "error connecting to server".
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
-}
 
 enum Link<'c> {
     Owned(Client),
@@ -254,6 +52,16 @@ pub(crate) struct PostgresBackend<'c> {
 }
 
 impl<'c> PostgresBackend<'c> {
+    /// The database behind a connection of our own, and how to make another one.
+    pub(crate) fn of_client(client: Client, connector: Postgres, tables: &Tables) -> Self {
+        Self::new(Link::Owned(client), Some(connector), tables)
+    }
+
+    /// The database behind a client that the application keeps.
+    pub(crate) fn of_borrowed(client: &'c mut Client, tables: &Tables) -> Self {
+        Self::new(Link::Borrowed(client), None, tables)
+    }
+
     fn new(link: Link<'c>, connector: Option<Postgres>, tables: &Tables) -> Self {
         Self { link, connector, names: Names::new(tables), session: Session::default(), held: None, renewal: None }
     }
@@ -357,6 +165,20 @@ impl<'c> PostgresBackend<'c> {
     /// Runs a message that belongs to a step.
     async fn run_step(&self, fence: Fence, work: &Work<'_>, message: &Message<'_>) -> Result<Outcome, Error> {
         message.check(fence, work, send(self.client(), message).await)
+    }
+}
+
+/// A run on a borrowed client that was dropped half way leaves neither an open transaction nor the lock behind: the
+/// messages that clean up are sent here, and the connection delivers them before anything that comes after.
+impl Drop for PostgresBackend<'_> {
+    fn drop(&mut self) {
+        if let (Link::Borrowed(client), Some(fence)) = (&self.link, self.held) {
+            for message in [self.session.restore(), Message::of(&[&self.names.give_lock_back(fence)])] {
+                let mut sending = std::pin::pin!(start(client, &message));
+                // A message is on its way after the first poll.
+                drop(sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())));
+            }
+        }
     }
 }
 
@@ -529,4 +351,18 @@ impl Backend for PostgresBackend<'_> {
         tokio::time::sleep(duration).await;
         Ok(())
     }
+}
+
+/// A driver error with its causes: its own words are often only "error connecting to server".
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -9,12 +9,9 @@ mod script;
 mod session;
 mod tables;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use migrate_core::ledger::{Snapshot, Status};
@@ -29,8 +26,6 @@ use self::script::{is_busy, plain_error};
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};
-use crate::call::Operation;
-use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -40,158 +35,6 @@ const LONGEST_GROUP: Duration = Duration::from_millis(500);
 
 /// How long SQLite itself waits for another connection's lock before it reports the file as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A SQLite database file.
-///
-/// ```
-/// use migrate_runtime::Sqlite;
-///
-/// let database = Sqlite::from_url("sqlite:app.db")?;
-/// assert_eq!(database.to_string(), "sqlite:app.db");
-/// # Ok::<(), migrate_runtime::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Sqlite {
-    path: PathBuf,
-}
-
-impl Sqlite {
-    /// The database in a file. A run creates the file when it is missing; reading never does.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
-    }
-
-    /// The path of the file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The database of a URL: `sqlite:app.db` relative to the working directory, `sqlite:/var/lib/app.db` or
-    /// `sqlite:///var/lib/app.db` absolute.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`]: another scheme, no path, `sqlite::memory:`, or parameters after a `?`.
-    pub fn from_url(url: &str) -> Result<Self, Error> {
-        let wrong = |message: &str| {
-            Err(Error::new(ErrorKind::Configuration, message).with_help("name a file, as in `sqlite:app.db`"))
-        };
-        let Some(path) = url.strip_prefix("sqlite:") else {
-            return wrong("a SQLite URL begins with `sqlite:`");
-        };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() {
-            return wrong("the SQLite URL names no file");
-        }
-        if path == ":memory:" {
-            return wrong(
-                "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)",
-            );
-        }
-        if path.contains('?') {
-            return wrong("a SQLite URL has no parameters");
-        }
-        Ok(Self::file(path))
-    }
-}
-
-impl fmt::Display for Sqlite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sqlite:{}", self.path.display())
-    }
-}
-
-impl Sqlite {
-    fn run<O: Operation>(&self, operation: O, cancelled: Arc<AtomicBool>) -> Result<O::Output, Error> {
-        let memory = self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:";
-        if memory {
-            return Err(in_memory());
-        }
-        let tables = operation.tables();
-        let mut backend = SqliteBackend { cancelled, ..SqliteBackend::of_file(&self.path, &tables) };
-        ready(operation.run(&mut backend))
-    }
-}
-
-impl Database for Sqlite {
-    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        #[cfg(feature = "tokio")]
-        if tokio::runtime::Handle::try_current().is_ok() {
-            let cancel = CancelOnDrop(Arc::default());
-            let (database, cancelled) = (self.clone(), Arc::clone(&cancel.0));
-            let work = tokio::task::spawn_blocking(move || database.run(operation, cancelled));
-            return match work.await {
-                Ok(result) => result,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => Err(Error::new(ErrorKind::Cancelled, "the async runtime shut down during the run")
-                        .with_source(error)),
-                },
-            };
-        }
-        self.run(operation, Arc::default())
-    }
-
-    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        self.run(operation, Arc::default())
-    }
-}
-
-/// Tells the blocking thread that its work is no longer awaited: it stops before its next commit or wait.
-#[cfg(feature = "tokio")]
-struct CancelOnDrop(Arc<AtomicBool>);
-
-#[cfg(feature = "tokio")]
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A SQLite connection of your own, in-memory databases included.
-///
-/// The reduced mode: the connection must not be inside a transaction, its settings (busy timeout, synchronous level)
-/// stay as you made them, and in an async program the calling thread is blocked meanwhile. For a database in a file the
-/// run lock works as it does for [`Sqlite`]; an in-memory database is yours alone and needs none.
-#[derive(Debug)]
-pub struct BorrowedConnection<'c> {
-    connection: &'c mut Connection,
-}
-
-impl<'c> BorrowedConnection<'c> {
-    /// Borrows a connection.
-    pub fn new(connection: &'c mut Connection) -> Self {
-        Self { connection }
-    }
-}
-
-impl Database for BorrowedConnection<'_> {
-    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        self.call_blocking(operation)
-    }
-
-    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        if !self.connection.is_autocommit() {
-            return Err(Error::new(ErrorKind::Configuration, "the borrowed connection is inside a transaction")
-                .with_help("commit or roll back before migrating"));
-        }
-        if self.connection.path().is_none() {
-            return Err(Error::new(ErrorKind::Configuration, "the file name of the borrowed connection is not UTF-8")
-                .with_help("name the file instead (`Sqlite::file`), so that the run lock can be beside it"));
-        }
-        let tables = operation.tables();
-        ready(operation.run(&mut SqliteBackend::of_connection(self.connection, &tables)))
-    }
-}
-
-/// The result of a future that never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("no future of the SQLite backend is ever pending"),
-    }
-}
 
 enum Link<'c> {
     /// The file may not exist yet.
@@ -213,18 +56,20 @@ pub(crate) struct SqliteBackend<'c> {
 }
 
 impl<'c> SqliteBackend<'c> {
-    fn of_file(path: &Path, tables: &Tables) -> Self {
+    /// The database of a file; the flag tells that the run is no longer wanted.
+    pub(crate) fn of_file(path: &Path, tables: &Tables, cancelled: Arc<AtomicBool>) -> Self {
         Self {
             path: Some(path.to_owned()),
             link: Link::Closed,
             names: Names::new(tables),
             lock: None,
             session: Session::default(),
-            cancelled: Arc::default(),
+            cancelled,
         }
     }
 
-    fn of_connection(connection: &'c mut Connection, tables: &Tables) -> Self {
+    /// The database of a connection that the application keeps.
+    pub(crate) fn of_connection(connection: &'c mut Connection, tables: &Tables) -> Self {
         let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
         Self {
             path,
@@ -604,11 +449,6 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
     connection
         .execute_batch("ROLLBACK")
         .map_err(|error| plain_error("the transaction could not be rolled back", &error))
-}
-
-fn in_memory() -> Error {
-    Error::new(ErrorKind::Configuration, "a database in memory is gone with its connection")
-        .with_help("name a file, as in `sqlite:app.db`, or lend the connection (`BorrowedConnection`)")
 }
 
 fn unreachable_file(path: &Path, reason: &str) -> Error {

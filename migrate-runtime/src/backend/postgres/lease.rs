@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::Postgres;
+use crate::database::Postgres;
 
 /// How long a lease lasts without renewal.
 pub(super) const LEASE: Duration = Duration::from_secs(30);

@@ -346,7 +346,7 @@ impl MessageError {
 }
 
 /// What the server said, if it was the server.
-pub(super) fn database_error(error: &tokio_postgres::Error) -> Option<DatabaseError> {
+pub(crate) fn database_error(error: &tokio_postgres::Error) -> Option<DatabaseError> {
     error.as_db_error().map(|error| DatabaseError {
         message: error.message().to_owned(),
         code: Some(error.code().code().to_owned()),

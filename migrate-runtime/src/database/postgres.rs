@@ -1,0 +1,195 @@
+//! PostgreSQL databases: a configuration to connect by, or a client of the application's.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use super::Database;
+use crate::backend::postgres::{PostgresBackend, causes, database_error};
+use crate::call::Operation;
+use crate::error::{Error, ErrorKind};
+
+/// How long connecting may take, unless the URL says it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A PostgreSQL database.
+///
+/// ```
+/// use migrate_runtime::Postgres;
+///
+/// let database = Postgres::from_url("postgres://app:secret@db.example/shop")?;
+/// assert_eq!(database.to_string(), "postgres://app@db.example:5432/shop");
+/// # Ok::<(), migrate_runtime::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    config: Config,
+}
+
+impl Postgres {
+    /// The database of a URL such as `postgres://user:password@host:5432/name`, with the parameters that
+    /// tokio-postgres knows.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, `sslmode=require` or stricter
+    /// (connections are not encrypted yet).
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            // The driver's words name the parameter, never its value; the URL itself may hold a password.
+            Error::new(ErrorKind::Configuration, format!("the PostgreSQL URL cannot be used: {}", causes(&error)))
+                .with_help("use `postgres://user:password@host:5432/name`")
+        })?;
+        Self::from_config(config)
+    }
+
+    /// The database of a configuration of tokio-postgres.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
+    pub fn from_config(mut config: Config) -> Result<Self, Error> {
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            // Most likely a password with an unescaped `@`, so the host is not shown.
+            return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
+                .with_help("write an `@` in a user name or password as `%40`"));
+        }
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "`sslmode=require` is asked for, and TLS is not supported",
+            )
+            .with_help("use `sslmode=prefer` on a network that you trust"));
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("migrate");
+        }
+        Ok(Self { config })
+    }
+
+    /// Connects; the task that drives the connection ends with the client.
+    pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<Result<(), tokio_postgres::Error>>), Error> {
+        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| {
+            let unreachable = Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}"));
+            match database_error(&error) {
+                Some(database) => unreachable.with_database(database),
+                None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(&error))),
+            }
+            .with_help("check that the server runs, and host, port, user, password and database name")
+        })?;
+        Ok((client, tokio::spawn(connection)))
+    }
+}
+
+impl fmt::Display for Postgres {
+    /// The URL without its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.config.get_user().unwrap_or("");
+        let at = if user.is_empty() { "" } else { "@" };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.config.get_dbname().unwrap_or(user))
+    }
+}
+
+impl Database for Postgres {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        let (client, connection) = self.connect().await?;
+        let tables = operation.tables();
+        let mut backend = PostgresBackend::of_client(client, self.clone(), &tables);
+        let result = operation.run(&mut backend).await;
+        drop(backend);
+        // The connection says goodbye to the server; that it may fail to changes nothing.
+        drop(connection.await);
+        result
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        block_on(self.call(operation))
+    }
+}
+
+/// A client of your own.
+///
+/// The reduced mode: the client must not be inside a transaction and nothing else may use it meanwhile; there is no
+/// second connection, so the lock's lease is not renewed and a run between two steps may lose it after 30 seconds.
+#[derive(Debug)]
+pub struct BorrowedClient<'c> {
+    client: &'c mut Client,
+}
+
+impl<'c> BorrowedClient<'c> {
+    /// Borrows a client.
+    pub fn new(client: &'c mut Client) -> Self {
+        Self { client }
+    }
+}
+
+impl BorrowedClient<'_> {
+    /// Refuses a client that is inside a transaction, or whose texts we could not read.
+    async fn refuse_unless_free(&self) -> Result<(), Error> {
+        // Inside a transaction the time of its begin is not that of the statement; in a failed one this is an error.
+        let probe = "SELECT pg_catalog.transaction_timestamp() = pg_catalog.statement_timestamp(),
+                            pg_catalog.current_setting('client_encoding')";
+        let answer = self.client.simple_query(probe).await.unwrap_or_default();
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+            _ => None,
+        });
+        match row {
+            Some((Some("t"), Some("UTF8"))) => Ok(()),
+            Some((Some("t"), _)) => {
+                Err(Error::new(ErrorKind::Configuration, "the borrowed client's encoding is not UTF-8")
+                    .with_help("run `SET client_encoding = 'UTF8'` on it before migrating"))
+            }
+            _ => Err(Error::new(ErrorKind::Configuration, "the borrowed client is inside a transaction or closed")
+                .with_help("commit or roll back before migrating")),
+        }
+    }
+}
+
+impl Database for BorrowedClient<'_> {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        self.refuse_unless_free().await?;
+        let tables = operation.tables();
+        operation.run(&mut PostgresBackend::of_borrowed(self.client, &tables)).await
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        let single = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        if Handle::try_current().is_ok_and(single) {
+            // This thread drives the client's connection; waiting here would wait for itself.
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "a borrowed client cannot be waited for on its own thread",
+            )
+            .with_help("`.await` the call instead of `.wait()`"));
+        }
+        block_on(self.call(operation))
+    }
+}
+
+/// Runs a future to its end on a thread of its own, so that it also works inside an async runtime.
+fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let failed =
+                |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
+            runtime.map_err(failed)?.block_on(future)
+        });
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
