@@ -68,35 +68,18 @@ pub struct Times {
 /// When a process does not exit with 0, or a migration was not applied exactly once.
 #[must_use]
 pub fn race(arena: Arena, processes: usize, rounds: usize) -> Times {
-    let migrate = program("migrate-cli", "migrate");
-    let directory = Directory::simple(&[
-        ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);", "DROP TABLE users;"),
-        ("1.1.0", "first", "INSERT INTO users (id, email) VALUES (1, 'first');", "DELETE FROM users;"),
-        ("1.2.0", "notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);", "DROP TABLE notes;"),
-        ("1.3.0", "index", "CREATE INDEX notes_by_body ON notes (body);", "DROP INDEX notes_by_body;"),
-        ("1.4.0", "column", "ALTER TABLE users ADD COLUMN name TEXT;", "ALTER TABLE users DROP COLUMN name;"),
-    ]);
-    let start = |url: &str| {
-        Command::new(&migrate)
-            .args(["up", "--quiet", "--dir"])
-            .arg(directory.path())
-            .env("DATABASE_URL", url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("migrate can be started")
-    };
+    let contest = Contest::new();
     let run = |count: usize| {
         let database = Database::new(arena);
         let since = Instant::now();
-        let running: Vec<Child> = (0..count).map(|_| start(&database.url)).collect();
+        let running: Vec<Child> = (0..count).map(|_| contest.start(&database.url)).collect();
         for child in running {
             let output = child.wait_with_output().expect("migrate can be waited for");
             assert!(output.status.success(), "{arena:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
         let took = since.elapsed();
-        database.assert_once(5);
+        database.assert_once();
+        database.assert_free();
         took
     };
     let mut alone = Vec::new();
@@ -106,6 +89,60 @@ pub fn race(arena: Arena, processes: usize, rounds: usize) -> Times {
         together.push(run(processes));
     }
     Times { alone: median(alone), together: median(together) }
+}
+
+/// Kills `migrate up` on a fresh database with SIGKILL, each time a little later, and runs it again.
+///
+/// # Panics
+///
+/// When the second run does not exit with 0, or a migration was not applied exactly once.
+pub fn kill(arena: Arena, rounds: u32, apart: Duration) {
+    let contest = Contest::new();
+    for round in 0..rounds {
+        let database = Database::new(arena);
+        let mut victim = contest.start(&database.url);
+        std::thread::sleep(apart * round);
+        victim.kill().expect("the process can be killed");
+        victim.wait().expect("the process can be waited for");
+        let output = contest.start(&database.url).wait_with_output().expect("migrate can be waited for");
+        assert!(output.status.success(), "{arena:?} {round}: {}", String::from_utf8_lossy(&output.stderr));
+        // One that was killed behind its last step left its name in the lock row; the next run takes it over.
+        database.assert_once();
+    }
+}
+
+/// The program and the migrations that races and kills use.
+struct Contest {
+    migrate: PathBuf,
+    directory: Directory,
+}
+
+/// How many migrations the contest has.
+const MIGRATIONS: usize = 5;
+
+impl Contest {
+    fn new() -> Self {
+        let directory = Directory::simple(&[
+            ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);", "DROP TABLE users;"),
+            ("1.1.0", "first", "INSERT INTO users (id, email) VALUES (1, 'first');", "DELETE FROM users;"),
+            ("1.2.0", "notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);", "DROP TABLE notes;"),
+            ("1.3.0", "index", "CREATE INDEX notes_by_body ON notes (body);", "DROP INDEX notes_by_body;"),
+            ("1.4.0", "column", "ALTER TABLE users ADD COLUMN name TEXT;", "ALTER TABLE users DROP COLUMN name;"),
+        ]);
+        Self { migrate: program("migrate-cli", "migrate"), directory }
+    }
+
+    fn start(&self, url: &str) -> Child {
+        Command::new(&self.migrate)
+            .args(["up", "--quiet", "--dir"])
+            .arg(self.directory.path())
+            .env("DATABASE_URL", url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("migrate can be started")
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -154,14 +191,16 @@ impl Database {
         }
     }
 
-    fn assert_once(&self, migrations: usize) {
+    fn assert_once(&self) {
         let count = |sql| self.ask(sql);
-        assert_eq!(count("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), migrations.to_string());
-        assert_eq!(
-            count("SELECT count(*) FROM schema_migrations_v2_history WHERE operation = 'up'"),
-            migrations.to_string()
-        );
+        let migrations = MIGRATIONS.to_string();
+        assert_eq!(count("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), migrations);
+        assert_eq!(count("SELECT count(*) FROM schema_migrations_v2_history WHERE operation = 'up'"), migrations);
         assert_eq!(count("SELECT count(*) FROM users"), "1");
-        assert_eq!(count("SELECT count(*) FROM schema_migrations_v2_state WHERE lock_owner IS NOT NULL"), "0");
+    }
+
+    fn assert_free(&self) {
+        let held = self.ask("SELECT count(*) FROM schema_migrations_v2_state WHERE lock_owner IS NOT NULL");
+        assert_eq!(held, "0");
     }
 }

@@ -1,4 +1,5 @@
 //! Tests of the whole: real programs on real databases.
 
 mod crates;
+mod kills;
 mod races;
