@@ -6,6 +6,8 @@
 
 mod lease;
 mod message;
+#[cfg(feature = "testing")]
+mod scratch;
 mod tables;
 
 use std::collections::VecDeque;
