@@ -39,7 +39,7 @@
 //! | `sqlite-bundled` | SQLite compiled in |
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
-//! | `testing` | [`migration_tests!`], tests of your migrations; for dev-dependencies |
+//! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //!
 //! None is on by default.
 

@@ -295,7 +295,7 @@ fn everything_that_postgres_knows_is_compared() {
             ("CREATE RULE r AS ON DELETE TO base DO INSTEAD NOTHING", "table public.base rule: CREATE RULE r AS"),
             (
                 "ALTER TABLE base ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON base FOR SELECT USING (id > 1)",
-                "table public.base policy p: permissive, command r, for public, using (id > 1), check ",
+                "table public.base policy p: permissive, command r, for public, using (id > 1), check",
             ),
         ],
     );
