@@ -8,7 +8,7 @@ use migrate_core::plan::Target;
 
 use super::scratch::Scratch;
 use crate::backend::postgres::Postgres;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::migrator::Migrator;
 use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
@@ -28,7 +28,11 @@ impl ScratchDatabase {
         // The hasher's seed is random: processes on other machines may share our number.
         let random = RandomState::new().hash_one(counter);
         let name = format!("migrate_test_{}_{counter}_{random:016x}", std::process::id());
-        server.ask("the scratch database could not be created", &format!("CREATE DATABASE {name}"))?;
+        let created = server.ask("the scratch database could not be created", &format!("CREATE DATABASE {name}"));
+        created.map_err(|error| match error.kind() {
+            ErrorKind::ReadOnly => error.with_help("the role of the URL must be allowed to: `ALTER ROLE ... CREATEDB`"),
+            _ => error,
+        })?;
         Ok(Self { database: server.sibling(&name), server, name })
     }
 }

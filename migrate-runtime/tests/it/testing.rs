@@ -180,6 +180,17 @@ fn what_fails_is_named() {
 }
 
 #[test]
+fn a_role_that_may_not_create_databases_is_told() {
+    let server = testkit::postgres::Server::start();
+    server.role("nobody", "secret");
+    let server_of_nobody = Server::Postgres(server.url().replace("postgres@", "nobody:secret@"));
+    let error = told(&Directory::simple(&[PARENT]), &server_of_nobody);
+    assert!(error.starts_with("v1.0.0_tables on postgres: no scratch database: "), "{error}");
+    assert!(error.ends_with("help: the role of the URL must be allowed to: `ALTER ROLE ... CREATEDB`"), "{error}");
+    assert!(!format!("{error}{server_of_nobody:?}").contains("secret"));
+}
+
+#[test]
 fn scratch_databases_are_gone_afterwards() {
     let directory = Directory::simple(&[PARENT, ("1.1.0", "broken", "SELECT 1; SELECT nothing", "")]);
     let server = testkit::postgres::Server::start();
