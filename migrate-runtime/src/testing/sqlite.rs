@@ -183,7 +183,7 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<String>> {
                 let value: String = row.get(index)?;
                 values.push(format!("{column}={value}"));
             }
-            Ok(format!("{}: {}", table.name, values.join(", ")))
+            Ok(format!("{}: {}", plain(&table.name), values.join(", ")))
         })?);
     }
     Ok(rows)
