@@ -134,6 +134,15 @@ pub fn file_name(role: Role, dialect: Option<Dialect>) -> String {
     }
 }
 
+/// The rows of a migration's `fixtures.sql`, which only the tests of the set insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixtures {
+    /// The version of the migration after which they are inserted.
+    pub version: SchemaVersion,
+    /// The text, as it is sent to the database.
+    pub sql: Text,
+}
+
 /// One migration of a registry.
 ///
 /// Only two ways lead to one: `embed_migrations!`, and reading a directory; both check it first. The fields are read

@@ -10,7 +10,7 @@ pub const METADATA: &str = "metadata.json";
 /// The file beside the migrations that records what was released.
 pub const LOCK: &str = "migrations.lock";
 
-/// The file with data for tests, which no command runs by itself.
+/// The file with rows for the tests of the set, which no command inserts.
 pub const FIXTURES: &str = "fixtures.sql";
 
 /// What a name in a directory is taken for.

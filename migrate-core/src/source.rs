@@ -14,7 +14,7 @@ use crate::checksum::Checksum;
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile};
 use crate::lockfile::{self, Entry};
 use crate::metadata::Metadata;
-use crate::migration::{Dialect, Migration, Script, Settings, Text};
+use crate::migration::{Dialect, Fixtures, Migration, Script, Settings, Text};
 use crate::name::{LOCK, METADATA, MigrationName};
 use crate::registry::Registry;
 use crate::version::SchemaVersion;
@@ -36,13 +36,22 @@ pub struct LoadOptions {
     pub name: Option<String>,
     /// Whether `migrations.lock` is compared with the directory; `migrate lock`, which writes it, does without.
     pub check_lock: bool,
+    /// Whether each `fixtures.sql` is read and checked; what only runs migrations does without.
+    pub fixtures: bool,
 }
 
 impl LoadOptions {
     /// A directory that belongs to no program, read for whatever databases it is for.
     #[must_use]
     pub fn new(shown_as: impl Into<String>) -> Self {
-        Self { shown_as: shown_as.into(), dialects: Vec::new(), runtime_version: None, name: None, check_lock: true }
+        Self {
+            shown_as: shown_as.into(),
+            dialects: Vec::new(),
+            runtime_version: None,
+            name: None,
+            check_lock: true,
+            fixtures: false,
+        }
     }
 }
 
@@ -56,6 +65,7 @@ pub struct Loaded {
     files: Vec<PathBuf>,
     with_byte_order_mark: Vec<PathBuf>,
     entries: Vec<Entry>,
+    fixtures: Vec<Fixtures>,
 }
 
 impl Loaded {
@@ -102,6 +112,12 @@ impl Loaded {
         self.with_byte_order_mark.iter().any(|marked| marked == file)
     }
 
+    /// The rows for tests, lowest version first; none unless [`LoadOptions::fixtures`] asks for them.
+    #[must_use]
+    pub fn fixtures(&self) -> &[Fixtures] {
+        &self.fixtures
+    }
+
     /// What the lock file has to record, lowest version first.
     #[must_use]
     pub fn lock_entries(&self) -> &[Entry] {
@@ -123,7 +139,7 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
         trimmed => trimmed,
     };
     let mut found = Found::default();
-    let mut folders = disk::read(directory, shown, &mut found);
+    let mut folders = disk::read(directory, shown, options.fixtures, &mut found);
     folders.sort_by(|a, b| {
         let key = |it: &Folder| (it.name.version, it.name.name.clone());
         key(a).cmp(&key(b))
@@ -144,6 +160,7 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
         let file = SourceFile { path: &path, text };
         lockfile::compare(file, &entries, &mut found.diagnostics);
     }
+    let fixtures = folders.iter_mut().filter_map(Folder::take_fixtures).collect();
     found.drop_consequences();
     found.diagnostics.sort();
     found.diagnostics.dedup();
@@ -160,6 +177,7 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
         files: found.files,
         with_byte_order_mark: found.with_byte_order_mark,
         entries,
+        fixtures,
     }
 }
 
@@ -196,6 +214,8 @@ struct Folder {
     metadata: Option<Metadata>,
     /// In the order of roles, the plain one of a role first.
     scripts: Vec<Script>,
+    /// The text of `fixtures.sql`, if it was asked for.
+    fixtures: Option<String>,
 }
 
 impl Folder {
@@ -223,6 +243,11 @@ impl Folder {
         let metadata = self.metadata_text.iter().map(|text| (METADATA.to_owned(), Checksum::of(text)));
         let scripts = self.scripts.iter().map(|script| (script.file_name(), script.checksum));
         Entry { version: self.name.version, name: self.name.name.clone(), files: metadata.chain(scripts).collect() }
+    }
+
+    fn take_fixtures(&mut self) -> Option<Fixtures> {
+        let sql = self.fixtures.take()?;
+        Some(Fixtures { version: self.name.version, sql: sql.into() })
     }
 
     fn into_migration(self) -> Migration {

@@ -215,6 +215,12 @@ pub fn same_substance(a: &str, b: &str, dialect: Dialect) -> bool {
             .all(|(left, right)| left.kind == right.kind && text::same_lines(left.text(a), right.text(b)))
 }
 
+/// The words, names, values and signs of a text, without white space and comments; what does not lex ends it.
+#[must_use]
+pub fn tokens(sql: &str, dialect: Dialect) -> Vec<&str> {
+    token::lex(sql, dialect).tokens.iter().map(|token| token.text(sql)).collect()
+}
+
 /// Whether a script holds no statement at all: nothing, or comments and semicolons only.
 #[must_use]
 pub fn is_empty(sql: &str, dialect: Dialect) -> bool {

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use migrate_core::migration::{Dialect, Migration, Role, Script};
+use migrate_core::name::FIXTURES;
 use migrate_core::registry::Registry;
+use migrate_core::version::SchemaVersion;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::Error;
@@ -22,6 +24,31 @@ pub(crate) fn registry(input: &Input, embedded: &Embedded) -> TokenStream {
         Ok(tokens) => tokens,
         Err(error) => fallback(input, &error),
     }
+}
+
+/// The rows for tests, as the elements of an array.
+pub(crate) fn fixtures(input: &Input, embedded: &Embedded) -> syn::Result<Vec<TokenStream>> {
+    let expansion = Expansion::new(input, embedded);
+    let runtime = &input.runtime;
+    let mut fixtures = Vec::new();
+    for migration in embedded.registry.migrations() {
+        let Some(found) = embedded.fixtures.iter().find(|it| it.version == migration.version()) else {
+            continue;
+        };
+        let file = embedded.directory.join(migration.directory_name()).join(FIXTURES);
+        let (version, sql) = (version(input, found.version), expansion.text(&file, &found.sql)?);
+        fixtures.push(quote! {
+            #runtime::testing::Fixtures { version: #version, sql: #runtime::__private::Cow::Borrowed(#sql) }
+        });
+    }
+    Ok(fixtures)
+}
+
+/// A version as an expression.
+pub(crate) fn version(input: &Input, version: SchemaVersion) -> TokenStream {
+    let runtime = &input.runtime;
+    let SchemaVersion { major, minor, patch, .. } = version;
+    quote!(#runtime::__private::SchemaVersion::new(#major, #minor, #patch))
 }
 
 /// What is wrong, and an empty registry, so that one mistake gives one message.
@@ -109,13 +136,12 @@ impl<'a> Expansion<'a> {
             static #dependency_list: [#private::Cow<'static, str>; #dependency_count] =
                 [#(#private::Cow::Borrowed(#dependencies)),*];
         });
-        let version = migration.version();
-        let (major, minor, patch) = (version.major, version.minor, version.patch);
+        let version = version(self.input, migration.version());
         let name = migration.name();
         let settings = self.settings(migration);
         Ok(quote! {
             #private::Migration::from_parts(
-                #private::SchemaVersion::new(#major, #minor, #patch),
+                #version,
                 #private::Cow::Borrowed(#name),
                 #settings,
                 #private::Cow::Borrowed(&#dependency_list),
@@ -136,14 +162,7 @@ impl<'a> Expansion<'a> {
             Some(Dialect::Sqlite) => quote!(Some(#private::Dialect::Sqlite)),
             Some(Dialect::Postgres) => quote!(Some(#private::Dialect::Postgres)),
         };
-        let file = directory.join(script.file_name());
-        let sql = if self.embedded.with_byte_order_mark.contains(&file) {
-            let text: &str = &script.sql;
-            quote!(#text)
-        } else {
-            let path = self.path(&file)?;
-            quote!(::core::include_str!(#path))
-        };
+        let sql = self.text(&directory.join(script.file_name()), &script.sql)?;
         let checksum = Literal::byte_string(script.checksum.as_bytes());
         Ok(quote! {
             #private::Script::embedded(
@@ -153,6 +172,15 @@ impl<'a> Expansion<'a> {
                 #checksum,
             )
         })
+    }
+
+    /// The text of a file.
+    fn text(&self, file: &Path, text: &str) -> syn::Result<TokenStream> {
+        if self.embedded.with_byte_order_mark.iter().any(|marked| marked == file) {
+            return Ok(quote!(#text));
+        }
+        let path = self.path(file)?;
+        Ok(quote!(::core::include_str!(#path)))
     }
 
     fn settings(&self, migration: &Migration) -> TokenStream {

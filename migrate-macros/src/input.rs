@@ -1,4 +1,4 @@
-//! The arguments of the macro, with their places kept.
+//! The arguments of the macros, with their places kept.
 
 use std::env;
 
@@ -9,8 +9,39 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, LitStr, Token, parenthesized};
 
-const ARGUMENTS: &str =
-    "`dialect = \"...\"`, `runtime_version = \"...\"`, `crate = \"...\"` and `relative_to = \"file\"`";
+/// The arguments of every macro.
+const SHARED: &str = "`runtime_version = \"...\"`, `crate = \"...\"` and `relative_to = \"file\"`";
+
+/// The arguments that one macro has beyond those that every macro has.
+pub(crate) trait Own {
+    /// Their names, for messages.
+    const NAMES: &'static str;
+
+    /// Reads what follows the name of one of them; `false` if the name is none.
+    fn read(&mut self, name: &Ident, stream: ParseStream<'_>, input: &mut Input) -> syn::Result<bool>;
+}
+
+/// Those of `embed_migrations!`.
+pub(crate) struct Embed;
+
+impl Own for Embed {
+    const NAMES: &'static str = "`dialect = \"...\"`";
+
+    fn read(&mut self, name: &Ident, stream: ParseStream<'_>, input: &mut Input) -> syn::Result<bool> {
+        if name != "dialect" {
+            return Ok(false);
+        }
+        stream.parse::<Token![=]>()?;
+        let (value, variable) = value(stream)?;
+        input.variables.extend(variable);
+        let text = value.value();
+        match text.parse() {
+            Ok(dialect) => input.dialect = Some(dialect),
+            Err(error) => input.wrong(Error::new(value.span(), format!("unknown dialect `{text}`: {error}"))),
+        }
+        Ok(true)
+    }
+}
 
 /// What was typed.
 pub(crate) struct Input {
@@ -28,10 +59,19 @@ pub(crate) struct Input {
     pub(crate) runtime: TokenStream,
     /// Whether the directory is relative to the source file instead of the package.
     pub(crate) relative_to_file: bool,
+    /// What is wrong with the arguments.
+    errors: Option<Error>,
+}
+
+impl Input {
+    /// Notes something wrong; reading goes on.
+    pub(crate) fn wrong(&mut self, error: Error) {
+        combine(&mut self.errors, error);
+    }
 }
 
 /// Reads the arguments; what is wrong with them comes beside what could be read.
-pub(crate) fn parse(tokens: TokenStream) -> (Input, Option<Error>) {
+pub(crate) fn parse<O: Own>(tokens: TokenStream, own: &mut O) -> (Input, Option<Error>) {
     let mut input = Input {
         directory: "migrations_v2".to_owned(),
         span: Span::call_site(),
@@ -40,12 +80,13 @@ pub(crate) fn parse(tokens: TokenStream) -> (Input, Option<Error>) {
         variables: Vec::new(),
         runtime: quote!(::migrate_runtime),
         relative_to_file: false,
+        errors: None,
     };
-    let mut errors = None;
-    let result = (|stream: ParseStream<'_>| read(stream, &mut input, &mut errors)).parse2(tokens);
+    let result = (|stream: ParseStream<'_>| read(stream, &mut input, own)).parse2(tokens);
     if let Err(error) = result {
-        combine(&mut errors, error);
+        input.wrong(error);
     }
+    let errors = input.errors.take();
     (input, errors)
 }
 
@@ -57,7 +98,7 @@ pub(crate) fn combine(errors: &mut Option<Error>, error: Error) {
     }
 }
 
-fn read(stream: ParseStream<'_>, input: &mut Input, errors: &mut Option<Error>) -> syn::Result<()> {
+fn read<O: Own>(stream: ParseStream<'_>, input: &mut Input, own: &mut O) -> syn::Result<()> {
     if stream.peek(LitStr) {
         let directory: LitStr = stream.parse()?;
         input.directory = directory.value();
@@ -66,23 +107,30 @@ fn read(stream: ParseStream<'_>, input: &mut Input, errors: &mut Option<Error>) 
             stream.parse::<Token![,]>()?;
         }
     }
+    let arguments = format!("{}, {SHARED}", O::NAMES);
     let mut seen: Vec<String> = Vec::new();
     while !stream.is_empty() {
-        if !stream.peek(Ident::peek_any) || !stream.peek2(Token![=]) {
-            let message = format!("expected the directory, in quotes, and then any of {ARGUMENTS}");
-            return Err(stream.error(message));
+        let expected = format!("expected the directory, in quotes, and then any of {arguments}");
+        if !stream.peek(Ident::peek_any) {
+            return Err(stream.error(expected));
         }
+        let start = stream.fork();
         let name = stream.call(Ident::parse_any)?;
-        stream.parse::<Token![=]>()?;
-        let (value, variable) = value(stream)?;
+        if !own.read(&name, stream, input)? {
+            if !stream.peek(Token![=]) {
+                return Err(start.error(expected));
+            }
+            stream.parse::<Token![=]>()?;
+            let (value, variable) = value(stream)?;
+            input.variables.extend(variable);
+            if let Err(error) = argument(input, &name, &value, &arguments) {
+                input.wrong(error);
+            }
+        }
         if seen.contains(&name.to_string()) {
-            combine(errors, Error::new(name.span(), format!("`{name}` is given twice")));
+            input.wrong(Error::new(name.span(), format!("`{name}` is given twice")));
         }
         seen.push(name.to_string());
-        input.variables.extend(variable);
-        if let Err(error) = argument(input, &name, &value) {
-            combine(errors, error);
-        }
         if !stream.is_empty() {
             stream.parse::<Token![,]>()?;
         }
@@ -90,14 +138,9 @@ fn read(stream: ParseStream<'_>, input: &mut Input, errors: &mut Option<Error>) 
     Ok(())
 }
 
-fn argument(input: &mut Input, name: &Ident, value: &LitStr) -> syn::Result<()> {
+fn argument(input: &mut Input, name: &Ident, value: &LitStr, arguments: &str) -> syn::Result<()> {
     let text = value.value();
     match name.to_string().as_str() {
-        "dialect" => {
-            let dialect =
-                text.parse().map_err(|error| Error::new(value.span(), format!("unknown dialect `{text}`: {error}")))?;
-            input.dialect = Some(dialect);
-        }
         "runtime_version" => input.runtime_version = Some(text),
         "crate" => input.runtime = crate_path(value)?,
         "relative_to" if text == "file" => input.relative_to_file = true,
@@ -106,7 +149,7 @@ fn argument(input: &mut Input, name: &Ident, value: &LitStr) -> syn::Result<()> 
             return Err(Error::new(value.span(), message));
         }
         unknown => {
-            let message = format!("unknown argument `{unknown}`, expected {ARGUMENTS}");
+            let message = format!("unknown argument `{unknown}`, expected {arguments}");
             return Err(Error::new(name.span(), message));
         }
     }

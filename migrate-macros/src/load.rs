@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use migrate_core::diagnostic::Diagnostic;
+use migrate_core::migration::Fixtures;
 use migrate_core::registry::Registry;
 use migrate_core::source::{self, LoadOptions};
 use proc_macro::Span;
@@ -16,6 +17,8 @@ use crate::report;
 pub(crate) struct Embedded {
     /// The set.
     pub(crate) registry: Registry,
+    /// The rows for its tests, if they were asked for.
+    pub(crate) fixtures: Vec<Fixtures>,
     /// What is worth a look.
     pub(crate) warnings: Vec<Diagnostic>,
     /// The directory, absolute.
@@ -26,21 +29,25 @@ pub(crate) struct Embedded {
     pub(crate) with_byte_order_mark: Vec<PathBuf>,
 }
 
-/// Reads the directory that the arguments name.
-pub(crate) fn load(input: &Input) -> syn::Result<Embedded> {
+/// Reads the directory that the arguments name; with `fixtures`, also the rows for tests.
+pub(crate) fn load(input: &Input, fixtures: bool) -> syn::Result<Embedded> {
     let directory = base(input)?.join(&input.directory);
     let options = LoadOptions {
         dialects: input.dialect.into_iter().collect(),
         runtime_version: input.runtime_version.clone().or_else(|| cargo("CARGO_PKG_VERSION")),
         name: cargo("CARGO_PKG_NAME"),
+        fixtures,
         ..LoadOptions::new(&input.directory)
     };
     let loaded = source::load(&directory, &options);
     let files = loaded.files().to_vec();
+    let fixtures = loaded.fixtures().to_vec();
     let has_mark = |file: &&PathBuf| loaded.has_byte_order_mark(file);
     let with_byte_order_mark = files.iter().filter(has_mark).cloned().collect();
     match loaded.into_registry() {
-        Ok((registry, warnings)) => Ok(Embedded { registry, warnings, directory, files, with_byte_order_mark }),
+        Ok((registry, warnings)) => {
+            Ok(Embedded { registry, fixtures, warnings, directory, files, with_byte_order_mark })
+        }
         Err(diagnostics) => Err(report::errors(&diagnostics, input.span)),
     }
 }

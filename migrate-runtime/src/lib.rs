@@ -39,6 +39,7 @@
 //! | `sqlite-bundled` | SQLite compiled in |
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
+//! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //!
 //! None is on by default.
 
@@ -57,6 +58,8 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+#[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
+pub mod testing;
 
 #[cfg(feature = "postgres")]
 pub use database::{BorrowedClient, Postgres};
@@ -69,6 +72,34 @@ pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
 pub use migrate_core::version::SchemaVersion;
 pub use migrate_macros::embed_migrations;
+/// Makes a test of each migration of a directory, and one of the way from an empty database to the newest version.
+///
+/// Each test brings a scratch database up to the version before, inserts the rows of the lower migrations' optional
+/// `fixtures.sql`, applies the migration, takes it back, and applies it again. Down must leave the schema and every row as
+/// they were before up, and the second up the schema as it was after the first; a failure names the migration and shows
+/// a unified diff. What is compared: [`testing`]. `fixtures.sql` belongs to these tests only: no command runs it, and
+/// neither ledger nor lock file knows it.
+///
+/// The arguments are those of [`embed_migrations!`], with the database in place of the dialect:
+///
+/// - `sqlite`: each test has a database in memory; or
+/// - `postgres = EXPRESSION`: anything that becomes a `String`, the URL of a server on which the tests may create and drop
+///   databases of their own. The expression may use the names in scope, and a variable: `std::env::var("TEST_URL").unwrap()`.
+/// - `name = ...`: the name of the module that holds the tests, `migrations` if not given.
+///
+/// The macro is an item: call it in a module of tests, or under `#[cfg(test)]`.
+///
+/// # Examples
+///
+/// `tests/migrations.rs`, with `migrate-runtime` and its features `testing` and `sqlite-bundled` among the
+/// dev-dependencies; `cargo test` then runs `migrations::v1_0_0_users` and so on:
+///
+/// ```
+/// migrate_runtime::migration_tests!("tests/migrations", sqlite);
+/// # fn main() {}
+/// ```
+#[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
+pub use migrate_macros::migration_tests;
 pub use semver::Version;
 
 pub use crate::call::{Call, Operation};

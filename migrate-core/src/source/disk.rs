@@ -12,7 +12,7 @@ use crate::migration::{Dialect, Script};
 use crate::name::{self, LOCK, METADATA, MigrationFile, MigrationName, NameError, Reading};
 
 /// Reads everything below the migrations directory that is ours.
-pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Folder> {
+pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Found) -> Vec<Folder> {
     let entries = match list(directory) {
         Ok(entries) => entries,
         Err(error) => {
@@ -44,7 +44,7 @@ pub(super) fn read(directory: &Path, shown: &str, found: &mut Found) -> Vec<Fold
             continue;
         }
         match name::directory(&entry.name) {
-            Reading::Known(name) => folders.push(folder(&entry.path, name, path, found)),
+            Reading::Known(name) => folders.push(folder(&entry.path, name, path, fixtures, found)),
             Reading::NearMiss(error) => misnamed(Code::MisnamedMigration, &path, entry, &error, found),
             Reading::Other if holds_migration(entry) => {
                 let error =
@@ -74,8 +74,8 @@ fn root_file(entry: &DirectoryEntry, path: &str, found: &mut Found) {
     }
 }
 
-fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Found) -> Folder {
-    let mut folder = Folder { name, shown, metadata_text: None, metadata: None, scripts: Vec::new() };
+fn folder(directory: &Path, name: MigrationName, shown: String, fixtures: bool, found: &mut Found) -> Folder {
+    let mut folder = Folder { name, shown, metadata_text: None, metadata: None, scripts: Vec::new(), fixtures: None };
     let entries = match list(directory) {
         Ok(entries) => entries,
         Err(error) => {
@@ -101,6 +101,9 @@ fn folder(directory: &Path, name: MigrationName, shown: String, found: &mut Foun
                 let text = read_text(&entry.path, &path, found);
                 let script = Script::new(role, dialect, text.unwrap_or_default());
                 folder.scripts.push(script);
+            }
+            Reading::Known(MigrationFile::Fixtures) if fixtures => {
+                folder.fixtures = read_text(&entry.path, &path, found);
             }
             Reading::Known(MigrationFile::Fixtures) => {}
             Reading::NearMiss(_) | Reading::Other if entry.is_directory => nested(entry, &path, found),

@@ -6,6 +6,7 @@ use super::set::{in_effect, names};
 use super::{Folder, LoadOptions};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::migration::{Dialect, Role, Script};
+use crate::name::FIXTURES;
 use crate::sql::{self, Kind, Problem, Statement};
 
 /// Checks every script for every dialect on which it is in effect; gives back the dialects that the set is for.
@@ -58,6 +59,7 @@ fn findings(folders: &[Folder], dialect: Dialect) -> Vec<Finding> {
                 check_script(folder, script, dialect, &mut findings);
             }
         }
+        check_fixtures(folder, dialect, &mut findings);
     }
     findings
 }
@@ -91,6 +93,14 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
         && let Err(error) = sql::segments(file.text, dialect)
     {
         found.push(sql_error(file, error));
+    }
+}
+
+fn check_fixtures(folder: &Folder, dialect: Dialect, found: &mut Vec<Finding>) {
+    let path = folder.path(FIXTURES);
+    let Some(text) = &folder.fixtures else { return };
+    if let Err(error) = sql::statements(text, dialect) {
+        found.push(sql_error(SourceFile { path: &path, text }, error));
     }
 }
 

@@ -102,6 +102,24 @@ fn reads_a_set() {
 }
 
 #[test]
+fn fixtures_are_read_and_checked_when_asked_for() {
+    let options = LoadOptions { fixtures: true, ..options() };
+    let root = directory(&format!("{A}== v1.0.0_a/fixtures.sql\nINSERT INTO t VALUES ('a;');\n"));
+    let (with, without) = (load(root.path(), &options), load(root.path(), &self::options()));
+    let [fixtures] = with.fixtures() else { panic!("{:?}", with.fixtures()) };
+    assert_eq!(fixtures.version, "1.0.0".parse().unwrap());
+    assert_eq!(fixtures.sql, "INSERT INTO t VALUES ('a;');\n");
+    assert!(with.files().contains(&root.path().join("v1.0.0_a/fixtures.sql")));
+    assert_eq!((without.fixtures().len(), without.files().len() + 1), (0, with.files().len()));
+    // They are no part of what is locked, fingerprinted and recorded.
+    assert_eq!(with.lock_text(), without.lock_text());
+
+    let wrong = format!("{A}== v1.0.0_a/fixtures.sql\nSELECT 'a;\n");
+    check_with(&options, &wrong, &["m/v1.0.0_a/fixtures.sql:1:8: a string is not closed [invalid-sql]"]);
+    check(&wrong, &[]);
+}
+
+#[test]
 fn tells_what_is_wrong_with_the_directory() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();

@@ -353,6 +353,12 @@ impl Backend for PostgresBackend<'_> {
     }
 }
 
+/// A failure outside a script.
+#[cfg(feature = "testing")]
+pub(crate) fn plain_error(what: &str, error: &tokio_postgres::Error) -> Error {
+    MessageError::new(error, 0).plain(what)
+}
+
 /// A driver error with its causes: its own words are often only "error connecting to server".
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

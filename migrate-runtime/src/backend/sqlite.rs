@@ -22,7 +22,8 @@ use migrate_core::version::SchemaVersion;
 use rusqlite::{Connection, OpenFlags};
 
 use self::file_lock::FileLock;
-use self::script::{is_busy, plain_error};
+use self::script::is_busy;
+pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};

@@ -1,5 +1,8 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
+#[cfg(feature = "testing")]
+mod scratch;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -57,3 +57,10 @@ fn a_postgres_only_program_has_no_sqlite() {
     assert_absent(&locked, &["rusqlite", "libsqlite3-sys", "cc"]);
     assert!(locked.contains(&"tokio-postgres".to_owned()));
 }
+
+#[test]
+fn tests_of_migrations_add_one_crate() {
+    let (without, mut with) = (locked("\"sqlite\""), locked("\"sqlite\", \"testing\""));
+    with.retain(|name| !without.contains(name));
+    assert_eq!(with, ["similar"]);
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::address::Address;
+use super::address::{Address, percent_encode};
 use super::supervisor::Supervisor;
 use super::{Database, binaries};
 
@@ -180,6 +180,11 @@ impl Server {
     /// The value for [`BASE_VARIABLE`] that makes other processes share this server.
     pub fn base(&self) -> String {
         self.address.base()
+    }
+
+    /// The URL of its database `postgres` over TCP, to make other databases from.
+    pub fn url(&self) -> String {
+        format!("postgres://{}@{}:{}/postgres", percent_encode(&self.address.user), self.host(), self.port())
     }
 
     /// The host of its TCP port.

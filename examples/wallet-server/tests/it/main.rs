@@ -4,6 +4,7 @@
 
 mod database;
 mod http;
+mod migrations;
 mod server;
 
 use std::thread;

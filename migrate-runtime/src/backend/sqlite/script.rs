@@ -203,7 +203,7 @@ pub(super) fn commit_error(work: &Work<'_>, error: &rusqlite::Error) -> Error {
 }
 
 /// A failure outside a script.
-pub(super) fn plain_error(what: &str, error: &rusqlite::Error) -> Error {
+pub(crate) fn plain_error(what: &str, error: &rusqlite::Error) -> Error {
     let kind = kind(error, ErrorKind::Database);
     let plain = Error::new(kind, what).with_database(database_error(error)).with_retryable(is_busy(error));
     match kind {

@@ -1,0 +1,3 @@
+migrate_runtime::migration_tests!("tests_without_database", relative_to = "file");
+
+fn main() {}

@@ -1,0 +1,3 @@
+migrate_runtime::migration_tests!("unterminated_fixtures", sqlite, relative_to = "file");
+
+fn main() {}

@@ -1,0 +1,1 @@
+INSERT INTO outbox (topic, payload) VALUES ('deposit', '{"amount_minor": 1250}');
