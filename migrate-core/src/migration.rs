@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::checksum::Checksum;
 use crate::version::SchemaVersion;
 
+/// The file that describes a migration.
+pub const METADATA: &str = "metadata.json";
+
 /// Text that is either embedded in the program or was read at run time.
 pub type Text = Cow<'static, str>;
 
@@ -123,6 +126,13 @@ impl Script {
     pub fn file_name(&self) -> String {
         file_name(self.role, self.dialect)
     }
+}
+
+/// The names of all files that make a migration what it is, in the order of the digest.
+pub(crate) fn file_names() -> impl Iterator<Item = String> {
+    let dialects = [None, Some(Dialect::Sqlite), Some(Dialect::Postgres)];
+    let scripts = Role::ALL.into_iter().flat_map(move |role| dialects.map(|dialect| file_name(role, dialect)));
+    [METADATA.to_owned()].into_iter().chain(scripts)
 }
 
 /// The name of the file of a role and dialect, such as `down.sql` or `up.postgres.sql`.

@@ -69,6 +69,7 @@ impl<'a> Expansion<'a> {
         let version = registry.runtime_version().map(|version| version.to_string());
         let version = self.option_text(version.as_deref());
         let digest = Literal::byte_string(registry.digest().as_bytes());
+        let source = self.path(&self.embedded.directory)?;
         Ok(quote! {{
             #tracking
             #warnings
@@ -81,6 +82,12 @@ impl<'a> Expansion<'a> {
                 #private::Checksum::from_bytes(*#digest),
                 #private::Cow::Borrowed(&__MIGRATIONS),
             )
+            // Decided where the program is compiled: a release holds no path of the machine that built it.
+            .compiled_from(if ::core::cfg!(debug_assertions) {
+                #private::Option::Some(#source)
+            } else {
+                #private::Option::None
+            })
         }})
     }
 

@@ -31,6 +31,13 @@
 //! - A migration outside a transaction runs statement by statement with recorded progress, and a re-run continues.
 //! - Reading never writes: no table, row or database file is created by anything but a run that has work to do.
 //!
+//! # Never stale
+//!
+//! Every file that `embed_migrations!` reads is a reason for cargo to compile again. A directory that is added is one
+//! too with one line in `build.rs`: `migrate_build::track("migrations_v2");`. Cargo goes by modification times; where
+//! these lie, the content does not: a debug build compares itself with its directory when a run begins
+//! ([`Event::Stale`]), and `check --source DIR` of migrate-cli compares any build with any directory.
+//!
 //! # Features
 //!
 //! | feature | gives |
@@ -57,6 +64,7 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+mod stale;
 
 #[cfg(feature = "postgres")]
 pub use database::{BorrowedClient, Postgres};
@@ -67,6 +75,7 @@ pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
+pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
 pub use migrate_macros::embed_migrations;
 pub use semver::Version;
