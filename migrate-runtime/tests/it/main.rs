@@ -7,3 +7,4 @@ mod conformance;
 mod dependents;
 mod postgres;
 mod sqlite;
+mod stale;
