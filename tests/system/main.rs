@@ -2,3 +2,4 @@
 
 mod crates;
 mod races;
+mod rebuilds;
