@@ -11,6 +11,8 @@ pub mod checksum;
 pub mod compat;
 pub mod digest;
 pub mod duration;
+#[doc(hidden)]
+pub mod embedded;
 pub mod ledger;
 pub mod migration;
 pub mod plan;

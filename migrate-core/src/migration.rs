@@ -112,13 +112,8 @@ impl Script {
     /// A script embedded in the program.
     #[doc(hidden)]
     #[must_use]
-    pub const fn embedded(
-        role: Role,
-        dialect: Option<Dialect>,
-        sql: &'static str,
-        checksum: &'static [u8; 32],
-    ) -> Self {
-        Self { role, dialect, sql: Cow::Borrowed(sql), checksum: Checksum::from_bytes(*checksum) }
+    pub const fn embedded(role: Role, dialect: Option<Dialect>, sql: &'static str, checksum: Checksum) -> Self {
+        Self { role, dialect, sql: Cow::Borrowed(sql), checksum }
     }
 
     /// The name of its file, such as `up.sqlite.sql`.

@@ -93,10 +93,10 @@ pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 pub mod __private {
     pub use std::borrow::Cow;
     pub use std::option::Option;
-    pub use std::time::Duration;
+    pub use std::primitive::str;
 
     pub use migrate_core::checksum::Checksum;
-    pub use migrate_core::migration::{Dialect, Migration, Role, Script, Settings};
+    pub use migrate_core::embedded;
+    pub use migrate_core::migration::{Migration, Script};
     pub use migrate_core::registry::Registry;
-    pub use migrate_core::version::SchemaVersion;
 }

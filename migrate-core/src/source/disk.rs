@@ -160,9 +160,6 @@ fn read_text(path: &Path, shown: &str, found: &mut Found) -> Option<String> {
         }
     };
     found.files.push(path.to_owned());
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        found.with_byte_order_mark.push(path.to_owned());
-    }
     match decode(&bytes) {
         Ok(text) => Some(text.to_owned()),
         Err(error) => {
