@@ -201,10 +201,11 @@ fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     let listing = fs::read_dir(directory)?;
     for entry in listing {
         let entry = entry?;
-        let path = entry.path();
+        let (path, kind) = (entry.path(), entry.file_type()?);
         entries.push(DirectoryEntry {
             name: entry.file_name().to_string_lossy().into_owned(),
-            is_directory: path.is_dir(),
+            // Only a link has to be asked about: for the others, listing the directory has said it.
+            is_directory: if kind.is_symlink() { path.is_dir() } else { kind.is_dir() },
             path,
         });
     }
