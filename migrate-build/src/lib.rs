@@ -1,10 +1,8 @@
 //! One line for `build.rs`, so that cargo builds again when a migration is added.
 //!
 //! ```no_run
-//! // build.rs; with `migrate-build` among the build-dependencies.
-//! fn main() {
-//!     migrate_build::track("migrations_v2");
-//! }
+//! // The body of `main` in build.rs; `migrate-build` is among the build-dependencies.
+//! migrate_build::track("migrations_v2");
 //! ```
 //!
 //! `embed_migrations!` makes cargo watch every file that it read; what it cannot name is a file that was not there yet.
