@@ -1,5 +1,5 @@
-//! Has cargo build the server again when a migration is added; an edited one is noticed without this.
+//! Has cargo build the server again when a migration is added.
 
 fn main() {
-    println!("cargo::rerun-if-changed=../../migrations_v2");
+    migrate_build::track("../../migrations_v2");
 }

@@ -57,7 +57,7 @@ pub(crate) struct EmbeddedCommand {
 #[command(after_help = Exit::help())]
 pub struct MigrateCommand {
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) verb: EmbeddedVerb,
     #[command(flatten)]
     pub(crate) options: Options,
 }
@@ -135,6 +135,18 @@ pub(crate) enum DirectoryVerb {
     /// Check the directory and report every problem.
     #[command(after_help = "Example:\n  migrate validate --dir migrations_v2")]
     Validate,
+    /// Judge the database; the exit code is the verdict.
+    #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
+    Check,
+    #[command(flatten)]
+    Database(Verb),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EmbeddedVerb {
+    /// Judge the database; the exit code is the verdict.
+    #[command(after_help = "Examples:\n  app migrate check\n  app migrate check --source migrations_v2")]
+    Check(CheckArgs),
     #[command(flatten)]
     Database(Verb),
 }
@@ -153,9 +165,6 @@ pub(crate) enum Verb {
     /// Show where every migration stands.
     #[command(after_help = "Example:\n  migrate status")]
     Status,
-    /// Judge the database; the exit code is the verdict.
-    #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
-    Check,
     /// Show which versions of the program work with the database.
     #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
     Compatibility,
@@ -193,6 +202,13 @@ pub(crate) struct LockArgs {
     /// Only compare it with the directory.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Fail unless this program holds exactly the migrations of a directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) source: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

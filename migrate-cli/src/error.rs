@@ -3,6 +3,7 @@
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_runtime::ErrorKind;
 
+use crate::commands::Differences;
 use crate::exit::Exit;
 use crate::output::{Printer, count};
 
@@ -13,6 +14,8 @@ pub(crate) enum Error {
     Plain { exit: Exit, kind: &'static str, message: String, help: Option<String> },
     /// The migrations directory has problems, at least one of which is an error.
     Directory(Vec<Diagnostic>),
+    /// The program holds other migrations than the directory that it is compared with.
+    Stale { directory: String, differences: Differences, help: String },
     /// An operation on a database failed.
     Runtime { error: Box<migrate_runtime::Error>, exit: Exit },
 }
@@ -46,6 +49,7 @@ impl Error {
         match self {
             Self::Plain { exit, .. } | Self::Runtime { exit, .. } => *exit,
             Self::Directory(_) => Exit::Directory,
+            Self::Stale { .. } => Exit::Failed,
         }
     }
 
@@ -54,6 +58,7 @@ impl Error {
         match self {
             Self::Plain { kind, .. } => kind,
             Self::Directory(_) => "directory",
+            Self::Stale { .. } => "stale",
             Self::Runtime { exit: Exit::Usage, .. } => "usage",
             Self::Runtime { error, .. } => kind(error.kind()),
         }
@@ -63,6 +68,7 @@ impl Error {
         match self {
             Self::Plain { message, .. } => message.clone(),
             Self::Directory(diagnostics) => summary(diagnostics),
+            Self::Stale { directory, .. } => format!("this program holds other migrations than {directory}"),
             Self::Runtime { error, .. } => error.to_string(),
         }
     }
@@ -71,6 +77,7 @@ impl Error {
         match self {
             Self::Plain { help, .. } => help.as_deref(),
             Self::Directory(_) => None,
+            Self::Stale { help, .. } => Some(help),
             Self::Runtime { error, .. } => error.help(),
         }
     }
@@ -81,6 +88,7 @@ impl Error {
         match self {
             Self::Plain { .. } => {}
             Self::Directory(diagnostics) => print_diagnostics(diagnostics, printer),
+            Self::Stale { differences, .. } => further.extend(differences.lines()),
             Self::Runtime { error, .. } => {
                 further.extend(error.statement().map(|statement| format!("statement: {statement}")));
                 let database_hint = error.database().and_then(|database| database.hint.as_deref());

@@ -1,9 +1,12 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
+use std::path::Path;
+
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_runtime::{Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport};
 use serde::Serialize;
 
+use crate::commands;
 use crate::error::Error;
 
 /// The format of every document.
@@ -32,10 +35,12 @@ pub(crate) struct Check {
     database_version: Option<String>,
     pending: Vec<String>,
     reasons: Vec<Finding>,
+    source: Option<String>,
 }
 
-impl From<&Assessment> for Check {
-    fn from(assessment: &Assessment) -> Self {
+impl Check {
+    /// `source` is the directory that the program was found equal to.
+    pub(crate) fn new(assessment: &Assessment, source: Option<&Path>) -> Self {
         Self {
             verdict: assessment.verdict.as_str(),
             exit_code: assessment.verdict.exit_code(),
@@ -43,6 +48,7 @@ impl From<&Assessment> for Check {
             database_version: assessment.database_version.map(|version| version.to_string()),
             pending: assessment.pending().map(|entry| entry.version.to_string()).collect(),
             reasons: findings(assessment),
+            source: source.map(|directory| directory.display().to_string()),
         }
     }
 }
@@ -366,6 +372,23 @@ struct Failure {
     reasons: Vec<Finding>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     diagnostics: Vec<Problem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<Differences>,
+}
+
+/// What differs between a program and a directory.
+#[derive(Debug, Serialize)]
+struct Differences {
+    added: Vec<String>,
+    removed: Vec<String>,
+    changed: Vec<String>,
+}
+
+impl From<&commands::Differences> for Differences {
+    fn from(differences: &commands::Differences) -> Self {
+        let commands::Differences { added, removed, changed } = differences;
+        Self { added: added.clone(), removed: removed.clone(), changed: changed.clone() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -388,9 +411,11 @@ impl From<&Error> for Failure {
             detail: None,
             reasons: Vec::new(),
             diagnostics: Vec::new(),
+            differences: None,
         };
         match error {
             Error::Plain { .. } => failure,
+            Error::Stale { differences, .. } => Self { differences: Some(differences.into()), ..failure },
             Error::Directory(diagnostics) => Self { diagnostics: problems(diagnostics), ..failure },
             Error::Runtime { error, .. } => Self {
                 migration: error.migration().map(|version| version.to_string()),

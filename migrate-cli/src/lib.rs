@@ -56,7 +56,6 @@ use clap::Parser;
 use migrate_runtime::Registry;
 
 use crate::args::{DirectoryCommand, EmbeddedCommand};
-use crate::config::Session;
 
 pub use crate::args::MigrateCommand;
 pub use crate::exit::Exit;
@@ -108,10 +107,7 @@ impl MigrateCommand {
     pub fn execute_to(self, registry: &'static Registry, output: Output) -> Exit {
         let Self { verb, options } = self;
         let printer = output.with(options.output);
-        let exit = commands::over_database(&verb, &printer, || {
-            let database = config::database(&options.connection)?;
-            Ok(Session::new(database, registry, &options.connection, &printer))
-        });
+        let exit = commands::over_registry(&verb, registry, &options, &printer);
         printer.close(exit)
     }
 }

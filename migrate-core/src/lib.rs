@@ -2,19 +2,23 @@
 //!
 //! A directory becomes a [`Registry`](registry::Registry) of [`Migration`](migration::Migration)s; what a database holds
 //! becomes a [`Snapshot`](ledger::Snapshot); the two together give an [`Assessment`](compat::Assessment) and a
-//! [`Plan`](plan::Plan). Nothing here reads a clock, the environment, a network or a database, and only the module
-//! `source` (feature `source`) reads a disk.
+//! [`Plan`](plan::Plan). Nothing here reads a clock, the environment, a network or a database, and only the modules
+//! `source` (feature `source`) and [`stale`] read a disk.
 //!
 //! Programs use `migrate-runtime`, which re-exports what they need of this crate.
 
 pub mod checksum;
 pub mod compat;
+pub mod digest;
 pub mod duration;
+#[doc(hidden)]
+pub mod embedded;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
 pub mod sql;
+pub mod stale;
 pub mod version;
 
 #[cfg(feature = "source")]

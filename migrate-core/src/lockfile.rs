@@ -16,35 +16,14 @@ use std::ops::Range;
 
 use crate::checksum::Checksum;
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::digest::START;
 use crate::name::LOCK;
-use crate::version::SchemaVersion;
+
+pub use crate::digest::{Entry, digest};
 
 const HEADER: &str = "# migrations.lock: written by `migrate lock`, checked at every build. Do not edit; commit it.";
 const FORMAT: &str = "# format 1";
-const START: Checksum = Checksum::from_bytes([0; 32]);
 const REWRITE: &str = "run `migrate lock`";
-
-/// One migration, as the lock file records it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its version.
-    pub version: SchemaVersion,
-    /// Its name.
-    pub name: String,
-    /// Its files and their checksums: the metadata, then the scripts in the order of roles.
-    pub files: Vec<(String, Checksum)>,
-}
-
-impl Entry {
-    /// The line without its chain value.
-    fn line(&self) -> String {
-        let mut line = format!("{} {}", self.version, self.name);
-        for (file, checksum) in &self.files {
-            line.push_str(&format!(" {file}={checksum}"));
-        }
-        line
-    }
-}
 
 /// The whole lock file for a set of migrations, lowest version first.
 #[must_use]
@@ -57,12 +36,6 @@ pub fn render(entries: &[Entry]) -> String {
         text.push_str(&format!("{line} chain={chain}\n"));
     }
     text
-}
-
-/// The fingerprint of a set: the last chain value; 32 zero bytes for an empty one.
-#[must_use]
-pub fn digest(entries: &[Entry]) -> Checksum {
-    entries.iter().fold(START, |chain, entry| chain.chain(&entry.line()))
 }
 
 /// A line of a lock file.

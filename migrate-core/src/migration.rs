@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::checksum::Checksum;
 use crate::version::SchemaVersion;
 
+/// The file that describes a migration.
+pub const METADATA: &str = "metadata.json";
+
 /// Text that is either embedded in the program or was read at run time.
 pub type Text = Cow<'static, str>;
 
@@ -109,13 +112,8 @@ impl Script {
     /// A script embedded in the program.
     #[doc(hidden)]
     #[must_use]
-    pub const fn embedded(
-        role: Role,
-        dialect: Option<Dialect>,
-        sql: &'static str,
-        checksum: &'static [u8; 32],
-    ) -> Self {
-        Self { role, dialect, sql: Cow::Borrowed(sql), checksum: Checksum::from_bytes(*checksum) }
+    pub const fn embedded(role: Role, dialect: Option<Dialect>, sql: &'static str, checksum: Checksum) -> Self {
+        Self { role, dialect, sql: Cow::Borrowed(sql), checksum }
     }
 
     /// The name of its file, such as `up.sqlite.sql`.
@@ -123,6 +121,13 @@ impl Script {
     pub fn file_name(&self) -> String {
         file_name(self.role, self.dialect)
     }
+}
+
+/// The names of all files that make a migration what it is, in the order of the digest.
+pub(crate) fn file_names() -> impl Iterator<Item = String> {
+    let dialects = [None, Some(Dialect::Sqlite), Some(Dialect::Postgres)];
+    let scripts = Role::ALL.into_iter().flat_map(move |role| dialects.map(|dialect| file_name(role, dialect)));
+    [METADATA.to_owned()].into_iter().chain(scripts)
 }
 
 /// The name of the file of a role and dialect, such as `down.sql` or `up.postgres.sql`.

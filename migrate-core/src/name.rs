@@ -4,8 +4,7 @@ use crate::diagnostic::did_you_mean;
 use crate::migration::{Dialect, Role, file_name};
 use crate::version::SchemaVersion;
 
-/// The file that describes a migration.
-pub const METADATA: &str = "metadata.json";
+pub use crate::migration::METADATA;
 
 /// The file beside the migrations that records what was released.
 pub const LOCK: &str = "migrations.lock";

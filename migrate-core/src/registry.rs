@@ -15,6 +15,7 @@ pub struct Registry {
     directory: Text,
     runtime_version: Option<Text>,
     digest: Checksum,
+    compiled_from: Option<&'static str>,
     // Invariant: sorted by version, no two alike, every dependency met by a lower one.
     migrations: Cow<'static, [Migration]>,
 }
@@ -30,7 +31,23 @@ impl Registry {
         digest: Checksum,
         migrations: Cow<'static, [Migration]>,
     ) -> Self {
-        Self { name, directory, runtime_version, digest, migrations }
+        Self { name, directory, runtime_version, digest, compiled_from: None, migrations }
+    }
+
+    /// Notes where on the developer's disk it was read when the program was compiled.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn compiled_from(mut self, directory: Option<&'static str>) -> Self {
+        self.compiled_from = directory;
+        self
+    }
+
+    /// The absolute path of the directory that was compiled in. Only in a debug build: a release holds no path of the
+    /// machine that built it.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn source(&self) -> Option<&'static str> {
+        self.compiled_from
     }
 
     /// The program it belongs to: the embedding crate's name. `None` for a directory, which belongs to no program.

@@ -63,7 +63,6 @@ pub struct Loaded {
     diagnostics: Vec<Diagnostic>,
     dialects: Vec<Dialect>,
     files: Vec<PathBuf>,
-    with_byte_order_mark: Vec<PathBuf>,
     entries: Vec<Entry>,
     fixtures: Vec<Fixtures>,
 }
@@ -104,12 +103,6 @@ impl Loaded {
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
-    }
-
-    /// Whether a file that was read begins with a byte-order mark, which its script goes without.
-    #[must_use]
-    pub fn has_byte_order_mark(&self, file: &Path) -> bool {
-        self.with_byte_order_mark.iter().any(|marked| marked == file)
     }
 
     /// The rows for tests, lowest version first; none unless [`LoadOptions::fixtures`] asks for them.
@@ -175,7 +168,6 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
         diagnostics: found.diagnostics,
         dialects,
         files: found.files,
-        with_byte_order_mark: found.with_byte_order_mark,
         entries,
         fixtures,
     }
@@ -186,7 +178,6 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
 struct Found {
     diagnostics: Vec<Diagnostic>,
     files: Vec<PathBuf>,
-    with_byte_order_mark: Vec<PathBuf>,
     lock: Option<String>,
     /// The versions that misnamed migrations probably have.
     meant: Vec<SchemaVersion>,

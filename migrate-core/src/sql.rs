@@ -191,6 +191,11 @@ fn statement(sql: &str, tokens: &[Token], dialect: Dialect) -> Statement {
 /// Asking for the value of one is no matter, so `PRAGMA foreign_keys` is `None` and `PRAGMA foreign_keys = OFF` is not.
 #[must_use]
 pub fn pragma_outside_transaction(statement: &str) -> Option<&'static str> {
+    // A statement begins with its first token, so that most need not be lexed for this.
+    let begins = statement.get(.."PRAGMA".len())?;
+    if !begins.eq_ignore_ascii_case("PRAGMA") {
+        return None;
+    }
     let lexed = token::lex(statement, Dialect::Sqlite);
     classify::pragma_outside_transaction(Words { sql: statement, tokens: &lexed.tokens })
 }

@@ -1,17 +1,16 @@
 //! The registry as one expression of constant data.
 //!
 //! Lists are statics inside the expression's block: a list of values that have drop glue is not promoted to one by
-//! itself.
+//! itself. They are read back from literals, which cost the compiler less than expressions (`migrate_core::embedded`).
 
 use std::path::Path;
-use std::time::Duration;
 
-use migrate_core::migration::{Dialect, Migration, Role, Script};
-use migrate_core::name::FIXTURES;
+use migrate_core::embedded::Encoded;
+use migrate_core::migration::Fixtures;
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::Error;
 
 use crate::input::Input;
@@ -27,21 +26,15 @@ pub(crate) fn registry(input: &Input, embedded: &Embedded) -> TokenStream {
 }
 
 /// The rows for tests, as the elements of an array.
-pub(crate) fn fixtures(input: &Input, embedded: &Embedded) -> syn::Result<Vec<TokenStream>> {
-    let expansion = Expansion::new(input, embedded);
+pub(crate) fn fixtures(input: &Input, embedded: &Embedded) -> Vec<TokenStream> {
     let runtime = &input.runtime;
-    let mut fixtures = Vec::new();
-    for migration in embedded.registry.migrations() {
-        let Some(found) = embedded.fixtures.iter().find(|it| it.version == migration.version()) else {
-            continue;
-        };
-        let file = embedded.directory.join(migration.directory_name()).join(FIXTURES);
-        let (version, sql) = (version(input, found.version), expansion.text(&file, &found.sql)?);
-        fixtures.push(quote! {
+    let element = |found: &Fixtures| {
+        let (version, sql) = (version(input, found.version), &*found.sql);
+        quote! {
             #runtime::testing::Fixtures { version: #version, sql: #runtime::__private::Cow::Borrowed(#sql) }
-        });
-    }
-    Ok(fixtures)
+        }
+    };
+    embedded.fixtures.iter().map(element).collect()
 }
 
 /// A version as an expression.
@@ -85,22 +78,32 @@ impl<'a> Expansion<'a> {
         let registry: &Registry = &self.embedded.registry;
         let tracking = self.tracking()?;
         let warnings = report::warnings(&self.embedded.warnings, self.input.span);
-        let mut lists = TokenStream::new();
-        let mut migrations = Vec::new();
-        for (index, migration) in registry.migrations().iter().enumerate() {
-            migrations.push(self.migration(index, migration, &mut lists)?);
-        }
-        let count = migrations.len();
         let name = self.option_text(registry.name());
         let directory = registry.directory();
         let version = registry.runtime_version().map(|version| version.to_string());
         let version = self.option_text(version.as_deref());
         let digest = Literal::byte_string(registry.digest().as_bytes());
+        let source = self.path(&self.embedded.directory)?;
+
+        let encoded = Encoded::new(registry.migrations())
+            .ok_or_else(|| Error::new(self.input.span, "the migrations are longer than 4 GiB"))?;
+        let (text, count) = (&encoded.text, registry.migrations().len());
+        let (dependency_count, script_count) = (encoded.dependency_count(), encoded.script_count());
+        let [migrations, dependencies, scripts] =
+            [&encoded.migrations, &encoded.dependencies, &encoded.scripts].map(|table| Literal::byte_string(table));
         Ok(quote! {{
             #tracking
             #warnings
-            #lists
-            static __MIGRATIONS: [#private::Migration; #count] = [#(#migrations),*];
+            const __TEXT: &#private::str = #text;
+            // A large set takes long to evaluate, once after each change of it.
+            #[allow(long_running_const_eval)]
+            static __DEPENDENCIES: [#private::Cow<'static, #private::str>; #dependency_count] =
+                #private::embedded::dependencies(__TEXT, #dependencies);
+            #[allow(long_running_const_eval)]
+            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXT, #scripts);
+            #[allow(long_running_const_eval)]
+            static __MIGRATIONS: [#private::Migration; #count] =
+                #private::embedded::migrations(__TEXT, #migrations, &__DEPENDENCIES, &__SCRIPTS);
             #private::Registry::from_parts(
                 #name,
                 #private::Cow::Borrowed(#directory),
@@ -108,102 +111,25 @@ impl<'a> Expansion<'a> {
                 #private::Checksum::from_bytes(*#digest),
                 #private::Cow::Borrowed(&__MIGRATIONS),
             )
+            // Decided where the program is compiled: a release holds no path of the machine that built it.
+            .compiled_from(if ::core::cfg!(debug_assertions) {
+                #private::Option::Some(#source)
+            } else {
+                #private::Option::None
+            })
         }})
     }
 
-    /// Makes every file and variable that was read a reason to rebuild.
+    /// Makes every file and variable that was read a reason to rebuild. The texts become one constant that nobody uses:
+    /// an expression for each file would be an expression to check.
     fn tracking(&self) -> syn::Result<TokenStream> {
         let files: Vec<&str> = self.embedded.files.iter().map(|file| self.path(file)).collect::<syn::Result<_>>()?;
         let variables = &self.input.variables;
         let private = &self.private;
         Ok(quote! {
-            const _: &[&[u8]] = &[#(::core::include_bytes!(#files)),*];
-            const _: &[#private::Option<&str>] = &[#(::core::option_env!(#variables)),*];
+            const _: &#private::str = ::core::concat!(#(::core::include_str!(#files)),*);
+            const _: &[#private::Option<&#private::str>] = &[#(::core::option_env!(#variables)),*];
         })
-    }
-
-    fn migration(&self, index: usize, migration: &Migration, lists: &mut TokenStream) -> syn::Result<TokenStream> {
-        let private = &self.private;
-        let directory = self.embedded.directory.join(migration.directory_name());
-        let scripts: Vec<TokenStream> =
-            migration.scripts().iter().map(|script| self.script(&directory, script)).collect::<syn::Result<_>>()?;
-        let dependencies = migration.dependencies();
-        let (script_count, dependency_count) = (scripts.len(), dependencies.len());
-        let script_list = format_ident!("__SCRIPTS_{index}");
-        let dependency_list = format_ident!("__DEPENDENCIES_{index}");
-        lists.extend(quote! {
-            static #script_list: [#private::Script; #script_count] = [#(#scripts),*];
-            static #dependency_list: [#private::Cow<'static, str>; #dependency_count] =
-                [#(#private::Cow::Borrowed(#dependencies)),*];
-        });
-        let version = version(self.input, migration.version());
-        let name = migration.name();
-        let settings = self.settings(migration);
-        Ok(quote! {
-            #private::Migration::from_parts(
-                #version,
-                #private::Cow::Borrowed(#name),
-                #settings,
-                #private::Cow::Borrowed(&#dependency_list),
-                #private::Cow::Borrowed(&#script_list),
-            )
-        })
-    }
-
-    fn script(&self, directory: &Path, script: &Script) -> syn::Result<TokenStream> {
-        let private = &self.private;
-        let role = match script.role {
-            Role::Up => quote!(Up),
-            Role::Down => quote!(Down),
-            Role::Verify => quote!(Verify),
-        };
-        let dialect = match script.dialect {
-            None => quote!(None),
-            Some(Dialect::Sqlite) => quote!(Some(#private::Dialect::Sqlite)),
-            Some(Dialect::Postgres) => quote!(Some(#private::Dialect::Postgres)),
-        };
-        let sql = self.text(&directory.join(script.file_name()), &script.sql)?;
-        let checksum = Literal::byte_string(script.checksum.as_bytes());
-        Ok(quote! {
-            #private::Script::embedded(
-                #private::Role::#role,
-                #private::Option::#dialect,
-                #sql,
-                #checksum,
-            )
-        })
-    }
-
-    /// The text of a file.
-    fn text(&self, file: &Path, text: &str) -> syn::Result<TokenStream> {
-        if self.embedded.with_byte_order_mark.iter().any(|marked| marked == file) {
-            return Ok(quote!(#text));
-        }
-        let path = self.path(file)?;
-        Ok(quote!(::core::include_str!(#path)))
-    }
-
-    fn settings(&self, migration: &Migration) -> TokenStream {
-        let private = &self.private;
-        let minimum = migration.min_runtime_version().map(|version| version.to_string());
-        let description = self.option_text(migration.description());
-        let min_runtime_version = self.option_text(minimum.as_deref());
-        let irreversible = self.option_text(migration.irreversible());
-        let transaction = migration.transaction();
-        let foreign_keys_off = migration.foreign_keys_off();
-        let lock_timeout = self.option_duration(migration.lock_timeout());
-        let statement_timeout = self.option_duration(migration.statement_timeout());
-        quote! {
-            #private::Settings {
-                description: #description,
-                min_runtime_version: #min_runtime_version,
-                irreversible: #irreversible,
-                transaction: #transaction,
-                foreign_keys_off: #foreign_keys_off,
-                lock_timeout: #lock_timeout,
-                statement_timeout: #statement_timeout,
-            }
-        }
     }
 
     fn option_text(&self, text: Option<&str>) -> TokenStream {
@@ -212,15 +138,6 @@ impl<'a> Expansion<'a> {
             None => quote!(#private::Option::None),
             Some(text) => quote!(#private::Option::Some(#private::Cow::Borrowed(#text))),
         }
-    }
-
-    fn option_duration(&self, duration: Option<Duration>) -> TokenStream {
-        let private = &self.private;
-        let Some(duration) = duration else {
-            return quote!(#private::Option::None);
-        };
-        let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
-        quote!(#private::Option::Some(#private::Duration::new(#seconds, #nanoseconds)))
     }
 
     fn path<'b>(&self, path: &'b Path) -> syn::Result<&'b str> {

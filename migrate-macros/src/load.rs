@@ -25,8 +25,6 @@ pub(crate) struct Embedded {
     pub(crate) directory: PathBuf,
     /// Every file that was read.
     pub(crate) files: Vec<PathBuf>,
-    /// Those that begin with a byte-order mark, which `include_str!` would keep.
-    pub(crate) with_byte_order_mark: Vec<PathBuf>,
 }
 
 /// Reads the directory that the arguments name; with `fixtures`, also the rows for tests.
@@ -42,12 +40,8 @@ pub(crate) fn load(input: &Input, fixtures: bool) -> syn::Result<Embedded> {
     let loaded = source::load(&directory, &options);
     let files = loaded.files().to_vec();
     let fixtures = loaded.fixtures().to_vec();
-    let has_mark = |file: &&PathBuf| loaded.has_byte_order_mark(file);
-    let with_byte_order_mark = files.iter().filter(has_mark).cloned().collect();
     match loaded.into_registry() {
-        Ok((registry, warnings)) => {
-            Ok(Embedded { registry, fixtures, warnings, directory, files, with_byte_order_mark })
-        }
+        Ok((registry, warnings)) => Ok(Embedded { registry, fixtures, warnings, directory, files }),
         Err(diagnostics) => Err(report::errors(&diagnostics, input.span)),
     }
 }

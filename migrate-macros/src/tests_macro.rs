@@ -105,7 +105,7 @@ pub(crate) fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     let embedded = load::load(&input, true)?;
     let name = arguments.name.unwrap_or_else(|| Ident::new("migrations", Span::call_site()));
     let registry = expand::registry(&input, &embedded);
-    let fixtures = expand::fixtures(&input, &embedded)?;
+    let fixtures = expand::fixtures(&input, &embedded);
     let count = fixtures.len();
     let tests = tests(&input, &embedded.registry);
     Ok(quote! {

@@ -24,6 +24,7 @@ use crate::migrator::SharedRegistry;
 use crate::observer::Event;
 use crate::options::{Settings, Tables};
 use crate::report::{HistoryRow, Outcome, Report};
+use crate::stale;
 
 /// Reads a database and judges it.
 #[derive(Debug)]
@@ -96,6 +97,9 @@ impl Operation for Migrate {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
+        if self.mode != Mode::DryRun {
+            stale::tell(&self.registry, self.settings.observer.as_deref());
+        }
         let snapshot = backend.read().await?;
         let decision = self.decide(backend, snapshot).await?;
         if let Some(report) = self.needs_no_lock(&decision)? {

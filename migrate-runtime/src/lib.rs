@@ -31,6 +31,13 @@
 //! - A migration outside a transaction runs statement by statement with recorded progress, and a re-run continues.
 //! - Reading never writes: no table, row or database file is created by anything but a run that has work to do.
 //!
+//! # Never stale
+//!
+//! Every file that `embed_migrations!` reads is a reason for cargo to compile again. A directory that is added is one
+//! too with one line in `build.rs`: `migrate_build::track("migrations_v2");`. Cargo goes by modification times; where
+//! these lie, the content does not: a debug build compares itself with its directory when a run begins
+//! ([`Event::Stale`]), and `check --source DIR` of migrate-cli compares any build with any directory.
+//!
 //! # Features
 //!
 //! | feature | gives |
@@ -58,6 +65,7 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+mod stale;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -70,6 +78,7 @@ pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
+pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
 pub use migrate_macros::embed_migrations;
 /// Makes a test of each migration of a directory, and one of the way from an empty database to the newest version.
@@ -115,10 +124,11 @@ pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 pub mod __private {
     pub use std::borrow::Cow;
     pub use std::option::Option;
-    pub use std::time::Duration;
+    pub use std::primitive::str;
 
     pub use migrate_core::checksum::Checksum;
-    pub use migrate_core::migration::{Dialect, Migration, Role, Script, Settings};
+    pub use migrate_core::embedded;
+    pub use migrate_core::migration::{Migration, Script};
     pub use migrate_core::registry::Registry;
     pub use migrate_core::version::SchemaVersion;
 }

@@ -2,6 +2,7 @@
 
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
+use migrate_core::stale::Stale;
 
 use crate::report::StepReport;
 
@@ -9,6 +10,9 @@ use crate::report::StepReport;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// In a debug build: the migrations on disk are others than those compiled in. Without an observer, standard error
+    /// says so, once.
+    Stale(&'a Stale),
     /// Another run holds the lock; this one waits for it. Told once per holder.
     Waiting(&'a LockHolder),
     /// The lock is taken, and this is what will be done.

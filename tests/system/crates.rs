@@ -20,6 +20,7 @@ fn ours(krate: &str) -> Vec<String> {
 
 #[test]
 fn arrows_point_down() {
+    assert_eq!(section("migrate-build", "dependencies").concat(), "");
     assert_eq!(ours("migrate-core"), [""; 0]);
     assert_eq!(ours("migrate-macros"), ["migrate-core"]);
     assert_eq!(ours("migrate-runtime"), ["migrate-core", "migrate-macros"]);

@@ -3,3 +3,4 @@
 mod crates;
 mod kills;
 mod races;
+mod rebuilds;

@@ -23,6 +23,7 @@ pub(crate) async fn bring_up_to_date(url: &str) -> Result<(), Error> {
 /// A line as each step is done, not when all are: somebody may be waiting for the server to come up.
 fn tell(event: &Event<'_>) {
     match event {
+        Event::Stale(stale) => console::complain(format_args!("warning: {stale}: {}", stale.help)),
         Event::Waiting(holder) => console::complain(format_args!("waiting for the run of {holder}")),
         Event::StepEnded(step) if step.outcome == StepOutcome::Done => {
             console::say(format_args!("applied {} {} ({} ms)", step.version, step.name, step.execution_time_ms));

@@ -1,17 +1,35 @@
 //! `check`: the verdict, as exit code, text or document.
 
+use std::path::Path;
+
 use migrate_runtime::Assessment;
 
+use super::source;
+use crate::args::CheckArgs;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
 use crate::output::{Printer, place};
 
-pub(super) fn check(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+/// The verdict on a database; `source` is the directory that the registry was found equal to.
+pub(super) fn check(session: &mut Session, source: Option<&Path>, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
-    printer.answer(&Document::new(json::Check::from(&assessment)), || text(&assessment));
+    printer.answer(&Document::new(json::Check::new(&assessment, source)), || text(&assessment));
     Ok(Exit::of_verdict(assessment.verdict))
+}
+
+/// The verdict for a program's own registry, which has to be that of the directory if one is given.
+pub(super) fn check_embedded(
+    args: &CheckArgs,
+    open: impl FnOnce() -> Result<Session, Error>,
+    printer: &Printer,
+) -> Result<Exit, Error> {
+    let mut session = open()?;
+    if let Some(directory) = &args.source {
+        source::compare(session.migrator.registry(), directory, &session.database, printer)?;
+    }
+    check(&mut session, args.source.as_deref(), printer)
 }
 
 fn text(assessment: &Assessment) -> String {

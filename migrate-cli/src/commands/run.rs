@@ -72,6 +72,7 @@ fn failure(error: RuntimeError, target: Target) -> Error {
 
 fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
+        Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
         Event::Started(plan) => plan.steps.iter().for_each(|step| printer.detail(&intention(step))),
         Event::StepStarted(step) => {

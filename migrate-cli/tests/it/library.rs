@@ -8,6 +8,7 @@ use clap::Parser;
 use migrate_cli::{Exit, MigrateCommand, Output};
 use migrate_core::source::{self, LoadOptions};
 use migrate_runtime::Registry;
+use serde_json::{Value, json};
 
 use crate::support::{Project, USERS_AND_POSTS};
 
@@ -68,6 +69,48 @@ fn a_server_mounts_the_verbs() {
     assert_eq!(exit, Exit::Done);
     assert!(document.contains(r#""runtime_version":"1.2.3""#), "{document}");
     assert_eq!(run(&project, registry, &["down"]).0, Exit::Usage);
+}
+
+/// What a program's own check says of a directory: the exit, and the document.
+#[track_caller]
+fn check_source(project: &Project, registry: &'static Registry, expect: Exit) -> Value {
+    let source = project.path("migrations_v2").display().to_string();
+    let (exit, document) = run(project, registry, &["check", "--json", "--source", &source]);
+    assert_eq!(exit, expect, "{document}");
+    serde_json::from_str(&document).unwrap_or_else(|error| panic!("{error}: {document}"))
+}
+
+#[test]
+fn a_program_is_compared_with_a_directory() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    let document = check_source(&project, registry, Exit::NeedsMigration);
+    assert_eq!(document["source"], project.path("migrations_v2").display().to_string());
+    assert_eq!(document["verdict"], "needs_migration");
+
+    let differences = || {
+        let document = check_source(&project, registry, Exit::Failed);
+        assert_eq!(document["error"]["kind"], "stale");
+        let help = document["error"]["help"].as_str().unwrap_or_default();
+        assert!(help.contains("`cargo clean -p app`"), "{help}");
+        document["error"]["differences"].clone()
+    };
+    project.write(
+        "migrations_v2/v1.0.0_users/metadata.json",
+        r#"{"version":"1.0.0","name":"users","description":"Users of the service"}"#,
+    );
+    assert_eq!(differences(), json!({"added": [], "removed": [], "changed": []}));
+    project.write("migrations_v2/v1.0.0_users/down.sql", "DROP TABLE IF EXISTS users;");
+    project.write("migrations_v2/v1.2.0_tags/metadata.json", r#"{"version":"1.2.0","name":"tags","irreversible":"x"}"#);
+    project.write("migrations_v2/v1.2.0_tags/up.sql", "CREATE TABLE tags (name TEXT);");
+    project.remove("migrations_v2/v1.1.0_posts");
+    let expected = json!({"added": ["v1.2.0_tags"], "removed": ["v1.1.0_posts"], "changed": ["v1.0.0_users"]});
+    assert_eq!(differences(), expected);
+
+    project.write("migrations_v2/v1.2.0_tags/metadata.json", "{");
+    assert_eq!(check_source(&project, registry, Exit::Directory)["error"]["kind"], "directory");
+    project.remove("migrations_v2");
+    assert_eq!(check_source(&project, registry, Exit::Directory)["error"]["kind"], "directory");
 }
 
 #[test]

@@ -163,9 +163,6 @@ fn read_text(path: &Path, shown: &str, found: &mut Found) -> Option<String> {
         }
     };
     found.files.push(path.to_owned());
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        found.with_byte_order_mark.push(path.to_owned());
-    }
     match decode(&bytes) {
         Ok(text) => Some(text.to_owned()),
         Err(error) => {
@@ -207,10 +204,11 @@ fn list(directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
     let listing = fs::read_dir(directory)?;
     for entry in listing {
         let entry = entry?;
-        let path = entry.path();
+        let (path, kind) = (entry.path(), entry.file_type()?);
         entries.push(DirectoryEntry {
             name: entry.file_name().to_string_lossy().into_owned(),
-            is_directory: path.is_dir(),
+            // Only a link has to be asked about: for the others, listing the directory has said it.
+            is_directory: if kind.is_symlink() { path.is_dir() } else { kind.is_dir() },
             path,
         });
     }

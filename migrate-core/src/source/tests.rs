@@ -3,6 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::stale;
 
 /// Writes a directory from one text: `== path` begins a file, and a path that ends in `/` is an empty directory. A
 /// migration that has no `metadata.json` gets the least one, unless `== path -` says that it goes without.
@@ -87,8 +88,6 @@ fn reads_a_set() {
     assert_eq!(loaded.diagnostics(), []);
     assert_eq!(loaded.dialects(), Dialect::ALL);
     assert_eq!(loaded.files().len(), 8);
-    assert!(loaded.has_byte_order_mark(&root.path().join("v1.9.0_b/up.sql")));
-    assert!(!loaded.has_byte_order_mark(&root.path().join("v1.10.0_c/up.sql")));
     let digest = lockfile::digest(loaded.lock_entries());
     let (registry, _) = loaded.into_registry().unwrap();
     assert_eq!((registry.name(), registry.directory()), (Some("app"), "m"));
@@ -396,4 +395,40 @@ fn compares_with_the_lock_file() {
     );
     let unchecked = LoadOptions { check_lock: false, ..options() };
     assert!(!load(root.path(), &unchecked).has_errors());
+}
+
+/// Loads a directory, changes it, and compares: the registry as a debug build would embed it.
+#[track_caller]
+fn check_stale(change: impl FnOnce(&Path), expect: bool) {
+    let root = directory(&format!("{A}== v1.1.0_b/up.postgres.sql\nSELECT 2;\n== v1.1.0_b/up.sqlite.sql\nSELECT 2;\n"));
+    let (registry, _) = load(root.path(), &options()).into_registry().unwrap();
+    let path: &'static str = root.path().to_str().unwrap().to_owned().leak();
+    let registry = registry.compiled_from(Some(path));
+    assert_eq!(stale::find(&registry), None);
+    change(root.path());
+    let found = stale::find(&registry);
+    assert_eq!(found.is_some(), expect, "{found:?}");
+    let now = load(root.path(), &options()).into_registry();
+    if let (Some(found), Ok((now, _))) = (found, now) {
+        assert_eq!((found.embedded, found.on_disk), (registry.digest(), now.digest()));
+    }
+}
+
+#[test]
+fn tells_a_directory_that_is_not_what_was_compiled() {
+    let write = |file: &'static str, text: &'static [u8]| move |root: &Path| fs::write(root.join(file), text).unwrap();
+    check_stale(write("v1.0.0_a/up.sql", b"SELECT 9;\n"), true);
+    check_stale(write("v1.0.0_a/up.sql", b"\xff"), true);
+    check_stale(write("v1.0.0_a/up.sql", b"\xef\xbb\xbfSELECT 1;\r\n"), false);
+    check_stale(write("v1.0.0_a/metadata.json", br#"{"version": "1.0.0", "name": "a", "author": "x"}"#), true);
+    check_stale(write("v1.0.0_a/verify.sqlite.sql", b"SELECT 1;\n"), true);
+    check_stale(write("v1.2.0_c", b""), true);
+    check_stale(write("README.md", b""), false);
+    check_stale(write("v1.0.0_a/fixtures.sql", b""), false);
+    check_stale(|root| fs::remove_file(root.join("v1.0.0_a/down.sql")).unwrap(), true);
+    check_stale(|root| fs::create_dir(root.join("v1.2.0_c")).unwrap(), true);
+    check_stale(|root| fs::rename(root.join("v1.1.0_b"), root.join("v1.1.0_c")).unwrap(), true);
+    check_stale(|root| fs::remove_dir_all(root.join("v1.1.0_b")).unwrap(), true);
+    // Elsewhere than where it was compiled, there is nothing to compare.
+    check_stale(|root| fs::remove_dir_all(root).unwrap(), false);
 }

@@ -7,4 +7,5 @@ mod conformance;
 mod dependents;
 mod postgres;
 mod sqlite;
+mod stale;
 mod testing;

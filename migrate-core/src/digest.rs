@@ -1,0 +1,35 @@
+//! The fingerprint of a set: what of each migration counts, and the chain over all of them.
+
+use crate::checksum::Checksum;
+use crate::version::SchemaVersion;
+
+/// The value before the first link of the chain.
+pub(crate) const START: Checksum = Checksum::from_bytes([0; 32]);
+
+/// One migration, as the digest and the lock file know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its version.
+    pub version: SchemaVersion,
+    /// Its name.
+    pub name: String,
+    /// Its files and their checksums: the metadata, then the scripts in the order of roles.
+    pub files: Vec<(String, Checksum)>,
+}
+
+impl Entry {
+    /// What is chained.
+    pub(crate) fn line(&self) -> String {
+        let mut line = format!("{} {}", self.version, self.name);
+        for (file, checksum) in &self.files {
+            line.push_str(&format!(" {file}={checksum}"));
+        }
+        line
+    }
+}
+
+/// The fingerprint of a set, lowest version first; 32 zero bytes for an empty one.
+#[must_use]
+pub fn digest(entries: &[Entry]) -> Checksum {
+    entries.iter().fold(START, |chain, entry| chain.chain(&entry.line()))
+}
