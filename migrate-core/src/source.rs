@@ -242,4 +242,6 @@ impl Folder {
 }
 
 #[cfg(test)]
+mod diagnostics_md;
+#[cfg(test)]
 mod tests;
