@@ -249,7 +249,10 @@ fn is_conflict(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::{is_inside, mutated};
 
     fn entry(version: &str, name: &str, files: &[(&str, &str)]) -> Entry {
         let file = |(name, text): &(&str, &str)| ((*name).to_owned(), Checksum::of(text));
@@ -329,5 +332,43 @@ mod tests {
         check(&text.replace("# format 1\n", ""), &["1:1 lock-format"]);
         check(&format!("{text}1.2 x chain=1\n\n?"), &["5:1 lock-line", "7:1 lock-line"]);
         check("", &["1:1 lock-format"]);
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let file = ("[a-z]{1,8}\\.(sql|json)", ".{0,8}").prop_map(|(name, text)| (name, Checksum::of(&text)));
+        let files = prop::collection::vec(file, 0..4);
+        let versions = prop::collection::btree_map((0_u64..9, 0_u64..9, any::<u64>()), ("[a-z0-9_]{1,9}", files), 0..5);
+        versions.prop_map(|versions| {
+            let entry = |((major, minor, patch), (name, files))| Entry {
+                version: SchemaVersion::new(major, minor, patch),
+                name,
+                files,
+            };
+            versions.into_iter().map(entry).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn reads_back_what_it_wrote(entries in entries()) {
+            let text = render(&entries);
+            let lines = parse(SourceFile { path: LOCK, text: &text }).expect("what was rendered is a lock file");
+            prop_assert_eq!(lines.last().map_or(START, |line| line.chain), digest(&entries));
+            let read: Vec<Entry> = lines.into_iter().map(|line| line.entry).collect();
+            prop_assert_eq!(read, entries);
+        }
+
+        #[test]
+        fn every_text_is_read_or_refused_inside_of_it(
+            text in prop_oneof!["[\\PC\n\r]{0,60}", mutated(render(&set()))],
+        ) {
+            let mut found = Vec::new();
+            compare(SourceFile { path: LOCK, text: &text }, &set(), &mut found);
+            for diagnostic in found {
+                prop_assert!(is_inside(&diagnostic, &text), "{diagnostic:?} in {text:?}");
+            }
+        }
     }
 }

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::testing::{is_inside, mutated};
 
 fn read(text: &str) -> (Option<Metadata>, Vec<Diagnostic>) {
     let directory = MigrationName { version: SchemaVersion::new(1, 2, 0), name: "users".to_owned() };
@@ -27,10 +30,7 @@ fn with(line: &str) -> String {
     format!("{{\"version\": \"1.2.0\", \"name\": \"users\",\n{line}}}")
 }
 
-#[test]
-fn reads_every_key() {
-    let (metadata, found) = read(
-        r#"{
+const FULL: &str = r#"{
             "$schema": "https://example.org/schema.json",
             "version": "1.2.0", "name": "users",
             "description": "Ünïcode – “quoted” \"text\"",
@@ -45,8 +45,11 @@ fn reads_every_key() {
             "foreign_keys": "off",
             "lock_timeout": "5s", "statement_timeout": "2min",
             "allow": {"timeout-in-script": "measured"}
-        }"#,
-    );
+        }"#;
+
+#[test]
+fn reads_every_key() {
+    let (metadata, found) = read(FULL);
     assert_eq!(found, []);
     let metadata = metadata.unwrap();
     let settings = Settings {
@@ -210,4 +213,16 @@ fn a_timeout_of_zero_is_refused() {
         r#""lock_timeout": "0s""#,
         &["2:17 invalid-duration: `0s` is not a duration for `lock_timeout`: zero would switch the timeout off"],
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_text_is_read_or_refused_inside_of_it(text in prop_oneof!["[\\PC\n\r]{0,60}", mutated(FULL.to_owned())]) {
+        let (_, found) = read(&text);
+        for diagnostic in found {
+            prop_assert!(is_inside(&diagnostic, &text), "{diagnostic:?} in {text:?}");
+        }
+    }
 }
