@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use crate::checksum::{ALGORITHM, Checksum};
+use crate::diagnostic::Diagnostic;
 use crate::ledger::{FORMAT, LedgerRow, Snapshot, State};
 use crate::migration::{Dialect, Migration, Role, Script, Settings};
 use crate::plan::{Plan, Target};
@@ -119,8 +120,7 @@ pub(crate) fn mutated(text: String) -> impl Strategy<Value = String> {
 }
 
 /// The place of a diagnostic lies inside its file.
-#[cfg(feature = "source")]
-pub(crate) fn is_inside(diagnostic: &crate::diagnostic::Diagnostic, text: &str) -> bool {
+pub(crate) fn is_inside(diagnostic: &Diagnostic, text: &str) -> bool {
     let line = text.split('\n').nth(diagnostic.line - 1);
     let fits = line.is_some_and(|line| diagnostic.column <= line.chars().count() + 1);
     let is_shown = diagnostic.excerpt.as_ref().is_none_or(|excerpt| {

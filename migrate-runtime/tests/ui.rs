@@ -4,6 +4,7 @@
 //! the messages in `<mistake>.stderr`, which `TRYBUILD=overwrite cargo test --test ui` writes anew. And one of every
 //! diagnostic: the examples that `docs/diagnostics.md` is made of.
 
+use std::error::Error;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,12 +31,12 @@ fn the_compiler_says_what_the_documentation_shows() {
     fs::create_dir_all(&root).unwrap();
     let tests = trybuild::TestCases::new();
     for severity in [Severity::Error, Severity::Warning] {
-        tests.compile_fail(write_crate(&root, severity));
+        tests.compile_fail(write_crate(&root, severity).unwrap());
     }
 }
 
 /// Writes a crate that embeds all examples of a severity, and what the compiler has to say.
-fn write_crate(root: &Path, severity: Severity) -> PathBuf {
+fn write_crate(root: &Path, severity: Severity) -> Result<PathBuf, Box<dyn Error>> {
     let file = root.join(format!("{severity}s.rs"));
     // Every line that is pointed at has a number of two digits.
     let mut source = format!("{DENY}\nuse migrate_runtime::{{Registry, embed_migrations}};\n\n\n\n\n\n\n\n");
@@ -55,21 +56,20 @@ fn write_crate(root: &Path, severity: Severity) -> PathBuf {
                     format!("use of deprecated constant `E{number}::_::MIGRATIONS_WARNING`:\n       {message}")
                 }
             };
-            writeln!(expected, "error: {title}\n  --> {}:{number}:{column}\n   |", file.display()).unwrap();
-            writeln!(expected, "{number} | {line}\n   | {carets:>width$}\n", width = head.len() + carets.len())
-                .unwrap();
+            writeln!(expected, "error: {title}\n  --> {}:{number}:{column}\n   |", file.display())?;
+            writeln!(expected, "{number} | {line}\n   | {carets:>width$}\n", width = head.len() + carets.len())?;
         }
         if severity == Severity::Warning && number == 10 {
             expected.truncate(expected.trim_end().len());
             let place = format!(" --> {}:1:9\n  |\n1 | {DENY}\n  |         ^^^^^^^^^^", file.display());
-            writeln!(expected, "\n   |\nnote: the lint level is defined here\n{place}\n").unwrap();
+            writeln!(expected, "\n   |\nnote: the lint level is defined here\n{place}\n")?;
         }
-        writeln!(source, "{line}").unwrap();
+        writeln!(source, "{line}")?;
     }
     source.push_str("\nfn main() {}\n");
-    fs::write(&file, source).unwrap();
-    fs::write(file.with_extension("stderr"), format!("{}\n", expected.trim_end())).unwrap();
-    file
+    fs::write(&file, source)?;
+    fs::write(file.with_extension("stderr"), format!("{}\n", expected.trim_end()))?;
+    Ok(file)
 }
 
 /// The rendered diagnostics, as the compiler indents them.

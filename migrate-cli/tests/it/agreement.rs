@@ -30,7 +30,7 @@ struct Sequence(u64);
 impl Sequence {
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % limit
     }
 }
 
@@ -73,7 +73,7 @@ fn sqlite_accepts_no_statement_that_is_called_a_syntax_error() {
 #[track_caller]
 fn check_enum(rest: &str, expect: Option<bool>) {
     let script = format!("ALTER TYPE mood ADD VALUE 'fine'; {rest}");
-    let statements = sql::statements(&script, Dialect::Postgres).unwrap();
+    let statements = sql::statements(&script, Dialect::Postgres).expect("the script lexes");
     let uses = sql::enum_value_uses(&script, &statements);
     assert_eq!(uses.first().map(|it| it.is_certain), expect, "{rest}");
     let database = Server::shared().database();

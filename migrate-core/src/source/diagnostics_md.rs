@@ -23,7 +23,7 @@ or outside a transaction.
 `sqlite-syntax` and `sqlite-syntax-in-down` are found by `migrate`, and by the compiler with the feature `check-sqlite`
 of `migrate-runtime`.
 
-This file is written by `UPDATE_DOCS=1 cargo test -p migrate-core --features sqlite-syntax diagnostics_md`.
+This file is written by `UPDATE_DOCS=1 cargo test -p migrate-core diagnostics_md`.
 "#;
 
 fn load_example(example: &Example) -> Loaded {
@@ -39,11 +39,6 @@ fn load_example(example: &Example) -> Loaded {
     load(&directory, &options)
 }
 
-/// Whether this build looks for what the example shows.
-fn is_checked(example: &Example) -> bool {
-    cfg!(feature = "sqlite-syntax") || !example.code.starts_with("sqlite-syntax")
-}
-
 #[test]
 fn diagnostics_md_has_an_example_of_every_code() {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
@@ -51,8 +46,8 @@ fn diagnostics_md_has_an_example_of_every_code() {
     assert_eq!(shown.len(), codes.len(), "one example for each code");
     shown.sort_by_key(|word| codes.iter().position(|code| code == word));
     assert_eq!(shown, codes);
-    for example in examples().iter().filter(|example| is_checked(example)) {
-        let loaded = load_example(example);
+    for example in examples() {
+        let loaded = load_example(&example);
         let (code, diagnostics) = (example.code, loaded.diagnostics());
         assert!(!diagnostics.is_empty(), "the example of `{code}` has no mistake");
         for it in diagnostics {
@@ -62,7 +57,6 @@ fn diagnostics_md_has_an_example_of_every_code() {
     }
 }
 
-#[cfg(feature = "sqlite-syntax")]
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the document is compared with what it is made of")]
 fn diagnostics_md_is_current() {
@@ -71,11 +65,10 @@ fn diagnostics_md_is_current() {
         std::fs::write(DOCUMENT, &document).unwrap();
     }
     let current = std::fs::read_to_string(Path::new(DOCUMENT)).unwrap_or_default();
-    let command = "UPDATE_DOCS=1 cargo test -p migrate-core --features sqlite-syntax diagnostics_md";
+    let command = "UPDATE_DOCS=1 cargo test -p migrate-core diagnostics_md";
     assert!(current == document, "docs/diagnostics.md is stale: run `{command}`");
 }
 
-#[cfg_attr(not(feature = "sqlite-syntax"), expect(dead_code, reason = "the document shows every check"))]
 fn document() -> String {
     let mut text = INTRODUCTION.to_owned();
     let mut topic = None;

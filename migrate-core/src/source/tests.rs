@@ -470,7 +470,6 @@ fn names_the_path_of_a_cycle() {
 }
 
 /// A file of SQLite's; `expect` is every error.
-#[cfg(feature = "sqlite-syntax")]
 #[test]
 fn reads_scripts_of_sqlite_by_its_grammar() {
     check(

@@ -1,6 +1,7 @@
 //! Enum values of PostgreSQL that are used in the transaction that adds them, which the server refuses (55P04).
 //!
-//! Not refused when the value was there before, nor, from version 17 on, when the type is new in the same transaction.
+//! Not refused when the value was there before. When the type is new in the same transaction, version 15 refuses and others
+//! may not.
 
 use super::classify::Words;
 use super::token::{self, TokenKind};
@@ -110,8 +111,7 @@ fn place(words: Words<'_>, added: &Added) -> Option<(usize, bool)> {
 /// The parts of the name at a place, as the catalogue has them, and the place behind it.
 fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
     let mut parts = Vec::new();
-    loop {
-        let Some(token) = words.tokens.get(index) else { break };
+    while let Some(token) = words.tokens.get(index) {
         let text = token.text(words.sql);
         match token.kind {
             TokenKind::Word => parts.push(text.to_ascii_lowercase()),
