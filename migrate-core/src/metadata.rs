@@ -1,18 +1,20 @@
 //! `metadata.json`: every key checked, every problem at its line and column.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use jsonc_parser::ast::{Object, Value};
-use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile, Topic, did_you_mean, listed};
 use crate::duration;
 use crate::migration::Settings;
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
+use json::{lower_first, span, strict, type_name};
 
 /// What a `metadata.json` says.
 ///
@@ -448,22 +450,6 @@ impl Reader<'_> {
     }
 }
 
-/// JSON as RFC 8259 has it, so that every other tool reads the file the same way.
-fn strict() -> ParseOptions {
-    ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    }
-}
-
 /// A version means exactly that version; anything else must say by operators what it means.
 fn requirement(text: &str) -> Result<semver::VersionReq, String> {
     match text.parse::<SchemaVersion>() {
@@ -490,27 +476,6 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
         }
     }
     Ok(requirement)
-}
-
-fn span(node: &impl Ranged) -> Range<usize> {
-    node.start()..node.end()
-}
-
-fn type_name(value: &Value<'_>) -> &'static str {
-    match value {
-        Value::StringLit(_) => "a string",
-        Value::NumberLit(_) => "a number",
-        Value::BooleanLit(_) => "a boolean",
-        Value::Object(_) => "an object",
-        Value::Array(_) => "a list",
-        Value::NullKeyword(_) => "null",
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(characters).collect()
 }
 
 #[cfg(test)]

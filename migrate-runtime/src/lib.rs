@@ -39,6 +39,7 @@
 //! | `sqlite-bundled` | SQLite compiled in |
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
+//! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
 //!
 //! None is on by default.
 

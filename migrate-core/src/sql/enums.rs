@@ -115,7 +115,7 @@ fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
         let text = token.text(words.sql);
         match token.kind {
             TokenKind::Word => parts.push(text.to_ascii_lowercase()),
-            TokenKind::Name => parts.push(text.trim_matches('"').replace("\"\"", "\"")),
+            TokenKind::Name => parts.push(text.get(1..text.len() - 1).unwrap_or_default().replace("\"\"", "\"")),
             _ => break,
         }
         index += 1;
