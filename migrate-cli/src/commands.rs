@@ -37,7 +37,7 @@ pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &O
     let result = match verb {
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
-        DirectoryVerb::Validate => validate::validate(directory, printer),
+        DirectoryVerb::Validate => validate::validate(directory, &options.connection, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Database(verb) => return over_database(verb, printer, open),
     };

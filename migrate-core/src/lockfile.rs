@@ -72,7 +72,7 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
             if text != FORMAT {
                 let message = format!("`{}` is not known, expected `format 1`", &text[2..]);
                 let help = "the file is from another version of migrate: use that one";
-                return Err(vec![Diagnostic::at(Code::LockUnreadable, file, span, message).help(help)]);
+                return Err(vec![Diagnostic::at(Code::LockFormat, file, span, message).help(help)]);
             }
         }
         if text.is_empty() || text.starts_with('#') {
@@ -82,13 +82,13 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
             Some(line) => lines.push(line),
             None => {
                 let message = "expected a version, a name, checksums of files and `chain=`";
-                found.push(Diagnostic::at(Code::LockUnreadable, file, span, message).help(REWRITE));
+                found.push(Diagnostic::at(Code::LockLine, file, span, message).help(REWRITE));
             }
         }
     }
     if !has_format && found.is_empty() {
         let message = format!("`{LOCK}` has no line `{FORMAT}`");
-        found.push(Diagnostic::whole(Code::LockUnreadable, file.path, message).help(REWRITE));
+        found.push(Diagnostic::whole(Code::LockFormat, file.path, message).help(REWRITE));
     }
     if found.is_empty() {
         found.extend(broken_link(file, &lines));
@@ -109,7 +109,7 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
             Some(entry) => {
                 let message = format!("migration {version} is named `{}`, and was locked as `{name}`", entry.name);
                 let help = "give it its name back; if it was not released yet, run `migrate lock`";
-                let code = Code::LockChanged;
+                let code = Code::LockRenamed;
                 found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
             }
             None => {
@@ -123,7 +123,13 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
     for Entry { version, name, .. } in entries {
         if !lines.iter().any(|line| line.entry.version == *version) {
             let message = format!("`v{version}_{name}` is not in `{LOCK}`");
-            found.push(Diagnostic::whole(Code::LockMissing, file.path, message).help(REWRITE));
+            let above = lines.iter().rev().find(|line| line.entry.version < *version);
+            let diagnostic = match above {
+                Some(above) => Diagnostic::at(Code::LockMissing, file, above.span.clone(), message)
+                    .help(format!("{REWRITE}: it belongs below this line")),
+                None => Diagnostic::whole(Code::LockMissing, file.path, message).help(REWRITE),
+            };
+            found.push(diagnostic);
         }
     }
 }
@@ -134,8 +140,8 @@ fn compare_entry(file: SourceFile<'_>, line: &Line, entry: &Entry, found: &mut V
     let current = |name: &str| entry.files.iter().find(|(file, _)| file == name);
     for ((name, locked), span) in line.entry.files.iter().zip(&line.file_spans) {
         let (code, problem) = match current(name) {
-            None => (Code::LockRemoved, "was locked and is no longer there"),
-            Some((_, checksum)) if checksum != locked => (Code::LockChanged, "was changed after it was locked"),
+            None => (Code::LockFileRemoved, "was locked and is no longer there"),
+            Some((_, checksum)) if checksum != locked => (Code::LockFileEdited, "was changed after it was locked"),
             Some(_) => continue,
         };
         let message = format!("`{}` {problem}", path(name));
@@ -144,7 +150,7 @@ fn compare_entry(file: SourceFile<'_>, line: &Line, entry: &Entry, found: &mut V
     for (name, _) in &entry.files {
         if !line.entry.files.iter().any(|(locked, _)| locked == name) {
             let message = format!("`{}` was added after its migration was locked", path(name));
-            let code = Code::LockMissing;
+            let code = Code::LockFileAdded;
             found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
         }
     }
@@ -155,12 +161,12 @@ fn broken_link(file: SourceFile<'_>, lines: &[Line]) -> Option<Diagnostic> {
     let mut previous: Option<&Line> = None;
     for line in lines {
         let version = line.entry.version;
-        let problem = match previous {
+        let (code, problem) = match previous {
             Some(above) if above.entry.version >= version => {
-                format!("`{version}` stands below `{}`", above.entry.version)
+                (Code::LockOrder, format!("`{version}` stands below `{}`", above.entry.version))
             }
             _ if previous.map_or(START, |above| above.chain).chain(&line.entry.line()) != line.chain => {
-                format!("the line of `{version}` does not follow from those above it")
+                (Code::LockChain, format!("the line of `{version}` does not follow from those above it"))
             }
             _ => {
                 previous = Some(line);
@@ -168,7 +174,7 @@ fn broken_link(file: SourceFile<'_>, lines: &[Line]) -> Option<Diagnostic> {
             }
         };
         let help = "the file was edited or merged by hand: check that no two branches meant the same version, then run `migrate lock`";
-        return Some(Diagnostic::at(Code::LockChain, file, line.span.clone(), problem).help(help));
+        return Some(Diagnostic::at(code, file, line.span.clone(), problem).help(help));
     }
     None
 }
@@ -216,7 +222,11 @@ fn is_conflict(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::{is_inside, mutated};
+    use crate::version::SchemaVersion;
 
     fn entry(version: &str, name: &str, files: &[(&str, &str)]) -> Entry {
         let file = |(name, text): &(&str, &str)| ((*name).to_owned(), Checksum::of(text));
@@ -266,14 +276,15 @@ mod tests {
         let mut other = set();
         other[0].files[1].1 = Checksum::of("edited");
         other[0].files.push(("verify.sql".to_owned(), Checksum::of("v")));
-        check(&render(&other), &["3:92 lock-changed", "3:238 lock-removed"]);
-        check(&render(&set()[..1]), &["1:1 lock-missing"]);
+        check(&render(&other), &["3:92 lock-file-edited", "3:238 lock-file-removed"]);
+        check(&render(&set()[..1]), &["3:1 lock-missing"]);
+        check(&render(&set()[1..]), &["1:1 lock-missing"]);
         let more = [set(), vec![entry("1.2.0", "tags", &[])]].concat();
         check(&render(&more), &["5:1 lock-removed"]);
         let renamed = [entry("1.0.0", "people", &[]), set().remove(1)];
-        check(&render(&renamed), &["3:1 lock-changed"]);
+        check(&render(&renamed), &["3:1 lock-renamed"]);
         let fewer = [entry("1.0.0", "users", &[]), set().remove(1)];
-        check(&render(&fewer), &["3:1 lock-missing"; 3]);
+        check(&render(&fewer), &["3:1 lock-file-added"; 3]);
     }
 
     #[test]
@@ -281,9 +292,9 @@ mod tests {
         let text = render(&set());
         let lines: Vec<&str> = text.lines().collect();
         check(&[lines[0], lines[1], lines[3]].join("\n"), &["3:1 lock-chain"]);
-        check(&[lines[0], lines[1], lines[2], lines[2]].join("\n"), &["4:1 lock-chain"]);
+        check(&[lines[0], lines[1], lines[2], lines[2]].join("\n"), &["4:1 lock-order"]);
         let swapped = [set().remove(1), set().remove(0)];
-        check(&render(&swapped), &["4:1 lock-chain"]);
+        check(&render(&swapped), &["4:1 lock-order"]);
         check(&text.replace("posts", "notes"), &["4:1 lock-chain"]);
     }
 
@@ -291,9 +302,47 @@ mod tests {
     fn finds_what_it_cannot_read() {
         let text = render(&set());
         check(&format!("{text}<<<<<<< HEAD\n"), &["5:1 lock-conflict"]);
-        check(&text.replace("format 1", "format 2"), &["2:1 lock-unreadable"]);
-        check(&text.replace("# format 1\n", ""), &["1:1 lock-unreadable"]);
-        check(&format!("{text}1.2 x chain=1\n\n?"), &["5:1 lock-unreadable", "7:1 lock-unreadable"]);
-        check("", &["1:1 lock-unreadable"]);
+        check(&text.replace("format 1", "format 2"), &["2:1 lock-format"]);
+        check(&text.replace("# format 1\n", ""), &["1:1 lock-format"]);
+        check(&format!("{text}1.2 x chain=1\n\n?"), &["5:1 lock-line", "7:1 lock-line"]);
+        check("", &["1:1 lock-format"]);
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let file = ("[a-z]{1,8}\\.(sql|json)", ".{0,8}").prop_map(|(name, text)| (name, Checksum::of(&text)));
+        let files = prop::collection::vec(file, 0..4);
+        let versions = prop::collection::btree_map((0_u64..9, 0_u64..9, any::<u64>()), ("[a-z0-9_]{1,9}", files), 0..5);
+        versions.prop_map(|versions| {
+            let entry = |((major, minor, patch), (name, files))| Entry {
+                version: SchemaVersion::new(major, minor, patch),
+                name,
+                files,
+            };
+            versions.into_iter().map(entry).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn reads_back_what_it_wrote(entries in entries()) {
+            let text = render(&entries);
+            let lines = parse(SourceFile { path: LOCK, text: &text }).expect("what was rendered is a lock file");
+            prop_assert_eq!(lines.last().map_or(START, |line| line.chain), digest(&entries));
+            let read: Vec<Entry> = lines.into_iter().map(|line| line.entry).collect();
+            prop_assert_eq!(read, entries);
+        }
+
+        #[test]
+        fn every_text_is_read_or_refused_inside_of_it(
+            text in prop_oneof!["[\\PC\n\r]{0,60}", mutated(render(&set()))],
+        ) {
+            let mut found = Vec::new();
+            compare(SourceFile { path: LOCK, text: &text }, &set(), &mut found);
+            for diagnostic in found {
+                prop_assert!(is_inside(&diagnostic, &text), "{diagnostic:?} in {text:?}");
+            }
+        }
     }
 }

@@ -1,18 +1,20 @@
 //! `metadata.json`: every key checked, every problem at its line and column.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use jsonc_parser::ast::{Object, Value};
-use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 
-use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, Topic, did_you_mean, listed};
 use crate::duration;
 use crate::migration::Settings;
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
+use json::{lower_first, span, strict, type_name};
 
 /// What a `metadata.json` says.
 ///
@@ -32,8 +34,17 @@ pub struct Metadata {
     pub phase: Option<Phase>,
     /// Objects that must exist afterwards, by kind, such as `tables`.
     pub expects: BTreeMap<String, Vec<String>>,
-    /// Lint rules silenced here, each with its reason.
-    pub allow: BTreeMap<String, String>,
+    /// Diagnostics silenced here, each with its reason.
+    pub allow: BTreeMap<Code, Allowed>,
+}
+
+/// One entry of `allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Why it is silenced.
+    pub reason: String,
+    /// Where it stands in the file.
+    pub span: Range<usize>,
 }
 
 /// One entry of `dependencies`.
@@ -76,6 +87,8 @@ pub const KEYS: [&str; 16] = [
     "$schema",
 ];
 
+const KEEP_ONE: &str = "keep the one that is meant";
+
 const REQUIRED: [&str; 2] = ["version", "name"];
 
 /// Reads a `metadata.json` of the directory of a migration; problems are added to `found`.
@@ -115,7 +128,8 @@ impl Reader<'_> {
             Err(error) => {
                 let problem = lower_first(&error.kind().to_string());
                 let message = format!("`metadata.json` is not JSON: {problem}");
-                self.report(Code::InvalidJson, span(&error.range()), message, None);
+                let help = "write plain JSON: double quotes, no comments, no comma behind the last entry".to_owned();
+                self.report(Code::InvalidJson, span(&error.range()), message, help);
                 return false;
             }
         };
@@ -132,7 +146,7 @@ impl Reader<'_> {
                 };
                 let MigrationName { version, name } = self.directory;
                 let help = format!(r#"the least is `{{"version": "{version}", "name": "{name}"}}`"#);
-                self.report(Code::InvalidJson, at, message, Some(help));
+                self.report(Code::NotAnObject, at, message, help);
                 false
             }
         }
@@ -145,7 +159,7 @@ impl Reader<'_> {
             let at = span(&property.name);
             if seen.contains(&key) {
                 let message = format!("key `{key}` is given twice");
-                self.report(Code::DuplicateKey, at, message, None);
+                self.report(Code::DuplicateKey, at, message, KEEP_ONE.to_owned());
                 continue;
             }
             seen.push(key);
@@ -159,7 +173,7 @@ impl Reader<'_> {
                 _ => format!(r#""name": "{name}""#),
             };
             let message = format!("required key `{key}` is missing");
-            self.report(Code::MissingKey, start..start + 1, message, Some(format!("add `{line}`")));
+            self.report(Code::MissingKey, start..start + 1, message, format!("add `{line}`"));
         }
     }
 
@@ -207,7 +221,7 @@ impl Reader<'_> {
                     Some(key) => format!("did you mean `{key}`?"),
                     None => format!("the keys are {}", listed(KEYS)),
                 };
-                self.report(Code::UnknownKey, at, format!("unknown key `{unknown}`"), Some(help));
+                self.report(Code::UnknownKey, at, format!("unknown key `{unknown}`"), help);
             }
         }
     }
@@ -220,7 +234,7 @@ impl Reader<'_> {
         let (code, message, help) = match text.parse::<SchemaVersion>() {
             Ok(version) if version == expected => return,
             Ok(_) => (
-                Code::DirectoryMismatch,
+                Code::VersionMismatch,
                 format!("version `{text}` differs from the directory's, `{expected}`"),
                 format!("write `\"{expected}\"`, or rename the directory"),
             ),
@@ -230,7 +244,7 @@ impl Reader<'_> {
                 format!("write `\"{expected}\"`, as in the directory's name"),
             ),
         };
-        self.report(code, span(value), message, Some(help));
+        self.report(code, span(value), message, help);
     }
 
     fn name(&mut self, value: &Value<'_>) {
@@ -243,13 +257,13 @@ impl Reader<'_> {
         }
         let (code, message) = if is_name(&text) {
             let message = format!("name `{text}` differs from the directory's, `{expected}`");
-            (Code::DirectoryMismatch, message)
+            (Code::NameMismatch, message)
         } else {
             let message = format!("`{text}` is not a name: expected lower-case letters, digits and `_`");
-            (Code::InvalidValue, message)
+            (Code::InvalidName, message)
         };
         let help = format!("write `\"{expected}\"`, or rename the directory");
-        self.report(code, span(value), message, Some(help));
+        self.report(code, span(value), message, help);
     }
 
     fn min_runtime_version(&mut self, value: &Value<'_>) {
@@ -267,7 +281,7 @@ impl Reader<'_> {
         };
         let message = format!("`{text}` is not the version of a program: {problem}");
         let help = "write MAJOR.MINOR.PATCH, with a pre-release if need be, such as `\"2.0.0-rc.1\"`";
-        self.report(Code::InvalidVersion, span(value), message, Some(help.to_owned()));
+        self.report(Code::InvalidMinimum, span(value), message, help.to_owned());
     }
 
     fn dependencies(&mut self, value: &Value<'_>) {
@@ -280,7 +294,7 @@ impl Reader<'_> {
                 Err(problem) => {
                     let message = format!("`{text}` is not a dependency: {problem}");
                     let help = "write a version, such as `\"1.0.0\"` for exactly that one, or a requirement with operators, such as `\">=1.2, <2\"`";
-                    self.report(Code::InvalidVersion, span, message, Some(help.to_owned()));
+                    self.report(Code::InvalidDependency, span, message, help.to_owned());
                 }
             }
         }
@@ -299,26 +313,44 @@ impl Reader<'_> {
             let names = names.into_iter().map(|(name, _)| name).collect();
             if self.metadata.expects.insert(kind.to_owned(), names).is_some() {
                 let message = format!("key `{key}` is given twice");
-                self.report(Code::DuplicateKey, span(&property.name), message, None);
+                self.report(Code::DuplicateKey, span(&property.name), message, KEEP_ONE.to_owned());
             }
         }
     }
 
     fn allow(&mut self, value: &Value<'_>) {
         let Value::Object(object) = value else {
-            return self.wrong_type("allow", "an object of rules and reasons", value);
+            return self.wrong_type("allow", "an object of diagnostics and reasons", value);
         };
         for property in &object.properties {
-            let rule = property.name.as_str();
-            let key = format!("allow.{rule}");
+            let word = property.name.as_str();
+            let key = format!("allow.{word}");
             let Some(reason) = self.reason(&key, &property.value) else {
                 continue;
             };
-            if self.metadata.allow.insert(rule.to_owned(), reason).is_some() {
+            let at = span(&property.name);
+            let Some(code) = Code::from_word(word).filter(|code| code.topic() == Topic::Sql) else {
+                self.unknown_allow(word, at);
+                continue;
+            };
+            if self.metadata.allow.insert(code, Allowed { reason, span: at.clone() }).is_some() {
                 let message = format!("key `{key}` is given twice");
-                self.report(Code::DuplicateKey, span(&property.name), message, None);
+                self.report(Code::DuplicateKey, at, message, KEEP_ONE.to_owned());
             }
         }
+    }
+
+    fn unknown_allow(&mut self, word: &str, at: Range<usize>) {
+        let message = match Code::from_word(word) {
+            Some(_) => format!("`{word}` cannot be silenced"),
+            None => format!("no diagnostic is called `{word}`"),
+        };
+        let silenced = Code::ALL.iter().filter(|code| code.topic() == Topic::Sql);
+        let help = match did_you_mean(word, silenced.map(|code| code.as_str())) {
+            Some(code) => format!("did you mean `{code}`?"),
+            None => "remove it: what is said of the SQL of scripts can be silenced, and nothing else".to_owned(),
+        };
+        self.report(Code::UnknownAllow, at, message, help);
     }
 
     fn timeout(&mut self, key: &str, value: &Value<'_>) -> Option<Duration> {
@@ -332,7 +364,7 @@ impl Reader<'_> {
             Err(problem) => {
                 let message = format!("`{text}` is not a duration for `{key}`: {problem}");
                 let help = "write a whole number and its unit, such as `\"500ms\"`, `\"5s\"`, `\"2min\"` or `\"1h\"`";
-                self.report(Code::InvalidValue, span(value), message, Some(help.to_owned()));
+                self.report(Code::InvalidDuration, span(value), message, help.to_owned());
                 None
             }
         }
@@ -348,7 +380,7 @@ impl Reader<'_> {
                 Some(choice) => format!("did you mean `\"{choice}\"`?"),
                 None => format!("write {}, or leave the key out", expected.join(" or ")),
             };
-            self.report(Code::InvalidValue, span(value), message, Some(help));
+            self.report(Code::UnknownValue, span(value), message, help);
         }
         chosen
     }
@@ -359,7 +391,7 @@ impl Reader<'_> {
         if text.chars().any(char::is_control) {
             let message = format!("`{key}` is not one line of text");
             let help = "put longer texts into a README.md beside it".to_owned();
-            self.report(Code::InvalidValue, span(value), message, Some(help));
+            self.report(Code::NotOneLine, span(value), message, help);
             return None;
         }
         Some(text)
@@ -371,7 +403,7 @@ impl Reader<'_> {
         if text.trim().is_empty() {
             let message = format!("`{key}` is empty, expected a reason");
             let help = "say why, in a few words".to_owned();
-            self.report(Code::InvalidValue, span(value), message, Some(help));
+            self.report(Code::EmptyReason, span(value), message, help);
             return None;
         }
         Some(text)
@@ -410,27 +442,11 @@ impl Reader<'_> {
     fn wrong_type(&mut self, key: &str, expected: &str, value: &Value<'_>) {
         let found = type_name(value);
         let message = format!("`{key}` is {found}, expected {expected}");
-        self.report(Code::WrongType, span(value), message, None);
+        self.report(Code::WrongType, span(value), message, format!("write {expected}, or leave the key out"));
     }
 
-    fn report(&mut self, code: Code, at: Range<usize>, message: String, help: Option<String>) {
-        self.found.push(Diagnostic { help, ..Diagnostic::at(code, self.file, at, message) });
-    }
-}
-
-/// JSON as RFC 8259 has it, so that every other tool reads the file the same way.
-fn strict() -> ParseOptions {
-    ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
+    fn report(&mut self, code: Code, at: Range<usize>, message: String, help: String) {
+        self.found.push(Diagnostic::at(code, self.file, at, message).help(help));
     }
 }
 
@@ -460,27 +476,6 @@ fn requirement(text: &str) -> Result<semver::VersionReq, String> {
         }
     }
     Ok(requirement)
-}
-
-fn span(node: &impl Ranged) -> Range<usize> {
-    node.start()..node.end()
-}
-
-fn type_name(value: &Value<'_>) -> &'static str {
-    match value {
-        Value::StringLit(_) => "a string",
-        Value::NumberLit(_) => "a number",
-        Value::BooleanLit(_) => "a boolean",
-        Value::Object(_) => "an object",
-        Value::Array(_) => "a list",
-        Value::NullKeyword(_) => "null",
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(characters).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Names of directories and files, and what was probably meant by one that is nearly right.
 
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{Code, did_you_mean};
 use crate::migration::{Dialect, Role, file_name};
 use crate::version::SchemaVersion;
 
@@ -26,6 +26,8 @@ pub enum Reading<T> {
 /// Why a name that looks like one of ours is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError {
+    /// Which problem it is.
+    pub code: Code,
     /// What is wrong: the end of a sentence that begins with the name.
     pub problem: &'static str,
     /// The name that was probably meant.
@@ -64,6 +66,7 @@ pub fn directory(text: &str) -> Reading<MigrationName> {
     match Loose::parse(text) {
         None => Reading::Other,
         Some(loose) => Reading::NearMiss(NameError {
+            code: Code::MisnamedMigration,
             problem: "is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_`",
             suggestion: loose.directory(),
         }),
@@ -82,6 +85,7 @@ pub fn root_file(text: &str) -> Reading<()> {
     let lower = text.to_lowercase();
     if did_you_mean(&lower, [LOCK]).is_some() {
         return Reading::NearMiss(NameError {
+            code: Code::MisnamedLock,
             problem: "is not the name of the lock file",
             suggestion: Some(LOCK.to_owned()),
         });
@@ -89,10 +93,12 @@ pub fn root_file(text: &str) -> Reading<()> {
     let is_sql = lower.ends_with(".sql");
     match Loose::parse(text) {
         Some(loose) => Reading::NearMiss(NameError {
+            code: Code::FlatMigration,
             problem: "is a file, and a migration is a directory",
             suggestion: loose.directory().map(|directory| format!("{directory}/{}", script_of_flat_file(&lower))),
         }),
         None if is_sql || lower.ends_with(".json") => Reading::NearMiss(NameError {
+            code: Code::StrayFile,
             problem: "belongs to no migration",
             suggestion: is_sql.then(|| "vMAJOR.MINOR.PATCH_name/up.sql".to_owned()),
         }),
@@ -116,7 +122,7 @@ pub fn migration_file(text: &str) -> Reading<MigrationFile> {
     if suggestion.is_none() && !lower.ends_with(".sql") && !lower.ends_with(".json") {
         return Reading::Other;
     }
-    Reading::NearMiss(NameError { problem: "is not a file of a migration", suggestion })
+    Reading::NearMiss(NameError { code: Code::MisnamedFile, problem: "is not a file of a migration", suggestion })
 }
 
 /// Whether a text can name a migration.

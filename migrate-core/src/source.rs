@@ -186,7 +186,7 @@ struct Found {
 impl Found {
     /// Removes what was found in the empty text that stands for a file that could not be read.
     fn drop_consequences(&mut self) {
-        let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Unreadable);
+        let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable);
         let unread: BTreeSet<String> =
             self.diagnostics.iter().filter(|it| is_cause(it)).map(|it| it.path.clone()).collect();
         self.diagnostics.retain(|it| is_cause(it) || !unread.contains(&it.path));
@@ -257,5 +257,7 @@ impl Folder {
     }
 }
 
+#[cfg(test)]
+mod diagnostics_md;
 #[cfg(test)]
 mod tests;

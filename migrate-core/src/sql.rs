@@ -19,12 +19,18 @@
 //! ```
 
 mod classify;
+mod enums;
+#[cfg(feature = "sqlite-syntax")]
+mod grammar;
 mod problem;
 mod segment;
 mod split;
 mod text;
 mod token;
 
+pub use enums::{EnumValueUse, enum_value_uses};
+#[cfg(feature = "sqlite-syntax")]
+pub use grammar::{SyntaxError, sqlite_syntax_error};
 pub use problem::{Problem, SqlError};
 pub use segment::{Segment, SegmentKind, segments};
 pub use text::{excerpt, line_column, offset_of_character};
@@ -198,6 +204,20 @@ pub fn pragma_outside_transaction(statement: &str) -> Option<&'static str> {
     }
     let lexed = token::lex(statement, Dialect::Sqlite);
     classify::pragma_outside_transaction(Words { sql: statement, tokens: &lexed.tokens })
+}
+
+/// Whether a statement can only be meant for SQLite, by a word that no other database has.
+#[must_use]
+pub fn is_only_for_sqlite(statement: &str) -> bool {
+    let lexed = token::lex(statement, Dialect::Sqlite);
+    classify::is_only_for_sqlite(Words { sql: statement, tokens: &lexed.tokens })
+}
+
+/// The timeout that a statement of PostgreSQL sets by `SET` or `set_config`: `lock_timeout` or `statement_timeout`.
+#[must_use]
+pub fn timeout_set(statement: &str) -> Option<&'static str> {
+    let lexed = token::lex(statement, Dialect::Postgres);
+    classify::timeout_set(Words { sql: statement, tokens: &lexed.tokens })
 }
 
 /// Whether two scripts differ in comments and white space only.

@@ -1,8 +1,12 @@
-//! Registries and snapshots from one line of text, for the tests of verdict and plan.
+//! Registries and snapshots from one line of text, for the tests of verdict and plan; mutations of text, for the tests of
+//! readers.
 
 use std::borrow::Cow;
 
+use proptest::prelude::*;
+
 use crate::checksum::{ALGORITHM, Checksum};
+use crate::diagnostic::Diagnostic;
 use crate::ledger::{FORMAT, LedgerRow, Snapshot, State};
 use crate::migration::{Dialect, Migration, Role, Script, Settings};
 use crate::plan::{Plan, Target};
@@ -98,4 +102,31 @@ pub(crate) fn execute(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     }
     after.rows.sort_by_key(|row| row.version);
     after
+}
+
+/// A text with up to four parts of it removed, doubled or replaced.
+pub(crate) fn mutated(text: String) -> impl Strategy<Value = String> {
+    let part = prop_oneof!["[\\PC\n\r\t]{0,4}", r#"[{}\[\]",:= #\\/0-9a-fnrtu.*<>-]{0,4}"#];
+    let change = (any::<prop::sample::Index>(), 0_usize..12, part);
+    prop::collection::vec(change, 0..=4).prop_map(move |changes| {
+        let mut text = text.clone();
+        for (at, length, new) in changes {
+            let start = text.floor_char_boundary(at.index(text.len() + 1));
+            let end = text.ceil_char_boundary((start + length).min(text.len()));
+            text.replace_range(start..end, &new);
+        }
+        text
+    })
+}
+
+/// The place of a diagnostic lies inside its file.
+pub(crate) fn is_inside(diagnostic: &Diagnostic, text: &str) -> bool {
+    let line = text.split('\n').nth(diagnostic.line - 1);
+    let fits = line.is_some_and(|line| diagnostic.column <= line.chars().count() + 1);
+    let is_shown = diagnostic.excerpt.as_ref().is_none_or(|excerpt| {
+        line.is_some_and(|line| line.strip_suffix('\r').unwrap_or(line) == excerpt.text)
+            && excerpt.text.get(excerpt.span.clone()).is_some()
+    });
+    // Rendering must not panic either.
+    fits && is_shown && !diagnostic.render().is_empty()
 }

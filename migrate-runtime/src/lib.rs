@@ -47,6 +47,7 @@
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
+//! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
 //!
 //! None is on by default.
 

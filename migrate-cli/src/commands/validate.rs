@@ -4,6 +4,7 @@ use std::path::Path;
 
 use migrate_core::diagnostic::Severity;
 
+use crate::args::ConnectionOptions;
 use crate::config;
 use crate::error::Error;
 use crate::error::{number_of, print_diagnostics};
@@ -11,8 +12,8 @@ use crate::exit::Exit;
 use crate::json::{self, Document, problems};
 use crate::output::{Printer, count};
 
-pub(super) fn validate(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
-    let loaded = config::load(directory, true);
+pub(super) fn validate(directory: &Path, options: &ConnectionOptions, printer: &Printer) -> Result<Exit, Error> {
+    let loaded = config::load_with(directory, options);
     let diagnostics = loaded.diagnostics().to_vec();
     let document = json::Validate {
         outcome: if loaded.has_errors() { "invalid" } else { "valid" },

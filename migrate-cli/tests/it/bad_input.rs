@@ -77,3 +77,13 @@ fn a_file_in_a_missing_directory() {
     let shown = project.migrate("up");
     assert_eq!(shown.output.code, 69, "{shown}");
 }
+
+#[test]
+fn a_statement_that_is_not_sqlite() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.write("migrations_v2/v1.1.0_posts/up.sql", "CREATE TABLE posts (\n  id INTEGER NOT NUL\n);\n");
+    snapshot!(project.migrate("validate"), project.migrate("up"));
+    // Without a database it may be meant for PostgreSQL.
+    let project = project.without_url();
+    assert_eq!(project.migrate("validate").output.code, 0);
+}

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::testing::{is_inside, mutated};
 
 fn read(text: &str) -> (Option<Metadata>, Vec<Diagnostic>) {
     let directory = MigrationName { version: SchemaVersion::new(1, 2, 0), name: "users".to_owned() };
@@ -27,10 +30,7 @@ fn with(line: &str) -> String {
     format!("{{\"version\": \"1.2.0\", \"name\": \"users\",\n{line}}}")
 }
 
-#[test]
-fn reads_every_key() {
-    let (metadata, found) = read(
-        r#"{
+const FULL: &str = r#"{
             "$schema": "https://example.org/schema.json",
             "version": "1.2.0", "name": "users",
             "description": "Ünïcode – “quoted” \"text\"",
@@ -44,9 +44,12 @@ fn reads_every_key() {
             "kind": "sql",
             "foreign_keys": "off",
             "lock_timeout": "5s", "statement_timeout": "2min",
-            "allow": {"drop-column": "nobody reads it"}
-        }"#,
-    );
+            "allow": {"timeout-in-script": "measured"}
+        }"#;
+
+#[test]
+fn reads_every_key() {
+    let (metadata, found) = read(FULL);
     assert_eq!(found, []);
     let metadata = metadata.unwrap();
     let settings = Settings {
@@ -64,14 +67,14 @@ fn reads_every_key() {
     assert_eq!(metadata.author.as_deref(), Some("A. Uthor"));
     assert_eq!(metadata.phase, Some(Phase::Contract));
     assert_eq!(metadata.expects["tables"], ["users", "posts"]);
-    assert_eq!(metadata.allow["drop-column"], "nobody reads it");
+    assert_eq!(metadata.allow[&Code::TimeoutInScript].reason, "measured");
     check(r#"{"version": "1.2.0", "name": "users"}"#, &[]);
 }
 
 #[test]
 fn refuses_what_is_not_one_json_object() {
-    check("", &["1:1 invalid-json: `metadata.json` is empty, expected an object"]);
-    check("[]", &["1:1 invalid-json: expected an object, found a list"]);
+    check("", &["1:1 not-an-object: `metadata.json` is empty, expected an object"]);
+    check("[]", &["1:1 not-an-object: expected an object, found a list"]);
     check("{\n  \"version\": }", &["2:14 invalid-json: `metadata.json` is not JSON: unexpected close brace"]);
     check("{\"a\": 1\n\"b\": 2}", &["1:8 invalid-json: `metadata.json` is not JSON: expected comma"]);
     for text in ["{\"a\": 1,}", "{a: 1}", "{'a': 1}", "{} // c", "/* c */ {}", "{} {}", "{\"a\": \"\n", "{\"a\": tru}"]
@@ -131,7 +134,10 @@ fn refuses_values_of_the_wrong_type() {
         r#""expects": {"tables": "users"}"#,
         &["2:23 wrong-type: `expects.tables` is a string, expected a list of strings"],
     );
-    check_key(r#""allow": ["rule"]"#, &["2:10 wrong-type: `allow` is a list, expected an object of rules and reasons"]);
+    check_key(
+        r#""allow": ["rule"]"#,
+        &["2:10 wrong-type: `allow` is a list, expected an object of diagnostics and reasons"],
+    );
     check_key(r#""author": null"#, &["2:11 wrong-type: `author` is null, expected a string"]);
 }
 
@@ -140,15 +146,15 @@ fn refuses_versions_and_names_that_differ_from_the_directory() {
     check(
         r#"{"version": "1.2.1", "name": "user"}"#,
         &[
-            "1:13 directory-mismatch: version `1.2.1` differs from the directory's, `1.2.0`",
-            "1:30 directory-mismatch: name `user` differs from the directory's, `users`",
+            "1:13 version-mismatch: version `1.2.1` differs from the directory's, `1.2.0`",
+            "1:30 name-mismatch: name `user` differs from the directory's, `users`",
         ],
     );
     check(
         r#"{"version": "1.2.0-rc.1", "name": "Users"}"#,
         &[
             "1:13 invalid-version: `1.2.0-rc.1` is not the version of a migration: the version of a migration has no pre-release part",
-            "1:35 invalid-value: `Users` is not a name: expected lower-case letters, digits and `_`",
+            "1:35 invalid-name: `Users` is not a name: expected lower-case letters, digits and `_`",
         ],
     );
     let (_, found) = read(r#"{"version": "1.2", "name": "users"}"#);
@@ -161,11 +167,11 @@ fn refuses_versions_of_programs_that_cannot_be_compared() {
     check_key(
         r#""min_runtime_version": "2.0.0+7""#,
         &[
-            "2:24 invalid-version: `2.0.0+7` is not the version of a program: build metadata takes no part in comparisons",
+            "2:24 invalid-minimum: `2.0.0+7` is not the version of a program: build metadata takes no part in comparisons",
         ],
     );
     let (_, found) = read(&with(r#""min_runtime_version": "2.0""#));
-    assert_eq!(found[0].code, Code::InvalidVersion);
+    assert_eq!(found[0].code, Code::InvalidMinimum);
 }
 
 #[test]
@@ -187,24 +193,36 @@ fn reads_dependencies() {
     }
     check_key(
         r#""dependencies": ["1.0"]"#,
-        &["2:18 invalid-version: `1.0` is not a dependency: `1.0` has no operator and is not a whole version"],
+        &["2:18 invalid-dependency: `1.0` is not a dependency: `1.0` has no operator and is not a whole version"],
     );
 }
 
 #[test]
 fn refuses_values_that_make_no_sense() {
-    check_key(r#""phase": "expnd""#, &["2:10 invalid-value: unknown value `expnd` for `phase`"]);
-    check_key(r#""kind": "rust""#, &["2:9 invalid-value: unknown value `rust` for `kind`"]);
-    check_key(r#""foreign_keys": "on""#, &["2:17 invalid-value: unknown value `on` for `foreign_keys`"]);
-    check_key(r#""irreversible": " ""#, &["2:17 invalid-value: `irreversible` is empty, expected a reason"]);
-    check_key(r#""description": "a\nb""#, &["2:16 invalid-value: `description` is not one line of text"]);
-    check_key(r#""allow": {"rule": ""}"#, &["2:19 invalid-value: `allow.rule` is empty, expected a reason"]);
+    check_key(r#""phase": "expnd""#, &["2:10 unknown-value: unknown value `expnd` for `phase`"]);
+    check_key(r#""kind": "rust""#, &["2:9 unknown-value: unknown value `rust` for `kind`"]);
+    check_key(r#""foreign_keys": "on""#, &["2:17 unknown-value: unknown value `on` for `foreign_keys`"]);
+    check_key(r#""irreversible": " ""#, &["2:17 empty-reason: `irreversible` is empty, expected a reason"]);
+    check_key(r#""description": "a\nb""#, &["2:16 not-one-line: `description` is not one line of text"]);
+    check_key(r#""allow": {"rule": ""}"#, &["2:19 empty-reason: `allow.rule` is empty, expected a reason"]);
 }
 
 #[test]
 fn a_timeout_of_zero_is_refused() {
     check_key(
         r#""lock_timeout": "0s""#,
-        &["2:17 invalid-value: `0s` is not a duration for `lock_timeout`: zero would switch the timeout off"],
+        &["2:17 invalid-duration: `0s` is not a duration for `lock_timeout`: zero would switch the timeout off"],
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_text_is_read_or_refused_inside_of_it(text in prop_oneof!["[\\PC\n\r]{0,60}", mutated(FULL.to_owned())]) {
+        let (_, found) = read(&text);
+        for diagnostic in found {
+            prop_assert!(is_inside(&diagnostic, &text), "{diagnostic:?} in {text:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::checksum::decode;
 use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean};
 use crate::metadata;
 use crate::migration::{Dialect, Script};
-use crate::name::{self, LOCK, METADATA, MigrationFile, MigrationName, NameError, Reading};
+use crate::name::{self, METADATA, MigrationFile, MigrationName, NameError, Reading};
 
 /// Reads everything below the migrations directory that is ours.
 pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Found) -> Vec<Folder> {
@@ -23,11 +23,12 @@ pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Fo
                         Some(name) => format!("did you mean `{name}`? or create it with `migrate new`"),
                         None => "create it and its first migration with `migrate new`, or correct the path".to_owned(),
                     };
-                    Diagnostic::whole(Code::Unreadable, shown, message).help(help)
+                    Diagnostic::whole(Code::MissingDirectory, shown, message).help(help)
                 }
                 io::ErrorKind::NotADirectory => {
                     let message = format!("`{shown}` is not a directory");
-                    Diagnostic::whole(Code::Unreadable, shown, message)
+                    let help = "give the directory that the migrations lie in";
+                    Diagnostic::whole(Code::NotADirectory, shown, message).help(help)
                 }
                 _ => unreadable(shown, &error),
             };
@@ -45,11 +46,11 @@ pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Fo
         }
         match name::directory(&entry.name) {
             Reading::Known(name) => folders.push(folder(&entry.path, name, path, fixtures, found)),
-            Reading::NearMiss(error) => misnamed(Code::MisnamedMigration, &path, entry, &error, found),
+            Reading::NearMiss(error) => misnamed(&path, entry, &error, found),
             Reading::Other if holds_migration(entry) => {
-                let error =
-                    NameError { problem: "holds files of a migration and is not named like one", suggestion: None };
-                misnamed(Code::MisnamedMigration, &path, entry, &error, found);
+                let problem = "holds files of a migration and is not named like one";
+                let error = NameError { code: Code::MisnamedMigration, problem, suggestion: None };
+                misnamed(&path, entry, &error, found);
             }
             Reading::Other => {}
         }
@@ -65,11 +66,7 @@ pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Fo
 fn root_file(entry: &DirectoryEntry, path: &str, found: &mut Found) {
     match name::root_file(&entry.name) {
         Reading::Known(()) => found.lock = read_text(&entry.path, path, found),
-        Reading::NearMiss(error) => {
-            let code =
-                if error.suggestion.as_deref() == Some(LOCK) { Code::MisnamedFile } else { Code::MisnamedMigration };
-            misnamed(code, path, entry, &error, found);
-        }
+        Reading::NearMiss(error) => misnamed(path, entry, &error, found),
         Reading::Other => {}
     }
 }
@@ -107,7 +104,7 @@ fn folder(directory: &Path, name: MigrationName, shown: String, fixtures: bool, 
             }
             Reading::Known(MigrationFile::Fixtures) => {}
             Reading::NearMiss(_) | Reading::Other if entry.is_directory => nested(entry, &path, found),
-            Reading::NearMiss(error) => misnamed(Code::MisnamedFile, &path, entry, &error, found),
+            Reading::NearMiss(error) => misnamed(&path, entry, &error, found),
             Reading::Other => {}
         }
     }
@@ -129,11 +126,12 @@ fn nested(entry: &DirectoryEntry, path: &str, found: &mut Found) {
     if matches!(name::directory(&entry.name), Reading::Other) && !holds_migration(entry) {
         return;
     }
-    let error = NameError { problem: "looks like a migration inside a migration", suggestion: None };
-    misnamed(Code::MisnamedMigration, path, entry, &error, found);
+    let problem = "looks like a migration inside a migration";
+    let error = NameError { code: Code::NestedMigration, problem, suggestion: None };
+    misnamed(path, entry, &error, found);
 }
 
-fn misnamed(code: Code, path: &str, entry: &DirectoryEntry, error: &NameError, found: &mut Found) {
+fn misnamed(path: &str, entry: &DirectoryEntry, error: &NameError, found: &mut Found) {
     if let Some(Reading::Known(meant)) = error.suggestion.as_deref().map(|it| {
         let directory = it.split('/').next().unwrap_or_default();
         name::directory(directory)
@@ -142,14 +140,14 @@ fn misnamed(code: Code, path: &str, entry: &DirectoryEntry, error: &NameError, f
     }
     let help = match &error.suggestion {
         Some(suggestion) => format!("did you mean `{suggestion}`?"),
-        None if code == Code::MisnamedFile => {
+        None if error.code == Code::MisnamedFile => {
             let known = "`metadata.json`, `up.sql`, `down.sql`, `verify.sql` (or `up.sqlite.sql`, `up.postgres.sql` and so on) and `fixtures.sql`";
             format!("the files of a migration are {known}; keep others elsewhere")
         }
         None => "a migration is a directory named like `v1.0.0_add_users`; keep others elsewhere".to_owned(),
     };
     let message = format!("`{}` {}", entry.name, error.problem);
-    found.diagnostics.push(Diagnostic::whole(code, path, message).help(help));
+    found.diagnostics.push(Diagnostic::whole(error.code, path, message).help(help));
 }
 
 /// The text of a file, its path noted; `None` after a report.
@@ -174,9 +172,9 @@ fn read_text(path: &Path, shown: &str, found: &mut Found) -> Option<String> {
 }
 
 fn not_utf8(bytes: &[u8], at: usize, shown: &str) -> Diagnostic {
-    let help = match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it looks like UTF-16: save it as UTF-8",
-        _ => "save it as UTF-8",
+    let (code, help) = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => (Code::Utf16, "it looks like UTF-16: save it as UTF-8"),
+        _ => (Code::NotUtf8, "save it as UTF-8"),
     };
     let byte = bytes.get(at).copied().unwrap_or_default();
     let valid = String::from_utf8_lossy(&bytes[..at]);
@@ -184,11 +182,17 @@ fn not_utf8(bytes: &[u8], at: usize, shown: &str) -> Diagnostic {
     // Shown up to the byte in question: what follows it has no characters to point at.
     let file = SourceFile { path: shown, text: valid };
     let message = format!("byte 0x{byte:02x} is not UTF-8");
-    Diagnostic::at(Code::NotUtf8, file, valid.len()..valid.len(), message).help(help)
+    Diagnostic::at(code, file, valid.len()..valid.len(), message).help(help)
 }
 
 fn unreadable(shown: &str, error: &io::Error) -> Diagnostic {
-    Diagnostic::whole(Code::Unreadable, shown, format!("cannot read `{shown}`: {error}"))
+    let message = format!("cannot read `{shown}`: {error}");
+    let help = match error.kind() {
+        io::ErrorKind::IsADirectory => "it is a directory, and a file of this name belongs here",
+        io::ErrorKind::NotFound => "it is a link to something that is not there: mend or remove it",
+        _ => "make it readable for the user who builds",
+    };
+    Diagnostic::whole(Code::Unreadable, shown, message).help(help)
 }
 
 /// An entry of a directory; symbolic links are followed.

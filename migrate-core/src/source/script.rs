@@ -8,8 +8,9 @@ use super::set::{in_effect, names};
 use super::{Folder, LoadOptions};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::migration::{Dialect, Role, Script};
-use crate::name::FIXTURES;
+use crate::name::{FIXTURES, METADATA};
 use crate::sql::{self, Kind, Problem, Statement};
+use crate::version::SchemaVersion;
 
 /// Checks every script for every dialect on which it is in effect; gives back the dialects that the set is for.
 pub(super) fn check(
@@ -18,10 +19,17 @@ pub(super) fn check(
     options: &LoadOptions,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Dialect> {
-    let all = each_dialect(candidates, |dialect| findings(folders, dialect));
+    let found_each = each_dialect(candidates, |dialect| findings(folders, dialect));
+    let mut silenced = BTreeSet::new();
+    let mut all = Vec::new();
+    for (dialect, (findings, silent)) in found_each {
+        silenced.extend(silent);
+        all.push((dialect, findings));
+    }
+    unused_allow(folders, &silenced, found);
     let mut dialects = Vec::new();
     for (dialect, findings) in &all {
-        let is_named = folders.iter().any(|folder| names(folder, *dialect));
+        let is_named = folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
         let others = all.iter().filter(|(other, _)| other != dialect);
         let mut others = others.map(|(_, findings)| findings.as_slice());
         let is_sure = is_named || !options.dialects.is_empty();
@@ -52,6 +60,15 @@ fn each_dialect<T: Send>(dialects: &[Dialect], find: impl Fn(Dialect) -> T + Syn
     })
 }
 
+/// Whether a script that names no dialect says something that only this one has.
+fn is_only_for(folder: &Folder, dialect: Dialect) -> bool {
+    let says = |script: &Script| {
+        let statements = sql::statements(&script.sql, dialect).unwrap_or_default();
+        statements.iter().any(|statement| sql::is_only_for_sqlite(statement.text(&script.sql)))
+    };
+    dialect == Dialect::Sqlite && folder.scripts.iter().any(says)
+}
+
 struct Finding {
     diagnostic: Diagnostic,
     /// Whether it shows that the script was written for this dialect. If not, and the script is sound in another
@@ -70,17 +87,49 @@ fn is_for_another(ours: &[Finding], theirs: &[Finding]) -> bool {
     only(ours, theirs, true) == 0 && only(ours, theirs, false) > only(theirs, ours, false)
 }
 
-fn findings(folders: &[Folder], dialect: Dialect) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// Every script that is in effect on a dialect, with what is silenced left out; that it was needed is noted.
+fn findings(folders: &[Folder], dialect: Dialect) -> (Vec<Finding>, BTreeSet<(SchemaVersion, Code)>) {
+    let (mut findings, mut silenced) = (Vec::new(), BTreeSet::new());
     for folder in folders {
+        let mut of_folder = Vec::new();
         for role in Role::ALL {
             if let Some(script) = in_effect(folder, role, dialect) {
-                check_script(folder, script, dialect, &mut findings);
+                check_script(folder, script, dialect, &mut of_folder);
+            }
+        }
+        for finding in of_folder {
+            let code = finding.diagnostic.code;
+            if folder.metadata.as_ref().is_some_and(|it| it.allow.contains_key(&code)) {
+                silenced.insert((folder.name.version, code));
+            } else {
+                findings.push(finding);
             }
         }
         check_fixtures(folder, dialect, &mut findings);
     }
-    findings
+    (findings, silenced)
+}
+
+/// What is silenced and is not there.
+fn unused_allow(folders: &[Folder], silenced: &BTreeSet<(SchemaVersion, Code)>, found: &mut Vec<Diagnostic>) {
+    for folder in folders {
+        let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
+            continue;
+        };
+        let path = folder.path(METADATA);
+        for (code, allowed) in &metadata.allow {
+            // Where a check is not compiled in, nothing is known of what it would find.
+            let is_grammar = matches!(code, Code::SqliteSyntax | Code::SqliteSyntaxInDown);
+            let is_checked = !is_grammar || cfg!(feature = "sqlite-syntax");
+            if !is_checked || silenced.contains(&(folder.name.version, *code)) {
+                continue;
+            }
+            let file = SourceFile { path: &path, text };
+            let message = format!("`{code}` is silenced and is not there");
+            let diagnostic = Diagnostic::at(Code::UnusedAllow, file, allowed.span.clone(), message);
+            found.push(diagnostic.help("remove it: it would hide a mistake that is made later"));
+        }
+    }
 }
 
 fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut Vec<Finding>) {
@@ -91,27 +140,32 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
         Err(error) => return found.push(sql_error(file, error)),
     };
     if statements.is_empty() {
-        let message = format!("`{}` holds no statement", script.file_name());
-        let help = match script.role {
-            Role::Up => "an empty script counts as applied",
-            Role::Down => "an empty script takes nothing back; if there is nothing to take back, say so in a comment",
-            Role::Verify => "an empty script proves nothing: remove it",
-        };
-        found.push(Finding {
-            diagnostic: Diagnostic::whole(Code::EmptyScript, file.path, message).help(help),
-            is_native: true,
-        });
+        found.push(empty(file, script));
     }
     let is_verify = script.role == Role::Verify;
     // Without readable metadata it is not known how the script runs.
     let transaction = folder.metadata.as_ref().map(|it| it.settings.transaction);
+    // The statements that share a transaction.
+    let mut together: Vec<Vec<Statement>> = Vec::new();
     if is_verify || transaction == Some(true) {
         let problems = statements.iter().filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
         found.extend(problems);
-    } else if transaction == Some(false)
-        && let Err(error) = sql::segments(file.text, dialect)
-    {
-        found.push(sql_error(file, error));
+        together.push(statements.clone());
+    } else if transaction == Some(false) {
+        match sql::segments(file.text, dialect) {
+            Ok(segments) => together.extend(segments.into_iter().map(|segment| segment.statements)),
+            Err(error) => found.push(sql_error(file, error)),
+        }
+    }
+    match dialect {
+        Dialect::Postgres => {
+            found.extend(statements.iter().filter_map(|statement| sets_timeout(file, *statement)));
+            found.extend(together.iter().flat_map(|statements| enum_values(file, statements)));
+        }
+        Dialect::Sqlite => {
+            #[cfg(feature = "sqlite-syntax")]
+            found.extend(statements.iter().filter_map(|statement| sqlite_syntax(file, *statement, script.role)));
+        }
     }
 }
 
@@ -123,64 +177,124 @@ fn check_fixtures(folder: &Folder, dialect: Dialect, found: &mut Vec<Finding>) {
     }
 }
 
+fn empty(file: SourceFile<'_>, script: &Script) -> Finding {
+    let message = format!("`{}` holds no statement", script.file_name());
+    let help = match script.role {
+        Role::Up => "an empty script counts as applied",
+        Role::Down => "an empty script takes nothing back; if there is nothing to take back, say so in a comment",
+        Role::Verify => "an empty script proves nothing: remove it",
+    };
+    Finding { diagnostic: Diagnostic::whole(Code::EmptyScript, file.path, message).help(help), is_native: true }
+}
+
+fn sets_timeout(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
+    let timeout = sql::timeout_set(statement.text(file.text))?;
+    let message = format!("`{timeout}` is set by the script, over what the migration is run with");
+    let help = format!("remove it; for a value of its own write `\"{timeout}\": \"5s\"` in metadata.json");
+    let span = statement.start..statement.end;
+    let diagnostic = Diagnostic::at(Code::TimeoutInScript, file, span, message).help(help);
+    Some(Finding { diagnostic, is_native: true })
+}
+
+fn enum_values<'a>(file: SourceFile<'a>, statements: &[Statement]) -> impl Iterator<Item = Finding> + use<'a> {
+    sql::enum_value_uses(file.text, statements).into_iter().map(move |it| {
+        let text = &file.text[it.start..it.end];
+        let (code, message) = if it.is_certain {
+            let message = format!("{text} of enum `{}` is used in the transaction that adds it", it.enumeration);
+            (Code::EnumValueInUse, message)
+        } else {
+            let message = format!("{text} is also the value that this transaction adds to enum `{}`", it.enumeration);
+            (Code::EnumValueSuspect, message)
+        };
+        let help = match code {
+            Code::EnumValueInUse => "use it in the next migration: PostgreSQL refuses it before the value is committed",
+            _ => "if the enum's value is meant, use it in the next migration: PostgreSQL refuses it before it is committed",
+        };
+        Finding { diagnostic: Diagnostic::at(code, file, it.start..it.end, message).help(help), is_native: true }
+    })
+}
+
+/// What SQLite's grammar has no place for. A statement of PostgreSQL may have none in it either, so it tells nothing of
+/// the dialect that the script was written for.
+#[cfg(feature = "sqlite-syntax")]
+fn sqlite_syntax(file: SourceFile<'_>, statement: Statement, role: Role) -> Option<Finding> {
+    let error = sql::sqlite_syntax_error(statement.text(file.text))?;
+    let span = statement.start + error.span.start..statement.start + error.span.end;
+    let message = format!("SQLite: {}", error.message);
+    // A migration that was released and works must not be held up by its way back.
+    let code = if role == Role::Down { Code::SqliteSyntaxInDown } else { Code::SqliteSyntax };
+    let help =
+        format!("correct the statement; if your SQLite accepts it, say so: `\"allow\": {{\"{code}\": \"...\"}}`");
+    Some(Finding { diagnostic: Diagnostic::at(code, file, span, message).help(help), is_native: false })
+}
+
 fn sql_error(file: SourceFile<'_>, error: sql::SqlError) -> Finding {
-    let span = error.offset..error.end;
-    let diagnostic = Diagnostic::at(Code::InvalidSql, file, span, error.to_string());
-    let is_native = match error.problem {
-        Problem::UnterminatedDollarQuote
-        | Problem::UnterminatedComment
-        | Problem::PsqlCommand
-        | Problem::CopyFromStdin
-        | Problem::CopyToStdout
-        | Problem::BareInGroup(_) => true,
+    let (code, is_native) = match error.problem {
+        Problem::UnterminatedString => (Code::UnterminatedString, false),
+        Problem::UnterminatedIdentifier => (Code::UnterminatedName, false),
+        Problem::UnterminatedComment => (Code::UnterminatedComment, true),
+        Problem::UnterminatedDollarQuote => (Code::UnterminatedDollarQuote, true),
         // A trigger that PostgreSQL would take ends in EXECUTE FUNCTION and has no body.
         Problem::UnterminatedBody => {
             let rest = file.text.get(error.offset..).unwrap_or_default();
-            !rest.to_ascii_uppercase().contains("EXECUTE")
+            (Code::UnterminatedBody, !rest.to_ascii_uppercase().contains("EXECUTE"))
         }
-        _ => false,
+        Problem::UnbalancedParenthesis => (Code::UnbalancedParenthesis, false),
+        Problem::PsqlCommand => (Code::PsqlCommand, true),
+        Problem::CopyFromStdin => (Code::CopyFromStdin, true),
+        Problem::CopyToStdout => (Code::CopyToStdout, true),
+        Problem::NulByte => (Code::NulByte, false),
+        Problem::BeginWithoutCommit => (Code::BeginWithoutCommit, false),
+        Problem::NestedBegin => (Code::NestedBegin, false),
+        Problem::CommitWithoutBegin => (Code::CommitWithoutBegin, false),
+        Problem::Rollback => (Code::RollbackInMigration, false),
+        Problem::Chain => (Code::CommitAndChain, false),
+        Problem::SavepointOutsideGroup => (Code::SavepointOutsideGroup, false),
+        Problem::TwoPhase => (Code::TwoPhaseCommit, false),
+        Problem::BareInGroup(_) => (Code::NotInTransaction, true),
     };
+    let diagnostic = Diagnostic::at(code, file, error.offset..error.end, error.to_string());
     Finding { diagnostic: diagnostic.help(error.help()), is_native }
 }
 
 /// What a statement must not do in the transaction of its migration.
 fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, is_verify: bool) -> Option<Finding> {
+    const SET_FALSE: &str =
+        "set `\"transaction\": false` in metadata.json, or move it to a migration of its own that does";
     let text = statement.text(file.text);
-    let set_false = "set `\"transaction\": false` in metadata.json, or move it to a migration of its own that does";
     let (code, message, help) = match statement.kind {
+        kind if kind.is_transaction_control() && is_verify => {
+            let message = format!("`{}` in a verify script", first_word(text));
+            let help = "remove it: a verify script looks and leaves everything as it is";
+            (Code::TransactionInVerify, message, help)
+        }
         kind if kind.is_transaction_control() => {
-            let word = first_word(text);
-            if is_verify {
-                let message = format!("`{word}` in a verify script");
-                let help = "remove it: a verify script looks and leaves everything as it is".to_owned();
-                (Code::TransactionControl, message, help)
-            } else {
-                let message = format!("`{word}` in a migration that runs in one transaction");
-                let help = "remove it: the whole migration is one transaction; or set `\"transaction\": false` in metadata.json";
-                (Code::TransactionControl, message, help.to_owned())
-            }
+            let message = format!("`{}` in a migration that runs in one transaction", first_word(text));
+            let help =
+                "remove it: the whole migration is one transaction; or set `\"transaction\": false` in metadata.json";
+            (Code::TransactionControl, message, help)
         }
         Kind::Bare(bare) => {
             let message = format!("`{bare}` cannot run inside a transaction");
-            let help = if is_verify { "a verify script runs inside one" } else { set_false };
-            (Code::NotInTransaction, message, help.to_owned())
+            let help = if is_verify { "a verify script runs inside one" } else { SET_FALSE };
+            (Code::NotInTransaction, message, help)
         }
-        _ if dialect == Dialect::Sqlite => {
-            let pragma = sql::pragma_outside_transaction(text)?;
-            let message = format!("`PRAGMA {pragma}` fails or is ignored inside a transaction");
-            let help = match pragma {
-                "foreign_keys" => "remove it and set `\"foreign_keys\": \"off\"` in metadata.json",
-                _ => set_false,
-            };
-            (Code::PragmaInTransaction, message, help.to_owned())
-        }
+        _ if dialect == Dialect::Sqlite => match sql::pragma_outside_transaction(text)? {
+            "foreign_keys" => {
+                let message = "`PRAGMA foreign_keys` is ignored inside a transaction: a table that is rebuilt would take its child rows with it".to_owned();
+                let help = "remove it and set `\"foreign_keys\": \"off\"` in metadata.json";
+                (Code::ForeignKeysPragma, message, help)
+            }
+            pragma => {
+                let message = format!("`PRAGMA {pragma}` fails or is ignored inside a transaction");
+                (Code::PragmaInTransaction, message, SET_FALSE)
+            }
+        },
         _ => return None,
     };
+    let is_native = !matches!(code, Code::TransactionControl | Code::TransactionInVerify);
     let span = statement.start..statement.end;
-    Some(Finding {
-        diagnostic: Diagnostic::at(code, file, span, message).help(help),
-        is_native: code != Code::TransactionControl,
-    })
+    Some(Finding { diagnostic: Diagnostic::at(code, file, span, message).help(help), is_native })
 }
 
 fn first_word(text: &str) -> String {

@@ -1,5 +1,7 @@
 //! What only shows when all migrations are looked at together.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use super::{Folder, LoadOptions};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, listed};
 use crate::metadata::Dependency;
@@ -59,7 +61,7 @@ pub(super) fn check_runtime(folders: &[Folder], shown: &str, options: &LoadOptio
         Err(error) => {
             let message = format!("`{text}` is not the version of a program: {error}");
             let help = "give MAJOR.MINOR.PATCH, as in Cargo.toml";
-            found.push(Diagnostic::whole(Code::InvalidVersion, shown, message).help(help));
+            found.push(Diagnostic::whole(Code::InvalidRuntimeVersion, shown, message).help(help));
             return;
         }
     };
@@ -114,7 +116,7 @@ pub(super) fn dialects(
             for folder in lacking(dialect) {
                 let message = format!("`{}` has no up script for {dialect}", folder.title());
                 let help = format!("add `{}` or `up.sql`", file_name(Role::Up, Some(dialect)));
-                found.push(Diagnostic::whole(Code::MissingUp, &folder.shown, message).help(help));
+                found.push(Diagnostic::whole(Code::MissingUpForDialect, &folder.shown, message).help(help));
             }
         }
         return options.dialects.clone();
@@ -128,7 +130,7 @@ pub(super) fn dialects(
         let message =
             format!("no database can run the whole set: an up script is missing in {}", parts.join(" and in "));
         let help = "add the missing files for each database that the set is for";
-        found.push(Diagnostic::whole(Code::MissingUp, shown, message).help(help));
+        found.push(Diagnostic::whole(Code::NoCommonDialect, shown, message).help(help));
         return Dialect::ALL.to_vec();
     }
     for dialect in Dialect::ALL {
@@ -217,21 +219,38 @@ fn unmet(folders: &[Folder], folder: &Folder, dependency: &Dependency) -> Option
         let message = format!("`{}` depends on `{text}`, which no migration is", folder.title());
         return Some((Code::UnmetDependency, message, help));
     };
-    let message = if later.name.version == version {
-        format!("`{}` depends on `{text}`, which only it is itself", folder.title())
-    } else if depends_on(later, version) {
-        let (title, other) = (folder.title(), later.title());
-        format!("`{title}` depends on `{text}`, and `{other}` depends on it: a cycle")
-    } else {
-        format!("`{}` depends on `{text}`, which comes after it", folder.title())
-    };
-    Some((Code::CyclicDependency, message, help))
+    let title = folder.title();
+    if later.name.version == version {
+        let message = format!("`{title}` depends on `{text}`, which only it is itself");
+        return Some((Code::SelfDependency, message, help));
+    }
+    if let Some(path) = matching.iter().find_map(|next| way_back(folders, next, folder)) {
+        let path: Vec<String> = path.into_iter().map(|it| format!("`{}`", it.title())).collect();
+        let message = format!("`{title}` depends on `{text}`, in a cycle: `{title}` -> {}", path.join(" -> "));
+        return Some((Code::CyclicDependency, message, help));
+    }
+    let message = format!("`{title}` depends on `{text}`, which comes after it");
+    Some((Code::LaterDependency, message, help))
 }
 
-fn depends_on(folder: &Folder, version: SchemaVersion) -> bool {
-    let version = version.to_semver();
-    let mut metadata = folder.metadata.iter();
-    metadata.any(|it| it.dependencies.iter().any(|it| it.requirement.matches(&version)))
+/// The shortest path of dependencies from one migration to another, both included.
+fn way_back<'a>(folders: &'a [Folder], from: &'a Folder, to: &Folder) -> Option<Vec<&'a Folder>> {
+    let mut paths = VecDeque::from([vec![from]]);
+    let mut seen = BTreeSet::from([from.name.version]);
+    while let Some(path) = paths.pop_front() {
+        let last = path.last()?;
+        if last.name.version == to.name.version {
+            return Some(path);
+        }
+        let dependencies = || last.metadata.iter().flat_map(|it| &it.dependencies);
+        for next in folders {
+            let version = next.name.version.to_semver();
+            if dependencies().any(|it| it.requirement.matches(&version)) && seen.insert(next.name.version) {
+                paths.push_back([path.as_slice(), &[next]].concat());
+            }
+        }
+    }
+    None
 }
 
 fn next_free(folders: &[Folder], taken: SchemaVersion) -> SchemaVersion {

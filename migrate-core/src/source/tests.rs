@@ -74,7 +74,7 @@ const A: &str = "== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\nSELECT 1;\
 fn reads_a_set() {
     let root = directory(
         "== v1.10.0_c/up.sql\nSELECT 3;\n== v1.10.0_c/down.sql\nSELECT 3;\n\
-         == v1.9.0_b/down.sqlite.sql\nD;\n== v1.9.0_b/down.postgres.sql\nP;\n\
+         == v1.9.0_b/down.sqlite.sql\nSELECT 9;\n== v1.9.0_b/down.postgres.sql\nP;\n\
          == v1.9.0_b/verify.sql\nSELECT true;\n== v1.9.0_b/fixtures.sql\n(\n== v1.9.0_b/README.md\n\
          == README.md\n== .git/up.sql\n== notes/x.txt\n",
     );
@@ -123,8 +123,8 @@ fn tells_what_is_wrong_with_the_directory() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();
     let read = |name: &str| told(&load(&root.path().join(name), &options()), Severity::Error);
-    assert_eq!(read("no"), ["m:1:1: directory `m` does not exist [unreadable]"]);
-    assert_eq!(read("file"), ["m:1:1: `m` is not a directory [unreadable]"]);
+    assert_eq!(read("no"), ["m:1:1: directory `m` does not exist [missing-directory]"]);
+    assert_eq!(read("file"), ["m:1:1: `m` is not a directory [not-a-directory]"]);
     check("== README.md\n", &["m:1:1: `m` holds no migration [no-migrations]"]);
 }
 
@@ -138,13 +138,13 @@ fn refuses_near_misses_and_leaves_the_rest_alone() {
         ),
         &[
             "m/1.1.0_b:1:1: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
-            "m/V2__c.sql:1:1: `V2__c.sql` is a file, and a migration is a directory [misnamed-migration]",
-            "m/migration.lock:1:1: `migration.lock` is not the name of the lock file [misnamed-file]",
-            "m/schema.sql:1:1: `schema.sql` belongs to no migration [misnamed-migration]",
+            "m/V2__c.sql:1:1: `V2__c.sql` is a file, and a migration is a directory [flat-migration]",
+            "m/migration.lock:1:1: `migration.lock` is not the name of the lock file [misnamed-lock]",
+            "m/schema.sql:1:1: `schema.sql` belongs to no migration [stray-file]",
             "m/users:1:1: `users` holds files of a migration and is not named like one [misnamed-migration]",
             "m/v1.0.0_a/Up.SQL:1:1: `Up.SQL` is not a file of a migration [misnamed-file]",
             "m/v1.0.0_a/extra.json:1:1: `extra.json` is not a file of a migration [misnamed-file]",
-            "m/v1.0.0_a/v1.1.0_d:1:1: `v1.1.0_d` looks like a migration inside a migration [misnamed-migration]",
+            "m/v1.0.0_a/v1.1.0_d:1:1: `v1.1.0_d` looks like a migration inside a migration [nested-migration]",
         ],
     );
     // The misnamed file is the missing one; that is one mistake and one message.
@@ -191,7 +191,7 @@ fn refuses_text_that_is_not_utf8() {
     assert_eq!(
         told(&loaded, Severity::Error),
         [
-            "m/v1.0.0_a/down.sql:1:1: byte 0xff is not UTF-8 [not-utf8]",
+            "m/v1.0.0_a/down.sql:1:1: byte 0xff is not UTF-8 [utf-16]",
             "m/v1.0.0_a/up.sql:2:6: byte 0xff is not UTF-8 [not-utf8]",
         ]
     );
@@ -219,14 +219,14 @@ fn refuses_dependencies_that_no_lower_migration_meets() {
     check(
         &set(r#""1.1.0", ">1.1""#, ""),
         &[
-            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.1.0`, which only it is itself [cyclic-dependency]",
-            "m/v1.1.0_b/metadata.json:1:61: `v1.1.0_b` depends on `>1.1`, which comes after it [cyclic-dependency]",
+            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.1.0`, which only it is itself [self-dependency]",
+            "m/v1.1.0_b/metadata.json:1:61: `v1.1.0_b` depends on `>1.1`, which comes after it [later-dependency]",
         ],
     );
     check(
         &set(r#""1.2.0""#, r#""1.1.0""#),
         &[
-            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.2.0`, and `v1.2.0_c` depends on it: a cycle [cyclic-dependency]",
+            "m/v1.1.0_b/metadata.json:1:52: `v1.1.0_b` depends on `1.2.0`, in a cycle: `v1.1.0_b` -> `v1.2.0_c` -> `v1.1.0_b` [cyclic-dependency]",
         ],
     );
 }
@@ -250,7 +250,7 @@ fn refuses_migrations_that_need_a_newer_program() {
     check_version(
         Some("1.9"),
         &[
-            "m:1:1: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-version]",
+            "m:1:1: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-runtime-version]",
         ],
     );
 }
@@ -263,7 +263,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check(
         &format!("{A}{sqlite}{postgres}"),
         &[
-            "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [missing-up]",
+            "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [no-common-dialect]",
         ],
     );
     let asked = LoadOptions { dialects: vec![Dialect::Postgres], ..options() };
@@ -271,7 +271,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check_with(
         &asked,
         &format!("{A}{sqlite}"),
-        &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up]"],
+        &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up-for-dialect]"],
     );
     let both = "== v1.1.0_b/up.postgres.sql\nSELECT 1;\n";
     let root = directory(&format!("{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"));
@@ -302,20 +302,20 @@ fn refuses_what_cannot_run_in_one_transaction() {
         "VACUUM;\nPRAGMA foreign_keys = OFF;",
         &[
             "m/v1.0.0_a/up.sql:1:1: `VACUUM` cannot run inside a transaction [not-in-transaction]",
-            "m/v1.0.0_a/up.sql:2:1: `PRAGMA foreign_keys` fails or is ignored inside a transaction [pragma-in-transaction]",
+            "m/v1.0.0_a/up.sql:2:1: `PRAGMA foreign_keys` is ignored inside a transaction: a table that is rebuilt would take its child rows with it [foreign-keys-pragma]",
         ],
     );
     let free = r#""transaction": false"#;
     check_up(free, "VACUUM; PRAGMA foreign_keys = OFF; BEGIN; SELECT 1; COMMIT;", &[]);
-    check_up(free, "SELECT 1;\nCOMMIT;", &["m/v1.0.0_a/up.sql:2:1: `COMMIT` has no `BEGIN` [invalid-sql]"]);
+    check_up(free, "SELECT 1;\nCOMMIT;", &["m/v1.0.0_a/up.sql:2:1: `COMMIT` has no `BEGIN` [commit-without-begin]"]);
     check(
         &format!("{A}== v1.0.0_a/verify.sql\nROLLBACK;"),
-        &["m/v1.0.0_a/verify.sql:1:1: `ROLLBACK` in a verify script [transaction-control]"],
+        &["m/v1.0.0_a/verify.sql:1:1: `ROLLBACK` in a verify script [transaction-in-verify]"],
     );
     check(
         &format!("{A}== v1.0.0_a/up.sqlite.sql\nVACUUM;== v1.0.0_a/up.sql\n'"),
         &[
-            "m/v1.0.0_a/up.sql:1:1: a string is not closed [invalid-sql]",
+            "m/v1.0.0_a/up.sql:1:1: a string is not closed [unterminated-string]",
             "m/v1.0.0_a/up.sqlite.sql:1:1: `VACUUM` cannot run inside a transaction [not-in-transaction]",
         ],
     );
@@ -337,17 +337,16 @@ fn takes_plain_scripts_for_the_databases_they_read_as() {
     use Dialect::{Postgres, Sqlite};
     const TRIGGER: &str = "CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1; DELETE FROM u; END;";
     const FUNCTION: &str = "DO $$ BEGIN PERFORM 1; END $$;";
-    check_dialects(&["SELECT 1;", "SELECT 'x"], &Dialect::ALL, &["invalid-sql"]);
+    check_dialects(&["SELECT 1;", "SELECT 'x"], &Dialect::ALL, &["unterminated-string"]);
     check_dialects(&[TRIGGER], &[Sqlite], &[]);
     check_dialects(&[FUNCTION], &[Postgres], &[]);
     check_dialects(&[TRIGGER, "COMMIT;"], &[Sqlite], &["transaction-control"]);
     check_dialects(&[FUNCTION, "COMMIT;"], &[Postgres], &["transaction-control"]);
-    check_dialects(&[TRIGGER, "PRAGMA foreign_keys = 0;"], &[Sqlite], &["pragma-in-transaction"]);
-    check_dialects(&["DO $$ BEGIN PERFORM 1;"], &[Sqlite, Postgres], &["invalid-sql"]);
+    check_dialects(&[TRIGGER, "PRAGMA foreign_keys = 0;"], &[Sqlite], &["foreign-keys-pragma"]);
     check_dialects(
         &["CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET n = 1;"],
         &[Sqlite, Postgres],
-        &["invalid-sql"],
+        &["unterminated-body"],
     );
     check_dialects(&["CREATE TRIGGER a AFTER INSERT ON t EXECUTE FUNCTION f();"], &[Postgres], &[]);
 }
@@ -391,7 +390,7 @@ fn compares_with_the_lock_file() {
     fs::write(root.path().join("v1.0.0_a/up.sql"), "SELECT 2;\n").unwrap();
     assert_eq!(
         told(&load(root.path(), &options()), Severity::Error),
-        ["m/migrations.lock:3:88: `v1.0.0_a/up.sql` was changed after it was locked [lock-changed]",]
+        ["m/migrations.lock:3:88: `v1.0.0_a/up.sql` was changed after it was locked [lock-file-edited]",]
     );
     let unchecked = LoadOptions { check_lock: false, ..options() };
     assert!(!load(root.path(), &unchecked).has_errors());
@@ -431,4 +430,124 @@ fn tells_a_directory_that_is_not_what_was_compiled() {
     check_stale(|root| fs::remove_dir_all(root.join("v1.1.0_b")).unwrap(), true);
     // Elsewhere than where it was compiled, there is nothing to compare.
     check_stale(|root| fs::remove_dir_all(root).unwrap(), false);
+}
+
+/// Loads one migration that has an up script of PostgreSQL; `expect` is every diagnostic.
+#[track_caller]
+fn check_postgres(settings: &str, up: &str, expect: &[&str]) {
+    let metadata = format!(r#"{{"version": "1.0.0", "name": "a", "irreversible": "x"{settings}}}"#);
+    let text = format!("== v1.0.0_a/metadata.json\n{metadata}\n== v1.0.0_a/up.postgres.sql\n{up}");
+    let loaded = load(directory(&text).path(), &options());
+    let found: Vec<String> = loaded.diagnostics().iter().map(|it| format!("{it} [{}]", it.code)).collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn warns_of_timeouts_that_a_script_sets() {
+    let warning = |line: usize, name: &str| {
+        format!(
+            "m/v1.0.0_a/up.postgres.sql:{line}:1: `{name}` is set by the script, over what the migration is run with [timeout-in-script]"
+        )
+    };
+    check_postgres(
+        "",
+        "SET statement_timeout = 0;\nSET LOCAL lock_timeout TO '2s';\nSELECT pg_catalog.set_config('lock_timeout', '0', false);\n\
+         SELECT set_config('search_path', '', false);\nRESET lock_timeout; SHOW lock_timeout;\n\
+         ALTER ROLE a SET lock_timeout = 1; SELECT 'SET lock_timeout = 0';",
+        &[&warning(1, "statement_timeout"), &warning(2, "lock_timeout"), &warning(3, "lock_timeout")],
+    );
+}
+
+#[test]
+fn refuses_enum_values_in_the_transaction_that_adds_them() {
+    let script = "ALTER TYPE mood ADD VALUE 'fine';\nSELECT 'fine'::mood;";
+    let error = "m/v1.0.0_a/up.postgres.sql:2:8: 'fine' of enum `mood` is used in the transaction that adds it [enum-value-in-use]";
+    check_postgres("", script, &[error]);
+    check_postgres(r#", "transaction": false"#, script, &[]);
+    check_postgres(
+        r#", "transaction": false"#,
+        "BEGIN; ALTER TYPE mood ADD VALUE 'fine';\nINSERT INTO t VALUES ('fine'); COMMIT; SELECT 'fine'::mood;",
+        &[
+            "m/v1.0.0_a/up.postgres.sql:2:23: 'fine' is also the value that this transaction adds to enum `mood` [enum-value-suspect]",
+        ],
+    );
+}
+
+#[test]
+fn silences_what_allow_names() {
+    let allow = |word: &str| format!(r#", "allow": {{"{word}": "known"}}"#);
+    check_postgres(&allow("timeout-in-script"), "SET lock_timeout = 0;", &[]);
+    check_postgres(&allow("transaction-control"), "SELECT 1; COMMIT;", &[]);
+    check_postgres(&allow("unterminated-string"), "SELECT 'a", &[]);
+    check_postgres(&allow("empty-script"), "", &[]);
+    let at = "m/v1.0.0_a/metadata.json:1:66";
+    check_postgres(
+        &allow("psql-command"),
+        "SELECT 1;",
+        &[&format!("{at}: `psql-command` is silenced and is not there [unused-allow]")],
+    );
+    check_postgres(
+        &allow("empty-scripts"),
+        "SELECT 1;",
+        &[&format!("{at}: no diagnostic is called `empty-scripts` [unknown-allow]")],
+    );
+    check_postgres(
+        &allow("missing-up"),
+        "SELECT 1;",
+        &[&format!("{at}: `missing-up` cannot be silenced [unknown-allow]")],
+    );
+}
+
+#[test]
+fn names_the_path_of_a_cycle() {
+    let migration = |version: &str, dependency: &str| {
+        format!(
+            "== v{version}_m/metadata.json\n{{\"version\": \"{version}\", \"name\": \"m\", \"dependencies\": [{dependency}]}}\n\
+             == v{version}_m/up.sql\nSELECT 1;\n"
+        )
+    };
+    let set = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#"">=1, <3""#)];
+    check(
+        &set[..].concat(),
+        &[
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+        ],
+    );
+    let longer = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#""2.0.0""#)];
+    check(
+        &longer.concat(),
+        &[
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v2.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+        ],
+    );
+}
+
+/// A file of SQLite's; `expect` is every error.
+#[test]
+fn reads_scripts_of_sqlite_by_its_grammar() {
+    check(
+        "== v1.0.0_a/up.sqlite.sql\nCREATE TABLE t (a);\n\n  CREATE TABEL t (b);\nINSERT INTO t VALUES (1\n",
+        &["m/v1.0.0_a/up.sqlite.sql:4:22: a parenthesis or bracket has no partner [unbalanced-parenthesis]"],
+    );
+    check(
+        "== v1.0.0_a/up.sqlite.sql\nCREATE TABLE t (a);\n\n  CREATE /* ü */ TABEL t2 (b);\nSELECT * FROM;\nSELECT ü FORM t",
+        &[
+            "m/v1.0.0_a/up.sqlite.sql:3:18: SQLite: near `TABEL`: syntax error [sqlite-syntax]",
+            "m/v1.0.0_a/up.sqlite.sql:4:14: SQLite: incomplete input [sqlite-syntax]",
+            "m/v1.0.0_a/up.sqlite.sql:5:15: SQLite: near `t`: syntax error [sqlite-syntax]",
+        ],
+    );
+    // What is not in SQLite's grammar is for PostgreSQL, unless something else in the set is for SQLite alone.
+    check_dialects(&["CREATE TABLE t (a jsonb NOT NULL); GRANT SELECT ON t TO a;"], &[Dialect::Postgres], &[]);
+    check_dialects(
+        &["CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT);", "CREATE TABEL u (b);"],
+        &Dialect::ALL,
+        &["sqlite-syntax"],
+    );
+    let down = "== v1.0.0_a/up.sqlite.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nDROP TABEL t;";
+    let loaded = load(directory(down).path(), &options());
+    assert_eq!(
+        told(&loaded, Severity::Warning),
+        ["m/v1.0.0_a/down.sqlite.sql:1:6: SQLite: near `TABEL`: syntax error [sqlite-syntax-in-down]"]
+    );
 }

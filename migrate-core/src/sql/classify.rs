@@ -19,6 +19,9 @@ const SESSION_FUNCTIONS: [&str; 6] = [
 /// temporary table is in use.
 const SET_OUTSIDE: [&str; 4] = ["foreign_keys", "journal_mode", "synchronous", "temp_store"];
 
+/// What the engine sets on PostgreSQL before every script, from options and `metadata.json`.
+const TIMEOUTS: [&str; 2] = ["lock_timeout", "statement_timeout"];
+
 /// The tokens of one statement, asked by position.
 #[derive(Clone, Copy)]
 pub(super) struct Words<'a> {
@@ -43,12 +46,12 @@ impl Words<'_> {
     }
 
     /// Whether the tokens from a place on are these keywords.
-    fn are(self, index: usize, keywords: &[&str]) -> bool {
+    pub(super) fn are(self, index: usize, keywords: &[&str]) -> bool {
         keywords.iter().zip(index..).all(|(keyword, index)| self.is(index, keyword))
     }
 
     /// Whether the token at a place is a name, quoted or not, of this spelling.
-    fn is_name(self, index: usize, name: &str) -> bool {
+    pub(super) fn is_name(self, index: usize, name: &str) -> bool {
         self.tokens.get(index).is_some_and(|token| {
             let text = token.text(self.sql);
             let text = match token.kind {
@@ -60,14 +63,14 @@ impl Words<'_> {
         })
     }
 
-    fn is_symbol(self, index: usize, symbol: &str) -> bool {
+    pub(super) fn is_symbol(self, index: usize, symbol: &str) -> bool {
         self.tokens.get(index).is_some_and(|token| {
             matches!(token.kind, TokenKind::Symbol | TokenKind::Open | TokenKind::Close)
                 && token.text(self.sql) == symbol
         })
     }
 
-    fn kind(self, index: usize) -> Option<TokenKind> {
+    pub(super) fn kind(self, index: usize) -> Option<TokenKind> {
         self.tokens.get(index).map(|token| token.kind)
     }
 
@@ -321,4 +324,24 @@ pub(super) fn pragma_outside_transaction(words: Words<'_>) -> Option<&'static st
     }
     let sets = words.is_symbol(name + 1, "=") || words.is_symbol(name + 1, "(");
     SET_OUTSIDE.into_iter().find(|outside| sets && words.is_name(name, outside))
+}
+
+/// See [`super::timeout_set`].
+pub(super) fn timeout_set(words: Words<'_>) -> Option<&'static str> {
+    if words.is(0, "SET") {
+        let name = if words.is_any(1, &["LOCAL", "SESSION"]) { 2 } else { 1 };
+        return TIMEOUTS.into_iter().find(|timeout| words.is_name(name, timeout));
+    }
+    let is_call = |index: usize| words.is_name(index, "set_config") && words.is_symbol(index + 1, "(");
+    let name = (0..words.tokens.len()).find(|&index| is_call(index)).map(|index| index + 2)?;
+    let given = words.tokens.get(name).filter(|token| token.kind == TokenKind::Text)?;
+    let given = given.text(words.sql).trim_matches('\'');
+    TIMEOUTS.into_iter().find(|timeout| given.eq_ignore_ascii_case(timeout))
+}
+
+/// See [`super::is_only_for_sqlite`].
+pub(super) fn is_only_for_sqlite(words: Words<'_>) -> bool {
+    let makes_table = words.is(0, "CREATE");
+    let is_ours = |index: usize| words.is(index, "AUTOINCREMENT") || words.are(index, &["WITHOUT", "ROWID"]);
+    words.is(0, "PRAGMA") || makes_table && (0..words.tokens.len()).any(is_ours)
 }

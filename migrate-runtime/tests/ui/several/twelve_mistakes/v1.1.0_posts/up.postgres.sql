@@ -1,0 +1,2 @@
+\connect app
+CREATE TABLE posts (id integer PRIMARY KEY);

@@ -1,0 +1,2 @@
+-- café
+DROP TABLE tags;

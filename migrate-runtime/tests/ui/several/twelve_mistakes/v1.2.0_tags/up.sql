@@ -1,0 +1,2 @@
+CREATE TABLE tags (name TEXT);
+INSERT INTO tags VALUES ('it's');
