@@ -114,7 +114,7 @@ fn fixtures_are_read_and_checked_when_asked_for() {
     assert_eq!(with.lock_text(), without.lock_text());
 
     let wrong = format!("{A}== v1.0.0_a/fixtures.sql\nSELECT 'a;\n");
-    check_with(&options, &wrong, &["m/v1.0.0_a/fixtures.sql:1:8: a string is not closed [invalid-sql]"]);
+    check_with(&options, &wrong, &["m/v1.0.0_a/fixtures.sql:1:8: a string is not closed [unterminated-string]"]);
     check(&wrong, &[]);
 }
 
