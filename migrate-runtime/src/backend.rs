@@ -281,6 +281,16 @@ pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<
     .with_help("each query of a verify script must give exactly one row with one true value")
 }
 
+/// A quoted identifier, the same in both dialects.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether a script holds a word, in whatever case and also as a part of another.
+pub(crate) fn mentions(script: &str, word: &str) -> bool {
+    script.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// The error of a run whose lock is no longer its own.
 pub(crate) fn lock_lost(fence: Fence) -> Error {
     Error::new(ErrorKind::LockLost, format!("run {fence} lost its lock to another run and stopped"))

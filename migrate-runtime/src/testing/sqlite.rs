@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row};
 
 use self::definition::{clauses, plain};
 use super::scratch::Scratch;
+use crate::backend::identifier;
 use crate::backend::sqlite::plain_error;
 use crate::database::BorrowedConnection;
 use crate::error::Error;
@@ -175,9 +176,8 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for table in tables(connection)?.iter().filter(|table| !table.is_virtual) {
         let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY name";
         let columns: Vec<String> = each(connection, sql, [&table.name], |row| row.get(0))?;
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let values: Vec<String> = columns.iter().map(|column| format!("quote({})", quoted(column))).collect();
-        let sql = format!("SELECT {} FROM main.{}", values.join(", "), quoted(&table.name));
+        let values: Vec<String> = columns.iter().map(|column| format!("quote({})", identifier(column))).collect();
+        let sql = format!("SELECT {} FROM main.{}", values.join(", "), identifier(&table.name));
         rows.extend(each(connection, &sql, [], |row| {
             let mut values = Vec::new();
             for (index, column) in columns.iter().enumerate() {

@@ -3,6 +3,7 @@
 
 use super::message::{Message, Row};
 use super::tables::literal;
+use crate::backend::mentions;
 
 /// The settings that are always compared. The role comes first: the others may need it.
 const ALWAYS: [&str; 25] = [
@@ -127,8 +128,4 @@ impl Session {
              AND s.name NOT IN ({known})"
         )
     }
-}
-
-fn mentions(script: &str, word: &str) -> bool {
-    script.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }

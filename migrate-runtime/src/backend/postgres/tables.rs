@@ -13,7 +13,7 @@ use migrate_core::version::SchemaVersion;
 use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::session;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, ledger_error};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
 use crate::error::Error;
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -557,11 +557,6 @@ impl Fields<'_> {
     fn truth(&self, column: usize) -> Result<bool, Error> {
         Ok(self.text(column)? == "t")
     }
-}
-
-/// A quoted identifier.
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text literal that means the same under every setting.

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::script::plain_error;
+use crate::backend::{identifier, mentions};
 use crate::error::Error;
 
 /// The pragmas that a script can change for the connection. `case_sensitive_like` is not among them: it cannot be read.
@@ -69,7 +70,7 @@ impl Session {
             self.restore_pragmas(connection)?;
             self.drop_temporary(connection)?;
             for name in attached(connection)?.into_iter().filter(|name| !self.attached.contains(name)) {
-                connection.execute_batch(&format!("DETACH {}", quoted(&name)))?;
+                connection.execute_batch(&format!("DETACH {}", identifier(&name)))?;
             }
             Ok(())
         };
@@ -94,16 +95,11 @@ impl Session {
     fn drop_temporary(&self, connection: &Connection) -> rusqlite::Result<()> {
         for (kind, name) in temporary(connection)? {
             if !self.temporary.contains(&(kind.clone(), name.clone())) {
-                connection.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", quoted(&name)))?;
+                connection.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", identifier(&name)))?;
             }
         }
         Ok(())
     }
-}
-
-/// Whether a script may hold a word.
-pub(super) fn mentions(script: &str, word: &str) -> bool {
-    script.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Value> {
@@ -127,8 +123,4 @@ fn attached(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         .query_map([], |row| row.get(1))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(names.into_iter().filter(|name| name != "main" && name != "temp").collect())
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

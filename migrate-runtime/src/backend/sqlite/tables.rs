@@ -9,7 +9,7 @@ use migrate_core::version::SchemaVersion;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, ledger_error};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
 use crate::error::Error;
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -30,7 +30,7 @@ impl Names {
     pub(super) fn new(tables: &Tables) -> Self {
         // SQLite's schemas are attached databases; ours is always the main one.
         let plain = Tables::SUFFIXES.map(|suffix| tables.name(suffix));
-        let [ledger, history, state] = plain.clone().map(|name| format!("main.\"{}\"", name.replace('"', "\"\"")));
+        let [ledger, history, state] = plain.each_ref().map(|name| format!("main.{}", identifier(name)));
         Self { plain, ledger, history, state }
     }
 
