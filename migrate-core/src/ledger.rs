@@ -54,10 +54,21 @@ pub struct LedgerRow {
     pub min_runtime_version: Option<String>,
     /// How many segments of a non-transactional migration are finished; 0 for a transactional one.
     pub progress: u32,
+    /// The number of the segment behind them that was begun outside any transaction, when nobody saw how it ended; 0 for
+    /// none.
+    pub attempted: u32,
     /// The up script that was run. Only read when the checksum differs from the registry's.
     pub up_sql: Option<String>,
     /// Whether a down script is stored with it.
     pub has_down: bool,
+}
+
+impl LedgerRow {
+    /// Whether the segment after the finished ones was begun, and nobody saw how it ended.
+    #[must_use]
+    pub const fn is_uncertain(&self) -> bool {
+        self.attempted > self.progress
+    }
 }
 
 /// How far a ledger row has come.

@@ -33,6 +33,12 @@ impl Target {
     pub const fn is_up(self) -> bool {
         matches!(self, Self::Latest | Self::UpTo(_) | Self::UpBy(_))
     }
+
+    /// Whether it names a state, so that going for it twice is the same as going for it once.
+    #[must_use]
+    pub const fn is_absolute(self) -> bool {
+        matches!(self, Self::Latest | Self::UpTo(_) | Self::DownTo(_) | Self::DownAll)
+    }
 }
 
 /// Whether a step applies or undoes.
@@ -83,6 +89,8 @@ pub struct Step {
     pub origin: Origin,
     /// How many segments of a non-transactional script an earlier run finished; `None` starts afresh.
     pub resume_after: Option<u32>,
+    /// Whether the segment after these was begun outside any transaction and nobody saw how it ended.
+    pub uncertain: bool,
 }
 
 impl fmt::Display for Step {
@@ -241,13 +249,18 @@ impl Planner<'_> {
         let migrations = self.registry.migrations().iter().filter(open).enumerate();
         for (_, migration) in migrations.take_while(|(planned, migration)| wanted(*planned, migration)) {
             let row = self.snapshot.find(migration.version());
-            let interrupted = |status| row.filter(|row| row.status == status).map(|row| row.progress);
-            if let Some(progress) = interrupted(Status::Reverting) {
+            let interrupted = |status| row.filter(|row| row.status == status);
+            let resumed = |row: Option<&LedgerRow>, step| Step {
+                resume_after: row.map(|row| row.progress),
+                uncertain: row.is_some_and(LedgerRow::is_uncertain),
+                ..step
+            };
+            if let Some(row) = interrupted(Status::Reverting) {
                 // Half undone is neither applied nor pending: first finish undoing it, with the script that was begun.
                 let down = step(migration, Direction::Down);
-                steps.push(Step { resume_after: Some(progress), origin: Origin::Ledger, ..down });
+                steps.push(Step { origin: Origin::Ledger, ..resumed(Some(row), down) });
             }
-            steps.push(Step { resume_after: interrupted(Status::Applying), ..step(migration, Direction::Up) });
+            steps.push(resumed(interrupted(Status::Applying), step(migration, Direction::Up)));
         }
         Plan { steps, ends_with: None }
     }
@@ -298,7 +311,8 @@ impl Planner<'_> {
             Status::Applying => return Err(PlanError::Interrupted { version, name }),
             Status::Reverting => {
                 let (direction, origin) = (Direction::Down, Origin::Ledger);
-                return Ok(Step { version, name, direction, origin, resume_after: Some(row.progress) });
+                let (resume_after, uncertain) = (Some(row.progress), row.is_uncertain());
+                return Ok(Step { version, name, direction, origin, resume_after, uncertain });
             }
             Status::Applied | Status::Baseline => {}
         }
@@ -316,7 +330,7 @@ impl Planner<'_> {
             let reason = known.and_then(Migration::irreversible).map(str::to_owned);
             return Err(PlanError::NoWayBack { version, name, reason });
         };
-        Ok(Step { version, name, direction: Direction::Down, origin, resume_after: None })
+        Ok(Step { version, name, direction: Direction::Down, origin, resume_after: None, uncertain: false })
     }
 }
 
@@ -327,6 +341,7 @@ fn step(migration: &Migration, direction: Direction) -> Step {
         direction,
         origin: Origin::Registry,
         resume_after: None,
+        uncertain: false,
     }
 }
 

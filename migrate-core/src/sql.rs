@@ -19,6 +19,7 @@
 //! ```
 
 mod classify;
+mod effect;
 mod enums;
 #[cfg(feature = "sqlite-syntax")]
 mod grammar;
@@ -28,6 +29,7 @@ mod split;
 mod text;
 mod token;
 
+pub use effect::{Effect, ObjectClass, effect};
 pub use enums::{EnumValueUse, enum_value_uses};
 #[cfg(feature = "sqlite-syntax")]
 pub use grammar::{SyntaxError, sqlite_syntax_error};

@@ -67,6 +67,7 @@ fn row(word: &str) -> LedgerRow {
         status: status.parse().unwrap_or(crate::ledger::Status::Applied),
         min_runtime_version: floor,
         progress: 3,
+        attempted: 0,
         up_sql: Some(up_sql),
         has_down,
     }

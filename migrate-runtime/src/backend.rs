@@ -19,6 +19,7 @@ use migrate_core::version::SchemaVersion;
 
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
+use crate::observer::Progress;
 use crate::report::HistoryRow;
 
 /// One database, reached for one operation.
@@ -56,19 +57,29 @@ pub trait Backend: Send {
         done: &mut (dyn FnMut(usize, Duration) + Send),
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Whether a step can be executed over the connection at all. Asked under the lock, before anything is executed.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn accepts(&self, work: &Work<'_>) -> Result<(), Error>;
+
     /// Records that a non-transactional step begins: its ledger row becomes `applying` or `reverting`.
     fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes the beginning of a non-transactional step back, when nothing of it took effect.
-    fn abandon(&mut self, fence: Fence, step: &Step) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Takes the beginning of a non-transactional step back, when nothing of it took effect: no more of its segments is
+    /// recorded than `finished`, which set session state only.
+    fn abandon(&mut self, fence: Fence, step: &Step, finished: u32) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Executes one segment of a non-transactional step; with `progress`, records that so many are finished now.
+    /// Executes one segment of a non-transactional step and records that it is finished; without a place it is replayed
+    /// and nothing is recorded. Tells how far a long statement has come, where the server says so.
     fn segment(
         &mut self,
         fence: Fence,
         work: &Work<'_>,
         segment: &Segment,
-        progress: Option<u32>,
+        place: Option<Place>,
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Verifies a non-transactional step and records that it is complete.
@@ -95,16 +106,53 @@ pub trait Backend: Send {
     /// Closes the run in the history and gives the lock back.
     fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Connects again after the connection was lost. Tries once.
+    fn reconnect(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// After [`reconnect`](Self::reconnect): gives the run a new fence, so that nothing that the old connection may still
+    /// have under way can commit later, and reads what it left. Tries once.
+    fn raise(&mut self, run: &Run, fence: Fence) -> impl Future<Output = Result<Raised, Error>> + Send;
+
     /// Waits without holding a transaction. Fails when the run is no longer wanted.
     fn sleep(&mut self, duration: Duration) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// The number of a run: the lock's fence, and the run's id in the history. Unique per ledger.
+/// What proves that a run holds the lock. It begins as the run's number, and rises when a connection is lost. Unique per
+/// ledger.
 pub(crate) type Fence = i64;
+
+/// Where a segment stands in its script.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The number of the segment, from 1.
+    pub number: u32,
+    /// Whether it was begun before, and nobody saw how it ended.
+    pub uncertain: bool,
+}
+
+/// What became of a run whose connection was lost.
+#[derive(Debug)]
+pub enum Raised {
+    /// It goes on under this fence.
+    Ours {
+        fence: Fence,
+        /// How long each of its steps took that took effect, in the order of its plan.
+        done: Vec<Duration>,
+        snapshot: Snapshot,
+    },
+    /// The old connection still has something under way.
+    NotYet,
+    /// Another run has taken its place.
+    Overtaken,
+    /// It had ended before the connection was lost.
+    Ended,
+}
 
 /// What is the same for all rows that a run writes.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// Its number in the history; 0 until it has the lock.
+    pub id: i64,
     pub identity: Identity,
     pub runtime_version: Option<String>,
     pub registry_digest: String,
@@ -181,6 +229,8 @@ pub struct Work<'a> {
     pub foreign_keys_off: bool,
     pub lock_timeout: Duration,
     pub statement_timeout: Option<Duration>,
+    /// Whether a report of who blocks a step may show the blocker's query.
+    pub blocker_queries: bool,
     /// The step before it in the run, which must have taken effect when this one begins.
     pub after: Option<&'a Step>,
 }
@@ -238,9 +288,14 @@ pub(crate) struct Failure {
     pub statement: Option<Range<usize>>,
     /// Whether the same attempt may succeed later.
     pub retryable: bool,
+    /// Whether the connection is gone.
+    pub connection_lost: bool,
     /// The kind of error it makes.
     pub kind: ErrorKind,
 }
+
+/// What to do when the connection was lost for good.
+pub(crate) const RUN_AGAIN: &str = "the connection was lost; what was committed is in the ledger, so run again";
 
 /// Puts a failure of a step's script into words.
 pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> Error {
@@ -249,7 +304,9 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         Direction::Up => ("migration", "up"),
         Direction::Down => ("undoing migration", "down"),
     };
-    let help = if work.transactional {
+    let help = if failure.connection_lost {
+        RUN_AGAIN.to_owned()
+    } else if work.transactional {
         format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)
     } else {
         format!("`migrate {again}` goes on with this statement; `migrate status` shows where {} stands", step.version)
@@ -257,6 +314,7 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
     let mut error = Error::new(failure.kind, format!("{what} {} `{}` failed", step.version, step.name))
         .with_migration(step.version)
         .with_retryable(failure.retryable)
+        .with_connection_lost(failure.connection_lost)
         .with_database(failure.database)
         .with_help(help);
     let start = failure.statement.as_ref().map(|range| range.start);

@@ -1,7 +1,7 @@
 //! Databases, as connectors: what is needed to reach one, not a connection.
 
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -3,6 +3,7 @@
 //! It serves both databases, the async and the blocking API, and the command line. It holds no SQL; what is done and in
 //! which order is the plan's matter, and how, the backend's.
 
+mod recovery;
 mod steps;
 mod work;
 
@@ -16,14 +17,14 @@ use migrate_core::plan::{Plan, PlanError, Target, plan};
 use migrate_core::registry::Registry;
 use semver::Version;
 
-use self::steps::Ended;
-use crate::backend::{Backend, Fence, Run, RunEnd};
+use self::steps::{Ended, Lock};
+use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::migrator::SharedRegistry;
 use crate::observer::Event;
 use crate::options::{Settings, Tables};
-use crate::report::{HistoryRow, Outcome, Report};
+use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 use crate::stale;
 
 /// Reads a database and judges it.
@@ -100,17 +101,29 @@ impl Operation for Migrate {
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
-        let snapshot = backend.read().await?;
-        let decision = self.decide(backend, snapshot).await?;
-        if let Some(report) = self.needs_no_lock(&decision)? {
-            return Ok(report);
-        }
-        match self.lock(backend, decision).await? {
-            Locked::NotNeeded(report) => Ok(*report),
-            Locked::Ours(run, fence, decision) => {
-                self.tell(&Event::Started(&decision.plan));
-                let ended = self.execute(backend, &run, fence, &decision.plan).await;
-                self.close(backend, &run, fence, *decision, ended).await
+        let mut earlier = Vec::new();
+        let mut overtaken = 0;
+        loop {
+            let snapshot = self.read(backend).await?;
+            let decision = self.decide(backend, snapshot).await?;
+            if let Some(report) = self.needs_no_lock(&decision)? {
+                return Ok(report.after(earlier));
+            }
+            match self.lock(backend, decision).await? {
+                Locked::NotNeeded(report) => return Ok(report.after(earlier)),
+                Locked::Ours(run, fence, decision) => {
+                    self.tell(&Event::Started(&decision.plan));
+                    let ended = self.execute(backend, &run, fence, &decision.plan).await;
+                    // Somebody else goes on with the work. What is left of it then is found by reading again, unless
+                    // the target counts from where this run began.
+                    let is_overtaken = ended.lock == Lock::Overtaken;
+                    let again = is_overtaken && self.target.is_absolute() && overtaken < self.settings.max_retries;
+                    if !again {
+                        return self.close(backend, &run, *decision, ended, earlier).await;
+                    }
+                    overtaken += 1;
+                    earlier.extend(ended.steps.into_iter().filter(|step| step.outcome == StepOutcome::Done));
+                }
             }
         }
     }
@@ -189,6 +202,7 @@ impl Migrate {
 
     fn run_info(&self, plan: &Plan) -> Run {
         Run {
+            id: 0,
             identity: self.settings.identity.clone(),
             runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
             registry_digest: self.registry.digest().to_string(),
@@ -223,6 +237,11 @@ impl Migrate {
                         Ok((None, snapshot)) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
                         Ok((None, _)) => Attempt::Held,
                         Err(error) if error.is_retryable() => Attempt::Held,
+                        Err(error) if error.is_connection_lost() => {
+                            // If the lock was taken all the same, the next attempt finds that it is our own.
+                            self.reconnect(backend, error).await?;
+                            Attempt::Held
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -236,7 +255,7 @@ impl Migrate {
                         return Err(lock_busy(decision.holder.as_ref(), bound));
                     }
                     backend.sleep(pause).await?;
-                    backend.read().await?
+                    self.read(backend).await?
                 }
             };
             decision = self.decide(backend, snapshot).await?;
@@ -254,6 +273,7 @@ impl Migrate {
         fence: Fence,
         mut snapshot: Snapshot,
     ) -> Result<Locked, Error> {
+        let run = Run { id: fence, ..run };
         // What an interrupted run left behind is judged as such: a live lock can only be our own.
         if let Some(state) = &mut snapshot.state {
             state.lock = None;
@@ -281,20 +301,25 @@ impl Migrate {
         &self,
         backend: &mut B,
         run: &Run,
-        fence: Fence,
         decision: Decision,
         ended: Ended,
+        earlier: Vec<StepReport>,
     ) -> Result<Report, Error> {
         let text = ended.error.as_ref().map(ToString::to_string);
         let outcome = if ended.error.is_some() { "failed" } else { "succeeded" };
-        let released = self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await;
+        let released = match ended.lock {
+            Lock::Held(fence) => self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await,
+            // Its successor has closed this run, or will when the lease has ended.
+            Lock::Overtaken | Lock::OutOfReach => Ok(()),
+        };
         let report = Report {
             outcome: if ended.error.is_some() { Outcome::Failed } else { Outcome::Done },
-            run: Some(fence),
+            run: Some(run.id),
             assessment: decision.assessment,
             plan: decision.plan,
             steps: ended.steps,
         };
+        let report = report.after(earlier);
         match (ended.error, released) {
             (None, Ok(())) => Ok(report),
             (None, Err(error)) => Err(error.with_report(report)),
@@ -309,7 +334,7 @@ impl Migrate {
         &self,
         backend: &mut B,
         run: &Run,
-        fence: Fence,
+        mut fence: Fence,
         end: RunEnd<'_>,
     ) -> Result<(), Error> {
         let mut tries = 0;
@@ -318,6 +343,13 @@ impl Migrate {
                 Err(error) if error.is_retryable() && tries < self.settings.max_retries => {
                     backend.sleep(self.retry_pause(tries)).await?;
                     tries += 1;
+                }
+                Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
+                    tries += 1;
+                    match self.recover(backend, run, fence, error).await? {
+                        Raised::Ours { fence: raised, .. } => fence = raised,
+                        _ => return Ok(()),
+                    }
                 }
                 ended => return ended,
             }

@@ -23,6 +23,8 @@ struct Inner {
     statement: Option<String>,
     database: Option<DatabaseError>,
     retryable: bool,
+    connection_lost: bool,
+    blockers: Vec<Blocker>,
     assessment: Option<Assessment>,
     report: Option<Report>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -99,6 +101,42 @@ impl fmt::Display for DatabaseError {
     }
 }
 
+/// A PostgreSQL session that holds a lock which a step waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Blocker {
+    /// The process id of its backend, for `pg_terminate_backend`.
+    pub process: i32,
+    /// The name that its application gives itself; empty when it gives none, or when this role may not see it.
+    pub application: String,
+    /// What it does, in PostgreSQL's words: `active`, `idle in transaction`. Empty when this role may not see it.
+    pub state: String,
+    /// For how many seconds its transaction has been open, if this role may see it.
+    pub transaction_seconds: Option<u64>,
+    /// Its last query, if the option asks for it and this role may see it.
+    pub query: Option<String>,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.process)?;
+        let mut known = Vec::new();
+        if !self.application.is_empty() {
+            known.push(format!("`{}`", self.application));
+        }
+        if !self.state.is_empty() {
+            known.push(self.state.clone());
+        }
+        if let Some(seconds) = self.transaction_seconds {
+            known.push(format!("its transaction open for {seconds} s"));
+        }
+        if let Some(query) = &self.query {
+            known.push(format!("query: {query}"));
+        }
+        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -110,6 +148,8 @@ impl Error {
             statement: None,
             database: None,
             retryable: false,
+            connection_lost: false,
+            blockers: Vec::new(),
             assessment: None,
             report: None,
             source: None,
@@ -143,6 +183,16 @@ impl Error {
 
     pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
+        self
+    }
+
+    pub(crate) fn with_connection_lost(mut self, lost: bool) -> Self {
+        self.0.connection_lost = lost;
+        self
+    }
+
+    pub(crate) fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
+        self.0.blockers = blockers;
         self
     }
 
@@ -211,6 +261,19 @@ impl Error {
         self.0.retryable
     }
 
+    /// Whether the connection to the database was lost meanwhile. What the run had under way may or may not have taken
+    /// effect; the ledger tells.
+    #[must_use]
+    pub fn is_connection_lost(&self) -> bool {
+        self.0.connection_lost
+    }
+
+    /// Who held the locks that a step waited for in vain, as far as a second connection could see it.
+    #[must_use]
+    pub fn blockers(&self) -> &[Blocker] {
+        &self.0.blockers
+    }
+
     /// The findings behind [`ErrorKind::Incompatible`].
     #[must_use]
     pub fn assessment(&self) -> Option<&Assessment> {
@@ -232,6 +295,9 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         if let Some(database) = &self.0.database {
             write!(f, ": {database}")?;
+        }
+        for (index, blocker) in self.0.blockers.iter().enumerate() {
+            write!(f, "{} {blocker}", if index == 0 { "; blocked by" } else { "," })?;
         }
         Ok(())
     }

@@ -114,9 +114,9 @@ pub use semver::Version;
 
 pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
-pub use crate::error::{DatabaseError, Error, ErrorKind, Location};
+pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
-pub use crate::observer::{Event, Observer};
+pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
 pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 

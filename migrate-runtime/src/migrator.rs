@@ -146,6 +146,14 @@ impl Migrator {
         self
     }
 
+    /// Whether errors and the history show the queries of sessions that block a step on PostgreSQL. They may hold secrets.
+    /// Default: no.
+    #[must_use]
+    pub fn blocker_queries(mut self, show: bool) -> Self {
+        self.settings.blocker_queries = show;
+        self
+    }
+
     /// On whose behalf, for lock and history. Default: the environment's `USER`, `LOGNAME` or `USERNAME`, else `unknown`.
     #[must_use]
     pub fn actor(mut self, name: impl Into<String>) -> Self {

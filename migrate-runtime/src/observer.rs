@@ -28,6 +28,25 @@ pub enum Event<'a> {
         /// Why.
         error: &'a crate::Error,
     },
+    /// How far a long statement has come that runs outside a transaction: the build of an index, where the server tells.
+    Progress {
+        /// The step.
+        step: &'a Step,
+        /// How far it is.
+        progress: &'a Progress,
+    },
+}
+
+/// How far a long statement has come, in the server's words and units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What it does at the moment, such as `building index: scanning table`.
+    pub phase: String,
+    /// How many blocks or tuples are done in this phase.
+    pub done: u64,
+    /// Of how many; 0 when the server does not know.
+    pub total: u64,
 }
 
 /// Receives the events of a run.

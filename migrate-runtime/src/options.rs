@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) max_retries: u32,
     pub(crate) retry_delay: Duration,
+    pub(crate) blocker_queries: bool,
     pub(crate) identity: Identity,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -48,6 +49,7 @@ impl Settings {
             statement_timeout: None,
             max_retries: DEFAULT_MAX_RETRIES,
             retry_delay: DEFAULT_RETRY_DELAY,
+            blocker_queries: false,
             identity: Identity::of_this_process(),
             observer: None,
         }

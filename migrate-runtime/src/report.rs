@@ -19,6 +19,18 @@ pub struct Report {
     pub steps: Vec<StepReport>,
 }
 
+impl Report {
+    /// The same, with the steps that were done before the run had to begin anew.
+    pub(crate) fn after(mut self, mut earlier: Vec<StepReport>) -> Self {
+        if !earlier.is_empty() && self.outcome == Outcome::NothingToDo {
+            self.outcome = Outcome::Done;
+        }
+        earlier.append(&mut self.steps);
+        self.steps = earlier;
+        self
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

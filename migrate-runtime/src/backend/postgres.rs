@@ -4,10 +4,13 @@
 //! statements. The run lock is a lease in the state row; every transaction of a run takes a row lock on the fence number
 //! that lets the lease's renewal pass and blocks a take-over.
 
+mod bare;
 mod lease;
 mod message;
+mod segment;
 mod session;
 mod tables;
+mod watch;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use std::time::Duration;
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
-use migrate_core::sql::{Segment, SegmentKind};
+use migrate_core::sql::{Kind, Segment, SegmentKind, Statement};
 use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
@@ -23,11 +26,16 @@ pub(crate) use self::message::database_error;
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
+use self::segment::Refused;
 use self::session::Session;
 use self::tables::Names;
-use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, ledger_error};
-use crate::database::Postgres;
+use self::watch::{Watch, Watched};
+use crate::backend::{
+    Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, ledger_error, mentions,
+};
+use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
+use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
@@ -35,40 +43,67 @@ use crate::report::HistoryRow;
 const WINDOW: usize = 16;
 
 enum Link<'c> {
-    Owned(Client),
+    Owned(Connected),
     Borrowed(&'c mut Client),
 }
 
 pub(crate) struct PostgresBackend<'c> {
     link: Link<'c>,
-    /// How to make a second connection; `None` in the reduced mode.
-    connector: Option<Postgres>,
+    /// How to make more connections; `None` in the reduced mode.
+    database: Option<Postgres>,
+    token: Token,
     names: Names,
-    /// What scripts may change in the session, as it was when the run began.
+    /// What the session is, and what scripts may change in it, as it was when the run began.
     session: Session,
     /// The lock, as long as it is held.
     held: Option<Fence>,
     renewal: Option<Renewal>,
+    holds_advisory_lock: bool,
+    watch: Watch,
 }
 
 impl<'c> PostgresBackend<'c> {
-    /// The database behind a connection of our own, and how to make another one.
-    pub(crate) fn of_client(client: Client, connector: Postgres, tables: &Tables) -> Self {
-        Self::new(Link::Owned(client), Some(connector), tables)
+    /// The database behind a connection of our own, whose session may carry the token; and how to make another one.
+    pub(crate) fn of_connection(connected: Connected, token: Token, database: Postgres, tables: &Tables) -> Self {
+        Self::new(Link::Owned(connected), token, Some(database), tables)
     }
 
     /// The database behind a client that the application keeps.
     pub(crate) fn of_borrowed(client: &'c mut Client, tables: &Tables) -> Self {
-        Self::new(Link::Borrowed(client), None, tables)
+        Self::new(Link::Borrowed(client), Token::new(), None, tables)
     }
 
-    fn new(link: Link<'c>, connector: Option<Postgres>, tables: &Tables) -> Self {
-        Self { link, connector, names: Names::new(tables), session: Session::default(), held: None, renewal: None }
+    fn new(link: Link<'c>, token: Token, database: Option<Postgres>, tables: &Tables) -> Self {
+        let names = Names::new(tables, token.clone());
+        Self {
+            link,
+            database,
+            token,
+            names,
+            session: Session::default(),
+            held: None,
+            renewal: None,
+            holds_advisory_lock: false,
+            watch: Watch::default(),
+        }
+    }
+
+    /// Ends the connections of our own.
+    pub(crate) async fn disconnect(mut self) {
+        std::mem::take(&mut self.watch).close().await;
+        let driver = match &mut self.link {
+            Link::Owned(connected) => connected.driver(),
+            Link::Borrowed(_) => None,
+        };
+        drop(self);
+        if let Some(driver) = driver {
+            drop(driver.await);
+        }
     }
 
     fn client(&self) -> &Client {
         match &self.link {
-            Link::Owned(client) => client,
+            Link::Owned(connected) => &connected.client,
             Link::Borrowed(client) => client,
         }
     }
@@ -98,21 +133,28 @@ impl<'c> PostgresBackend<'c> {
         if error.is_raced() { Ok(Created::Elsewhere) } else { Err(error.plain("the ledger could not be created")) }
     }
 
-    /// A statement that cannot run in a transaction cannot prove the fence either. On a connection of our own the lease
-    /// is renewed meanwhile; a borrowed client has nobody to renew it.
-    fn refuse_bare_statements_when_borrowed(&self, work: &Work<'_>) -> Result<(), Error> {
-        let segments = work.script.segments(Dialect::Postgres)?;
-        let bare = segments.iter().find(|segment| matches!(segment.kind, SegmentKind::Bare(_)));
-        match bare {
-            Some(segment) if self.connector.is_none() => Err(Error::new(
-                ErrorKind::Configuration,
-                format!("migration {} cannot run on a borrowed client", work.step.version),
-            )
-            .with_migration(work.step.version)
-            .with_location(work.script.location(segment.start))
-            .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")),
-            _ => Ok(()),
-        }
+    /// Takes up a session in which the lock is held by now.
+    fn begin_session(&mut self, fence: Fence, session: Session) {
+        self.session = session;
+        self.held = Some(fence);
+        self.holds_advisory_lock = false;
+        self.renewal = self.database.clone().map(|database| Renewal::start(database, self.names.renew(fence)));
+    }
+
+    /// Leaves the pooler, if there is one and a way around it: a run needs a session of its own.
+    async fn leave_pooler(&mut self) -> Result<(), Error> {
+        let Some(direct) = self.database.as_ref().and_then(Postgres::direct) else {
+            return Ok(());
+        };
+        self.link = Link::Owned(direct.connect(&self.token).await?);
+        self.database = Some(direct);
+        self.read().await.map(drop)
+    }
+
+    /// What to watch while a step is executed: only possible in a session of our own, whose process id stays.
+    fn watched(&self, work: &Work<'_>, budget: Option<Duration>) -> Option<Watched<'_>> {
+        let database = self.database.as_ref().filter(|_| self.session.direct)?;
+        Some(Watched { database, process: self.session.process, budget, queries: work.blocker_queries })
     }
 
     /// The message of a transactional step.
@@ -122,7 +164,7 @@ impl<'c> PostgresBackend<'c> {
         message.script(&work.script, statements);
         self.session.restore_after(&mut message, &work.script.sql);
         message.push(&tables::set_timeouts(work));
-        self.close(message, run, fence, work, None)
+        self.close(message, run, work, None)
     }
 
     /// Begins a transaction that proves the fence and that the step before took effect.
@@ -143,7 +185,6 @@ impl<'c> PostgresBackend<'c> {
         &self,
         mut message: Message<'w>,
         run: &Run,
-        fence: Fence,
         work: &'w Work<'_>,
         duration: Option<Duration>,
     ) -> Result<Message<'w>, Error> {
@@ -157,7 +198,7 @@ impl<'c> PostgresBackend<'c> {
             (Direction::Up, Some(duration)) => message.push(&self.names.complete(work.step, duration)),
             (Direction::Down, _) => message.push(&self.names.delete(work.step)),
         }
-        message.push(&self.names.add_history(run, fence, &entry));
+        message.push(&self.names.add_history(run, &entry));
         message.push("COMMIT");
         Ok(message)
     }
@@ -165,6 +206,37 @@ impl<'c> PostgresBackend<'c> {
     /// Runs a message that belongs to a step.
     async fn run_step(&self, fence: Fence, work: &Work<'_>, message: &Message<'_>) -> Result<Outcome, Error> {
         message.check(fence, work, send(self.client(), message).await)
+    }
+
+    /// Runs a message that belongs to a step and may take long.
+    async fn run_watched(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        message: &Message<'_>,
+        budget: Option<Duration>,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Outcome, Error> {
+        let replies = start(self.client(), message).await;
+        let outcome = self.watch_for(collect(replies, message), work, budget, tell).await;
+        message.check(fence, work, outcome)
+    }
+
+    /// Waits for the outcome of a message, and notes what a second connection sees meanwhile.
+    async fn watch_for(
+        &mut self,
+        outcome: impl Future<Output = Outcome>,
+        work: &Work<'_>,
+        budget: Option<Duration>,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Outcome {
+        let mut watch = std::mem::take(&mut self.watch);
+        let (mut outcome, seen) = watch.during(outcome, self.watched(work, budget), tell).await;
+        self.watch = watch;
+        if let Some(error) = &mut outcome.error {
+            error.seen = seen;
+        }
+        outcome
     }
 }
 
@@ -180,6 +252,15 @@ impl Drop for PostgresBackend<'_> {
             }
         }
     }
+}
+
+/// Whether a statement leaves something in the session that restoring the settings does not undo: in a pooler's connection
+/// somebody else would find it.
+fn outlasts(statement: &str) -> bool {
+    let first = statement.split(|character: char| !character.is_ascii_alphabetic()).next().unwrap_or_default();
+    let sets = ["SET", "RESET"].iter().any(|word| first.eq_ignore_ascii_case(word));
+    let calls = ["SELECT", "WITH", ""].iter().any(|word| first.eq_ignore_ascii_case(word));
+    !(sets || calls && mentions(statement, "set_config"))
 }
 
 enum Created {
@@ -225,6 +306,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        self.leave_pooler().await?;
         if !self.names.present {
             match self.create().await? {
                 Created::Here => self.names.present = true,
@@ -232,12 +314,13 @@ impl Backend for PostgresBackend<'_> {
             }
         }
         let rows = self.ask("the lock could not be taken", self.names.take_lock(run, seen)).await?;
-        let fence = rows[1].first().map(|row| self.names.parse_fence(row)).transpose()?;
-        let snapshot = self.names.snapshot(&rows[2..])?;
+        let [_, session, settings, taken, rest @ ..] = &rows[..] else {
+            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
+        };
+        let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
+        let snapshot = self.names.snapshot(rest)?;
         if let Some(fence) = fence {
-            self.session = Session::new(&rows[0], self.connector.is_some());
-            self.held = Some(fence);
-            self.renewal = self.connector.clone().map(|connector| Renewal::start(connector, self.names.renew(fence)));
+            self.begin_session(fence, Session::new(session, settings, self.database.is_none()));
         }
         Ok((fence, snapshot))
     }
@@ -266,29 +349,59 @@ impl Backend for PostgresBackend<'_> {
             };
             // Steps behind a failed one are refused by the server: its transaction is aborted, or their guard fails.
             let (replies, message) = sent?;
-            let outcome = message.check(fence, &works[index], collect(replies, &message).await)?;
-            done(index, outcome.milliseconds());
+            let work = &works[index];
+            // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
+            let budget = Some(work.lock_timeout).filter(|timeout| !timeout.is_zero());
+            let outcome = self.watch_for(collect(replies, &message), work, budget, &mut |_| ()).await;
+            done(index, message.check(fence, work, outcome)?.milliseconds());
         }
     }
 
+    /// A statement that cannot run in a transaction cannot prove the fence either: it needs a session of its own, which holds
+    /// an advisory lock meanwhile, and a second connection, which renews the lease. What lasts in a session needs one, too.
+    fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {
+        if self.session.direct {
+            return Ok(());
+        }
+        let borrowed = self.database.is_none();
+        let refused = |statement: &Statement| match statement.kind {
+            Kind::Bare(_) => true,
+            Kind::Session if borrowed => false,
+            Kind::Session => !work.transactional || outlasts(statement.text(&work.script.sql)),
+            _ => false,
+        };
+        let Some(statement) = work.script.statements(Dialect::Postgres)?.into_iter().find(refused) else {
+            return Ok(());
+        };
+        let version = work.step.version;
+        let error = if borrowed {
+            Error::new(ErrorKind::Configuration, format!("migration {version} cannot run on a borrowed client"))
+                .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")
+        } else {
+            Error::new(ErrorKind::Configuration, format!("migration {version} cannot run through a connection pooler"))
+                .with_help("give the server's own address beside the pooler's (`--direct-url`, `Postgres::direct_url`)")
+        };
+        Err(error.with_migration(version).with_location(work.script.location(statement.start)))
+    }
+
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
-        self.refuse_bare_statements_when_borrowed(work)?;
         let mut message = self.open(fence, work, None);
         match work.step.direction {
             Direction::Up => message.push(&self.names.insert(run, work, Status::Applying)),
             Direction::Down => message.push(&self.names.mark_reverting(work)),
         }
-        message.push(&self.names.add_history(run, fence, &HistoryEntry::of_step(work.step, "started")));
+        message.push(&self.names.add_history(run, &HistoryEntry::of_step(work.step, "started")));
         message.push("COMMIT");
         self.run_step(fence, work, &message).await.map(drop)
     }
 
-    async fn abandon(&mut self, fence: Fence, step: &Step) -> Result<(), Error> {
+    async fn abandon(&mut self, fence: Fence, step: &Step, finished: u32) -> Result<(), Error> {
         let undo = match step.direction {
             Direction::Up => self.names.delete(step),
             Direction::Down => self.names.mark_applied(step),
         };
-        let message = Message::of(&["BEGIN", &self.names.prove(fence, None), &undo, "COMMIT"]);
+        let stands = self.names.stands_at(step, finished);
+        let message = Message::of(&["BEGIN", &self.names.prove(fence, None), &stands, &undo, "COMMIT"]);
         self.ask("the ledger row could not be put back", message).await.map(drop)
     }
 
@@ -297,52 +410,89 @@ impl Backend for PostgresBackend<'_> {
         fence: Fence,
         work: &Work<'_>,
         segment: &Segment,
-        progress: Option<u32>,
+        place: Option<Place>,
+        tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Error> {
-        let in_transaction = matches!(segment.kind, SegmentKind::Transactional | SegmentKind::Group);
-        if !in_transaction {
-            if let Some(timeout) = tables::set_statement_timeout(work) {
-                self.ask("the statement timeout could not be set", Message::of(&[&timeout])).await?;
-            }
-            let mut message = Message::default();
-            message.bare(&work.script, segment.statements.clone());
-            self.run_step(fence, work, &message).await?;
-        }
-        let Some(progress) = progress else {
-            return Ok(());
+        let Some(place) = place else {
+            return self.run_in_session(fence, work, segment).await;
         };
-        let mut message = self.open(fence, work, None);
-        if in_transaction {
-            message.push(tables::SCRIPTS_ROLE);
-            message.script(&work.script, segment.statements.clone());
-            message.push(&tables::own_role(self.session.role()));
+        match segment.kind {
+            SegmentKind::Session => self.run_in_session(fence, work, segment).await?,
+            SegmentKind::Bare(_) => self.run_bare(fence, work, segment, place, tell).await?,
+            // One that was begun bare before is known not to run in a transaction.
+            _ if place.uncertain => self.run_bare(fence, work, segment, place, tell).await?,
+            _ => match self.run_in_transaction(fence, work, segment, place).await {
+                Err(Refused::Transaction(error)) if self.session.direct => {
+                    drop(error);
+                    self.restore_session().await?;
+                    self.run_bare(fence, work, segment, place, tell).await?;
+                }
+                Err(Refused::Transaction(error) | Refused::Otherwise(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            },
         }
-        message.push(&self.names.progress(work.step, progress));
+        let mut message = self.open(fence, work, None);
+        message.push(&self.names.progress(work.step, place.number));
         message.push("COMMIT");
         self.run_step(fence, work, &message).await.map(drop)
     }
 
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
-        let message = self.close(self.open(fence, work, None), run, fence, work, Some(duration))?;
+        let message = self.close(self.open(fence, work, None), run, work, Some(duration))?;
         self.run_step(fence, work, &message).await.map(drop)
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Error> {
+        let Some(database) = &self.database else {
+            return Err(Error::new(ErrorKind::Configuration, "a borrowed client cannot be connected again")
+                .with_help("migrate with `Postgres::from_url`, which connects again by itself"));
+        };
+        self.link = Link::Owned(database.connect(&self.token).await?);
+        Ok(())
+    }
+
+    async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
+        let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
+        let [_, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
+            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
+        };
+        let Some(raised) = raised.first() else {
+            let held = held.first().and_then(|row| row.get(0)) == Some("t");
+            let ended = ended.first().and_then(|row| row.get(0));
+            return Ok(match ended {
+                _ if held => Raised::NotYet,
+                None | Some("interrupted") => Raised::Overtaken,
+                Some(_) => Raised::Ended,
+            });
+        };
+        let fence = self.names.parse_fence(raised)?;
+        let done = done.iter().map(|row| self.names.parse_milliseconds(row)).collect::<Result<_, _>>()?;
+        let snapshot = self.names.snapshot(rest)?;
+        self.begin_session(fence, Session::new(session, settings, self.database.is_none()));
+        Ok(Raised::Ours { fence, done, snapshot })
     }
 
     async fn restore_session(&mut self) -> Result<(), Error> {
         self.ask("the connection's settings could not be restored", self.session.restore()).await.map(drop)
     }
 
-    async fn failed(&mut self, run: &Run, fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
+    async fn failed(&mut self, run: &Run, _fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
         let text = error.to_string();
         let entry = HistoryEntry { error: Some(&text), ..HistoryEntry::of_step(step, "failed") };
-        let message = Message::of(&[&self.names.add_history(run, fence, &entry)]);
+        let message = Message::of(&[&self.names.add_history(run, &entry)]);
         self.ask("the history could not be written", message).await.map(drop)
     }
 
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
         self.renewal = None;
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
-        let message = Message::of(&[&self.names.add_history(run, fence, &entry), &self.names.give_lock_back(fence)]);
+        let (close, give_back) = (self.names.add_history(run, &entry), self.names.give_lock_back(fence));
+        let mut message = Message::of(&[&close, &give_back]);
+        if self.holds_advisory_lock {
+            message.push(&self.names.give_advisory_lock_back());
+        }
         self.ask("the lock could not be given back", message).await?;
+        self.holds_advisory_lock = false;
         self.held = None;
         Ok(())
     }

@@ -26,8 +26,9 @@ use self::script::is_busy;
 pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
-use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};
+use crate::backend::{Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
+use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
@@ -161,7 +162,7 @@ impl<'c> SqliteBackend<'c> {
         let mut durations = Vec::new();
         let mut failure = None;
         for work in works {
-            match self.step(run, fence, work) {
+            match self.step(run, work) {
                 Ok(duration) => durations.push(duration),
                 Err(error) if connection.is_autocommit() => return Ok(Group::Lost(error)),
                 Err(error) => {
@@ -185,7 +186,7 @@ impl<'c> SqliteBackend<'c> {
     }
 
     /// Executes one transactional step inside the open transaction, in a savepoint of its own.
-    fn step(&self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<Duration, Error> {
+    fn step(&self, run: &Run, work: &Work<'_>) -> Result<Duration, Error> {
         let connection = self.connection();
         let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
         connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
@@ -204,19 +205,19 @@ impl<'c> SqliteBackend<'c> {
             script::verify(connection, work, verify)?;
             self.session.restore_after(connection, &verify.sql)?;
         }
-        self.record(run, fence, work, duration)?;
+        self.record(run, work, duration)?;
         connection.execute_batch("RELEASE migrate_step").map_err(plain)?;
         Ok(duration)
     }
 
     /// Writes the ledger and history rows of a completed step.
-    fn record(&self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
+    fn record(&self, run: &Run, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
         let connection = self.connection();
         match work.step.direction {
             Direction::Up => self.names.insert(connection, run, work, Status::Applied, duration)?,
             Direction::Down => self.names.delete(connection, work.step)?,
         }
-        self.names.add_history(connection, run, fence, &HistoryEntry::done(work.step, Took::Measured(duration)))
+        self.names.add_history(connection, run, &HistoryEntry::done(work.step, Took::Measured(duration)))
     }
 
     /// Executes works with foreign-key enforcement as each of them asks for.
@@ -336,20 +337,28 @@ impl Backend for SqliteBackend<'_> {
         Ok(())
     }
 
+    fn accepts(&self, _work: &Work<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
         self.transaction(fence, |connection| {
             match work.step.direction {
                 Direction::Up => self.names.insert(connection, run, work, Status::Applying, Duration::ZERO)?,
                 Direction::Down => self.names.mark_reverting(connection, work)?,
             }
-            self.names.add_history(connection, run, fence, &HistoryEntry::of_step(work.step, "started"))
+            self.names.add_history(connection, run, &HistoryEntry::of_step(work.step, "started"))
         })
     }
 
-    async fn abandon(&mut self, fence: Fence, step: &Step) -> Result<(), Error> {
-        self.transaction(fence, |connection| match step.direction {
-            Direction::Up => self.names.delete(connection, step),
-            Direction::Down => self.names.mark_applied(connection, step),
+    async fn abandon(&mut self, fence: Fence, step: &Step, finished: u32) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            // Changes nothing, and fails unless the row says so.
+            self.names.stands_at(connection, step, finished)?;
+            match step.direction {
+                Direction::Up => self.names.delete(connection, step),
+                Direction::Down => self.names.mark_applied(connection, step),
+            }
         })
     }
 
@@ -358,11 +367,12 @@ impl Backend for SqliteBackend<'_> {
         fence: Fence,
         work: &Work<'_>,
         segment: &Segment,
-        progress: Option<u32>,
+        place: Option<Place>,
+        _tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Error> {
         let connection = self.connection();
-        let record = |connection: &Connection| match progress {
-            Some(progress) => self.names.progress(connection, work.step, progress),
+        let record = |connection: &Connection| match place {
+            Some(Place { number, .. }) => self.names.progress(connection, work.step, number),
             None => Ok(()),
         };
         match segment.kind {
@@ -375,7 +385,7 @@ impl Backend for SqliteBackend<'_> {
             }),
             _ => {
                 script::run_segment(connection, work, segment)?;
-                if progress.is_some() { self.transaction(fence, record) } else { Ok(()) }
+                if place.is_some() { self.transaction(fence, record) } else { Ok(()) }
             }
         }
     }
@@ -390,7 +400,7 @@ impl Backend for SqliteBackend<'_> {
                 Direction::Up => self.names.complete(connection, work.step, duration)?,
                 Direction::Down => self.names.delete(connection, work.step)?,
             }
-            self.names.add_history(connection, run, fence, &HistoryEntry::done(work.step, Took::Measured(duration)))
+            self.names.add_history(connection, run, &HistoryEntry::done(work.step, Took::Measured(duration)))
         })
     }
 
@@ -402,19 +412,34 @@ impl Backend for SqliteBackend<'_> {
     async fn failed(&mut self, run: &Run, fence: Fence, step: &Step, error: &Error) -> Result<(), Error> {
         let text = error.to_string();
         let entry = HistoryEntry { error: Some(&text), ..HistoryEntry::of_step(step, "failed") };
-        self.transaction(fence, |connection| self.names.add_history(connection, run, fence, &entry))
+        self.transaction(fence, |connection| self.names.add_history(connection, run, &entry))
     }
 
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
         let released = self.transaction(fence, |connection| {
-            self.names.add_history(connection, run, fence, &entry)?;
+            self.names.add_history(connection, run, &entry)?;
             self.names.give_lock_back(connection, fence)
         });
         if released.as_ref().err().is_none_or(|error| !error.is_retryable()) {
             self.lock = None;
         }
         released
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn raise(&mut self, run: &Run, fence: Fence) -> Result<Raised, Error> {
+        let names = &self.names;
+        tables::in_read_transaction(self.connection(), |connection| {
+            if names.fence(connection)? != Some(fence) {
+                return Ok(Raised::Overtaken);
+            }
+            let done = names.done(connection, run)?;
+            Ok(Raised::Ours { fence, done, snapshot: names.snapshot(connection)? })
+        })
     }
 
     async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {

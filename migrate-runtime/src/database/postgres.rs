@@ -3,11 +3,14 @@
 #[cfg(feature = "testing")]
 mod scratch;
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::Database;
@@ -17,6 +20,13 @@ use crate::error::{Error, ErrorKind};
 
 /// How long connecting may take, unless the URL says it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be silent before TCP asks whether the other side is still there, unless the URL says it. With
+/// three questions ten seconds apart, a server that vanished is noticed within a minute.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// What the driver sets where the URL says nothing.
+const DRIVERS_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A PostgreSQL database.
 ///
@@ -30,6 +40,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Postgres {
     config: Config,
+    /// The same database without a pooler in between, if `config` leads through one.
+    direct: Option<Box<Config>>,
 }
 
 impl Postgres {
@@ -54,39 +66,138 @@ impl Postgres {
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
-    pub fn from_config(mut config: Config) -> Result<Self, Error> {
-        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
-            // Most likely a password with an unescaped `@`, so the host is not shown.
-            return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
-                .with_help("write an `@` in a user name or password as `%40`"));
-        }
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "`sslmode=require` is asked for, and TLS is not supported",
-            )
-            .with_help("use `sslmode=prefer` on a network that you trust"));
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("migrate");
-        }
-        Ok(Self { config })
+    pub fn from_config(config: Config) -> Result<Self, Error> {
+        Ok(Self { config: checked(config)?, direct: None })
     }
 
-    /// Connects; the task that drives the connection ends with the client.
-    pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<Result<(), tokio_postgres::Error>>), Error> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| {
-            let unreachable = Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}"));
-            match database_error(&error) {
-                Some(database) => unreachable.with_database(database),
-                None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(&error))),
+    /// How to reach the same database without a connection pooler in between, where [`from_url`](Self::from_url) leads
+    /// through one.
+    ///
+    /// Reading then goes through the pooler, and a run that has something to do goes around it: statements that cannot run
+    /// inside a transaction, and settings that last, need a session of their own, which a pooler in transaction mode does not
+    /// give. Without it everything else works through a pooler, too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_url`](Self::from_url).
+    pub fn direct_url(mut self, url: &str) -> Result<Self, Error> {
+        self.direct = Some(Box::new(Self::from_url(url)?.config));
+        Ok(self)
+    }
+
+    /// The database as a run reaches it, around a pooler; `None` when there is only one way.
+    pub(crate) fn direct(&self) -> Option<Self> {
+        self.direct.as_ref().map(|config| Self { config: (**config).clone(), direct: None })
+    }
+
+    /// Opens a session that carries a token among its settings, unless there is a pooler in between that refuses it.
+    pub(crate) async fn connect(&self, token: &Token) -> Result<Connected, Error> {
+        let marked = match self.direct {
+            Some(_) => self.open(&self.config).await,
+            None => self.open(&token.startup_option(&self.config)).await,
+        };
+        match marked {
+            // Poolers know few start-up parameters, and refuse the others as a violation of the protocol.
+            Err(error) if self.direct.is_none() && error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+                self.open(&self.config).await.map_err(|error| self.unreachable(&error))
             }
-            .with_help("check that the server runs, and host, port, user, password and database name")
-        })?;
-        Ok((client, tokio::spawn(connection)))
+            opened => opened.map_err(|error| self.unreachable(&error)),
+        }
+    }
+
+    async fn open(&self, config: &Config) -> Result<Connected, tokio_postgres::Error> {
+        let (client, connection) = config.connect(NoTls).await?;
+        Ok(Connected { client, driver: Some(tokio::spawn(connection)) })
+    }
+
+    fn unreachable(&self, error: &tokio_postgres::Error) -> Error {
+        let unreachable = Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}"));
+        match database_error(error) {
+            Some(database) => unreachable.with_database(database),
+            None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(error))),
+        }
+        .with_help("check that the server runs, and host, port, user, password and database name")
+    }
+}
+
+/// Refuses what we cannot do, and fills in what was left open.
+fn checked(mut config: Config) -> Result<Config, Error> {
+    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+        // Most likely a password with an unescaped `@`, so the host is not shown.
+        return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
+            .with_help("write an `@` in a user name or password as `%40`"));
+    }
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(Error::new(ErrorKind::Configuration, "`sslmode=require` is asked for, and TLS is not supported")
+            .with_help("use `sslmode=prefer` on a network that you trust"));
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("migrate");
+    }
+    if config.get_keepalives_idle() == DRIVERS_KEEPALIVE {
+        config.keepalives_idle(KEEPALIVE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVE / 3);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+    Ok(config)
+}
+
+/// A connection, and the task that drives it.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    driver: Option<Driver>,
+}
+
+/// Ends when the client is dropped, after it has said goodbye to the server; that this may fail changes nothing.
+pub(crate) type Driver = JoinHandle<Result<(), tokio_postgres::Error>>;
+
+impl Connected {
+    /// What to wait for once the client is dropped.
+    pub(crate) fn driver(&mut self) -> Option<Driver> {
+        self.driver.take()
+    }
+
+    pub(crate) async fn close(mut self) {
+        let driver = self.driver();
+        drop(self.client);
+        if let Some(driver) = driver {
+            drop(driver.await);
+        }
+    }
+}
+
+/// Names one run of this program, unlike any other.
+///
+/// A session that was begun for us holds it among its settings from the start; one that a pooler lends us does not. In the
+/// lock row it tells that the lock is our own, when a connection was lost before it could be told.
+#[derive(Clone, Debug)]
+pub(crate) struct Token(String);
+
+impl Token {
+    pub(crate) const SETTING: &str = "migrate.session";
+
+    pub(crate) fn new() -> Self {
+        // Every `RandomState` has keys that differ from every other's.
+        let random = || RandomState::new().build_hasher().finish();
+        Self(format!("{:016x}{:016x}", random(), random()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn startup_option(&self, config: &Config) -> Config {
+        let mut config = config.clone();
+        let own = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+        config.options(format!("{own}-c {}={}", Self::SETTING, self.0));
+        config
     }
 }
 
@@ -108,13 +219,12 @@ impl fmt::Display for Postgres {
 
 impl Database for Postgres {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        let (client, connection) = self.connect().await?;
+        let token = Token::new();
+        let connected = self.connect(&token).await?;
         let tables = operation.tables();
-        let mut backend = PostgresBackend::of_client(client, self.clone(), &tables);
+        let mut backend = PostgresBackend::of_connection(connected, token, self.clone(), &tables);
         let result = operation.run(&mut backend).await;
-        drop(backend);
-        // The connection says goodbye to the server; that it may fail to changes nothing.
-        drop(connection.await);
+        backend.disconnect().await;
         result
     }
 

@@ -3,91 +3,197 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use migrate_core::ledger::LedgerRow;
 use migrate_core::plan::{Plan, Step};
 use migrate_core::sql::{Segment, SegmentKind};
 
 use super::{Migrate, plan_error, work};
-use crate::backend::{Backend, Fence, Run, Work};
-use crate::error::Error;
-use crate::observer::Event;
+use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
+use crate::error::{Error, ErrorKind};
+use crate::observer::{Event, Progress};
 use crate::report::{StepOutcome, StepReport};
 
 /// The steps that were done, and why there are no more.
 pub(super) struct Ended {
     pub(super) steps: Vec<StepReport>,
     pub(super) error: Option<Error>,
+    pub(super) lock: Lock,
+}
+
+/// What became of the run lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It is held, and this proves it.
+    Held(Fence),
+    /// Another run took this one's place while its connection was lost.
+    Overtaken,
+    /// The database cannot be reached any more.
+    OutOfReach,
+}
+
+/// A plan that is being executed.
+struct Walk<'a> {
+    works: &'a [Work<'a>],
+    /// How far each step has come that runs outside a transaction.
+    reached: Vec<Reached>,
+    steps: Vec<StepReport>,
+    fence: Fence,
+    /// How often the next step was tried in vain.
+    tries: u32,
+}
+
+/// How far a step outside a transaction has come, as the ledger says.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// How many of its segments are finished; `None` as long as the ledger says nothing of the step.
+    finished: Option<u32>,
+    /// Whether the segment behind them was begun, and nobody saw how it ended.
+    uncertain: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(works: &'a [Work<'a>], fence: Fence) -> Self {
+        let reached = works.iter().map(|work| &work.step);
+        let reached = reached.map(|step| Reached { finished: step.resume_after, uncertain: step.uncertain });
+        Self { works, reached: reached.collect(), steps: Vec::new(), fence, tries: 0 }
+    }
+
+    /// The step to be done next.
+    fn next(&self) -> Option<&'a Work<'a>> {
+        self.works.get(self.steps.len())
+    }
+
+    fn end(self, error: Option<Error>, lock: Lock) -> Ended {
+        Ended { steps: self.steps, error, lock }
+    }
 }
 
 impl Migrate {
     /// Executes a plan, as far as its steps succeed.
     pub(super) async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, plan: &Plan) -> Ended {
-        let mut ended = Ended { steps: Vec::new(), error: None };
-        let steps = &plan.steps;
-        let works = match work::prepare(backend, &self.registry, &self.settings, steps).await {
+        let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
             Ok(works) => works,
-            Err(error) => return Ended { error: Some(error), ..ended },
+            Err(error) => return Walk::new(&[], fence).end(Some(error), Lock::Held(fence)),
         };
-        let mut reached: Vec<Option<u32>> = steps.iter().map(|step| step.resume_after).collect();
-        let mut tries = 0;
-        while ended.steps.len() < works.len() {
-            let before = ended.steps.len();
+        let mut walk = Walk::new(&works, fence);
+        if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
+            return walk.end(Some(error), Lock::Held(fence));
+        }
+        while let Some(work) = walk.next() {
             let began = Instant::now();
-            let advanced = self.advance(backend, run, fence, &works[before..], &mut reached[before], &mut ended.steps);
-            let Err(error) = advanced.await else {
-                tries = 0;
+            let before = walk.steps.len();
+            let advanced = self.advance(backend, run, &mut walk).await;
+            if walk.steps.len() > before {
+                walk.tries = 0;
+            }
+            let Err(error) = advanced else {
                 continue;
             };
-            if ended.steps.len() > before {
-                tries = 0;
-            }
-            let step = works[ended.steps.len()].step;
-            let recorded = self.record_failure(backend, run, fence, step, &error).await;
-            // A database that is too busy to record the failure may be free at the next try.
-            let passes = error.is_retryable() && recorded.as_ref().err().is_none_or(Error::is_retryable);
-            let retry = passes && tries < self.settings.max_retries;
-            let error = error.and_also("the failure could not be recorded", recorded);
-            if retry {
-                self.tell(&Event::Retrying { step, error: &error });
-                let Err(cancelled) = backend.sleep(self.retry_pause(tries)).await else {
-                    tries += 1;
-                    continue;
-                };
-                ended.error = Some(cancelled);
-                return ended;
-            }
-            let failed = report_of(step, StepOutcome::Failed, began.elapsed());
+            let Err((error, lock)) = self.after_failure(backend, run, &mut walk, error).await else {
+                walk.tries += 1;
+                continue;
+            };
+            let failed = report_of(walk.next().unwrap_or(work).step, StepOutcome::Failed, began.elapsed());
             self.tell(&Event::StepEnded(&failed));
-            ended.steps.push(failed);
-            ended.error = Some(error);
-            return ended;
+            walk.steps.push(failed);
+            return walk.end(Some(error), lock);
         }
-        ended.error = plan.ends_with.as_ref().map(plan_error);
-        ended
+        let lock = Lock::Held(walk.fence);
+        walk.end(plan.ends_with.as_ref().map(plan_error), lock)
     }
 
-    /// Does the next step that runs outside a transaction, or all transactional ones up to it.
-    async fn advance<B: Backend>(
+    /// Finds out what a failure left, records it, and waits if the step is to be tried again.
+    ///
+    /// # Errors
+    ///
+    /// The failure, when it is not to be tried again.
+    async fn after_failure<B: Backend>(
         &self,
         backend: &mut B,
         run: &Run,
-        fence: Fence,
-        works: &[Work<'_>],
-        reached: &mut Option<u32>,
-        done: &mut Vec<StepReport>,
-    ) -> Result<(), Error> {
+        walk: &mut Walk<'_>,
+        error: Error,
+    ) -> Result<(), (Error, Lock)> {
+        let Some(work) = walk.next() else {
+            return Err((error, Lock::Held(walk.fence)));
+        };
+        if error.is_connection_lost() {
+            return self.after_lost_connection(backend, run, walk, error).await;
+        }
+        let recorded = self.record_failure(backend, run, walk.fence, work.step, &error).await;
+        let lost = recorded.as_ref().is_err_and(Error::is_connection_lost);
+        // A database that is too busy to record the failure may be free at the next try.
+        let passes = error.is_retryable() && recorded.as_ref().err().is_none_or(Error::is_retryable);
+        let error = error.and_also("the failure could not be recorded", recorded);
+        if lost {
+            return self.after_lost_connection(backend, run, walk, error).await;
+        }
+        if !passes || walk.tries >= self.settings.max_retries {
+            return Err((error, Lock::Held(walk.fence)));
+        }
+        self.tell(&Event::Retrying { step: work.step, error: &error });
+        let slept = backend.sleep(self.retry_pause(walk.tries)).await;
+        slept.map_err(|cancelled| (cancelled, Lock::Held(walk.fence)))
+    }
+
+    /// Connects again, and goes on from what the ledger says then: a commit whose answer was lost may have taken effect.
+    async fn after_lost_connection<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        walk: &mut Walk<'_>,
+        lost: Error,
+    ) -> Result<(), (Error, Lock)> {
+        if walk.tries >= self.settings.max_retries {
+            return Err((lost, Lock::Held(walk.fence)));
+        }
+        let text = lost.to_string();
+        let (done, snapshot) = match self.recover(backend, run, walk.fence, lost).await {
+            Ok(Raised::Ours { fence, done, snapshot }) => {
+                walk.fence = fence;
+                (done, snapshot)
+            }
+            Ok(_) => return Err((lock_lost(walk.fence), Lock::Overtaken)),
+            Err(error) => return Err((error, Lock::OutOfReach)),
+        };
+        for (work, duration) in walk.works.iter().zip(done).skip(walk.steps.len()) {
+            let report = report_of(work.step, StepOutcome::Done, duration);
+            self.tell(&Event::StepEnded(&report));
+            walk.steps.push(report);
+        }
+        let Some(work) = walk.next() else {
+            return Ok(());
+        };
+        let row = snapshot.find(work.step.version).filter(|row| !row.status.is_complete());
+        walk.reached[walk.steps.len()] =
+            Reached { finished: row.map(|row| row.progress), uncertain: row.is_some_and(LedgerRow::is_uncertain) };
+        let lost = Error::new(ErrorKind::Database, text);
+        let recorded = backend.failed(run, walk.fence, work.step, &lost).await;
+        let lost = lost.and_also("the failure could not be recorded", recorded);
+        self.tell(&Event::Retrying { step: work.step, error: &lost });
+        Ok(())
+    }
+
+    /// Does the next step that runs outside a transaction, or all transactional ones up to it.
+    async fn advance<B: Backend>(&self, backend: &mut B, run: &Run, walk: &mut Walk<'_>) -> Result<(), Error> {
+        let before = walk.steps.len();
+        let works = &walk.works[before..];
         let mut ended = |step: &Step, duration| {
             let report = report_of(step, StepOutcome::Done, duration);
             self.tell(&Event::StepEnded(&report));
-            done.push(report);
+            walk.steps.push(report);
         };
         let transactional = works.iter().take_while(|work| work.transactional).count();
         if transactional > 0 {
             let works = &works[..transactional];
-            return backend.apply(run, fence, works, &mut |index, duration| ended(works[index].step, duration)).await;
+            let mut done = |index: usize, duration| ended(works[index].step, duration);
+            return backend.apply(run, walk.fence, works, &mut done).await;
         }
         let work = &works[0];
         self.tell(&Event::StepStarted(work.step));
-        let duration = statement_by_statement(backend, run, fence, work, reached).await?;
+        let mut tell = |progress: Progress| self.tell(&Event::Progress { step: work.step, progress: &progress });
+        let reached = &mut walk.reached[before];
+        let duration = statement_by_statement(backend, run, walk.fence, work, reached, &mut tell).await?;
         ended(work.step, duration);
         Ok(())
     }
@@ -117,22 +223,22 @@ impl Migrate {
 
 /// Executes a step outside a transaction: each segment with its progress, then the verification and the final row.
 ///
-/// `reached` says how many segments an earlier run or an earlier try finished, and is kept up to date; `None` as long as
-/// the ledger says nothing of the step.
+/// `reached` says how far an earlier run or an earlier try came, and is kept up to date.
 async fn statement_by_statement<B: Backend>(
     backend: &mut B,
     run: &Run,
     fence: Fence,
     work: &Work<'_>,
-    reached: &mut Option<u32>,
+    reached: &mut Reached,
+    tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Duration, Error> {
     let began = Instant::now();
     let segments = work.script.segments(B::DIALECT)?;
-    let finished = reached.unwrap_or(0);
-    let mut untouched = reached.is_none();
+    let finished = reached.finished.unwrap_or(0);
+    let mut untouched = reached.finished.is_none();
     if untouched {
         backend.begin(run, fence, work).await?;
-        *reached = Some(0);
+        reached.finished = Some(0);
     }
     for (number, segment) in (1..).zip(&segments) {
         if number <= finished {
@@ -141,14 +247,15 @@ async fn statement_by_statement<B: Backend>(
         }
         // A statement that runs bare may leave something behind even when it fails, an invalid index for example.
         untouched &= !matches!(segment.kind, SegmentKind::Bare(_));
-        if let Err(error) = backend.segment(fence, work, segment, Some(number)).await {
-            if !untouched {
+        let place = Place { number, uncertain: reached.uncertain };
+        if let Err(error) = backend.segment(fence, work, segment, Some(place), tell).await {
+            if !untouched || error.is_connection_lost() {
                 return Err(error);
             }
-            *reached = None;
-            return Err(abandon(backend, fence, work.step, error).await);
+            reached.finished = None;
+            return Err(abandon(backend, fence, work.step, number - 1, error).await);
         }
-        *reached = Some(number);
+        *reached = Reached { finished: Some(number), uncertain: false };
         untouched &= segment.kind == SegmentKind::Session;
     }
     let duration = began.elapsed();
@@ -162,15 +269,15 @@ async fn replay<B: Backend>(backend: &mut B, fence: Fence, work: &Work<'_>, segm
     for statement in segment.replayed(&work.script.sql) {
         let (start, end) = (statement.start, statement.end);
         let again = Segment { start, end, kind: SegmentKind::Session, statements: vec![*statement] };
-        backend.segment(fence, work, &again, None).await?;
+        backend.segment(fence, work, &again, None, &mut |_| ()).await?;
     }
     Ok(())
 }
 
 /// Takes the beginning of a step back that failed before anything of it took effect.
-async fn abandon<B: Backend>(backend: &mut B, fence: Fence, step: &Step, error: Error) -> Error {
+async fn abandon<B: Backend>(backend: &mut B, fence: Fence, step: &Step, finished: u32, error: Error) -> Error {
     let taken_back = match backend.restore_session().await {
-        Ok(()) => backend.abandon(fence, step).await,
+        Ok(()) => backend.abandon(fence, step, finished).await,
         failed => failed,
     };
     error.and_also("and its row stays marked as interrupted", taken_back)

@@ -58,6 +58,7 @@ fn of_registry<'a>(registry: &'a Registry, settings: &Settings, step: &'a Step, 
         foreign_keys_off: migration.foreign_keys_off(),
         lock_timeout: migration.lock_timeout().unwrap_or(settings.lock_timeout),
         statement_timeout: migration.statement_timeout().or(settings.statement_timeout),
+        blocker_queries: settings.blocker_queries,
         after: None,
     })
 }
@@ -72,6 +73,7 @@ fn of_ledger<'a>(settings: &Settings, step: &'a Step, row: Stored) -> Option<Wor
         foreign_keys_off: row.foreign_keys_off,
         lock_timeout: settings.lock_timeout,
         statement_timeout: settings.statement_timeout,
+        blocker_queries: settings.blocker_queries,
         after: None,
     })
 }

@@ -486,7 +486,7 @@ fn a_lock_left_by_a_dead_run_is_taken_over(bench: &impl Bench) {
     migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
     bench.sql(
         "UPDATE schema_migrations_v2_state SET fence = 41, lock_owner = 'ghost', lock_host = 'gone', lock_process = 1,
-            lock_acquired_at = '2026-01-01 00:00:00', lock_expires_at = '2999-01-01 00:00:00'",
+            lock_acquired_at = '2026-01-01 00:00:00', lock_expires_at = '2026-01-01 00:00:30'",
     );
     bench.sql("DELETE FROM schema_migrations_v2_history WHERE operation = 'run' AND outcome = 'succeeded'");
     let report = migrator(&[USERS, NOTES]).wait_lock(Duration::from_secs(20)).up(&mut bench.open()).wait().unwrap();

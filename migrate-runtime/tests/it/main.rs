@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bare;
 mod bench;
+mod blockers;
 mod conformance;
 mod dependents;
 mod postgres;
+mod recovery;
 mod sqlite;
 mod stale;
 mod testing;

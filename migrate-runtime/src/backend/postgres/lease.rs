@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::database::Postgres;
+use crate::database::postgres::{Postgres, Token};
 
 /// How long a lease lasts without renewal.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -14,14 +14,14 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) struct Renewal(JoinHandle<()>);
 
 impl Renewal {
-    pub(super) fn start(connector: Postgres, statement: String) -> Self {
+    pub(super) fn start(database: Postgres, statement: String) -> Self {
         Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LEASE / 3).await;
                 // A renewal that fails is tried again on a new connection; if none succeeds the lease ends, another
                 // run may take over, and this one stops at its fence.
-                if let Ok((client, _connection)) = connector.connect().await {
-                    while client.batch_execute(&statement).await.is_ok() {
+                if let Ok(connected) = database.connect(&Token::new()).await {
+                    while connected.client.batch_execute(&statement).await.is_ok() {
                         tokio::time::sleep(LEASE / 3).await;
                     }
                 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use migrate_core::plan::Step;
 use migrate_core::sql::{self, Answer, Statement};
-use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
 use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, VERIFICATION_FAILED};
-use crate::backend::{Failure, Fence, File, Work, lock_lost, step_error, verification_error};
+use super::watch::Seen;
+use crate::backend::{Failure, Fence, File, RUN_AGAIN, Work, lock_lost, step_error, verification_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
 
 /// Statements that are sent together, with what is known of where they come from.
@@ -118,7 +119,12 @@ impl<'w> Message<'w> {
         }
     }
 
-    fn step_error(&self, fence: Fence, work: &Work<'_>, error: MessageError) -> Error {
+    fn step_error(&self, fence: Fence, work: &Work<'_>, mut error: MessageError) -> Error {
+        let blockers = std::mem::take(&mut error.seen.blockers);
+        self.unblocked_step_error(fence, work, error).with_blockers(blockers)
+    }
+
+    fn unblocked_step_error(&self, fence: Fence, work: &Work<'_>, error: MessageError) -> Error {
         if error.is_ours(FENCE_LOST) {
             return lock_lost(fence).with_migration(work.step.version);
         }
@@ -150,7 +156,8 @@ impl<'w> Message<'w> {
         };
         let failure = Failure {
             retryable: error.is_retryable(),
-            kind: ErrorKind::Migration,
+            connection_lost: error.is_connection_lost(),
+            kind: if error.is_connection_lost() { ErrorKind::Database } else { ErrorKind::Migration },
             offset,
             statement: Some(statement.start..statement.end),
             database: error.into_database(),
@@ -240,13 +247,15 @@ pub(super) async fn collect(replies: Replies, message: &Message<'_>) -> Outcome 
 /// Why a message failed, and after how many completed statements.
 #[derive(Debug)]
 pub(super) struct MessageError {
+    /// What a second connection saw meanwhile.
+    pub(super) seen: Seen,
     completed: usize,
     database: Option<DatabaseError>,
     state: Option<SqlState>,
     /// The 0-based character of the message that the server points at.
     position: Option<usize>,
     text: String,
-    closed: bool,
+    lost: bool,
 }
 
 impl MessageError {
@@ -256,20 +265,34 @@ impl MessageError {
             ErrorPosition::Internal { .. } => None,
         });
         Self {
+            seen: Seen::default(),
             completed,
             database: database_error(error),
             state: error.code().cloned(),
             position,
-            closed: error.is_closed() || error.as_db_error().is_none(),
+            lost: is_connection_lost(error),
             text: super::causes(error),
         }
     }
 
-    /// Whether the same attempt may succeed later: lock timeout, deadlock, serialization failure.
+    /// Whether the same attempt may succeed later: lock timeout, deadlock, serialization failure, or cancelled by ourselves
+    /// because it waited too long for locks in all.
     fn is_retryable(&self) -> bool {
         let passing =
             [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
-        self.state.as_ref().is_some_and(|state| passing.contains(state))
+        let cancelled = self.seen.over_budget && self.state.as_ref() == Some(&SqlState::QUERY_CANCELED);
+        cancelled || self.state.as_ref().is_some_and(|state| passing.contains(state))
+    }
+
+    /// Whether the connection is gone with it.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Whether the statement turned out not to run inside a transaction: a procedure that commits, for example.
+    pub(super) fn refuses_transaction(&self) -> bool {
+        let refusals = [SqlState::ACTIVE_SQL_TRANSACTION, SqlState::INVALID_TRANSACTION_TERMINATION];
+        self.state.as_ref().is_some_and(|state| refusals.contains(state))
     }
 
     /// Whether another process created the same table at the same moment.
@@ -294,6 +317,11 @@ impl MessageError {
     }
 
     fn into_database(self) -> DatabaseError {
+        if self.seen.over_budget {
+            let message = "waited for locks for longer than the lock timeout in all, and was cancelled".to_owned();
+            let code = self.state.map(|state| state.code().to_owned());
+            return DatabaseError { message, code, ..DatabaseError::default() };
+        }
         self.database.unwrap_or(DatabaseError { message: self.text, ..DatabaseError::default() })
     }
 
@@ -303,6 +331,7 @@ impl MessageError {
         if self.state.as_ref().is_some_and(|state| state.code().starts_with("23")) {
             let failure = Failure {
                 retryable: false,
+                connection_lost: false,
                 kind: ErrorKind::Migration,
                 offset: Some(0),
                 statement: None,
@@ -310,7 +339,8 @@ impl MessageError {
             };
             return step_error(work, &work.script, failure);
         }
-        if self.completed == behind_script && self.state.as_ref().is_some_and(|state| state.code() != "57014") {
+        let of_script = self.state.as_ref().is_some_and(|state| *state != SqlState::QUERY_CANCELED) && !self.lost;
+        if self.completed == behind_script && of_script {
             return Error::new(
                 ErrorKind::Migration,
                 format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name),
@@ -329,19 +359,33 @@ impl MessageError {
         let denied = state == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
         let read_only = denied || state == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
         let kind = if read_only { ErrorKind::ReadOnly } else { ErrorKind::Database };
-        let retryable = self.is_retryable();
-        let closed = self.closed;
-        let error = Error::new(kind, what).with_retryable(retryable).with_database(self.into_database());
+        let (retryable, lost) = (self.is_retryable(), self.lost);
+        let error = Error::new(kind, what)
+            .with_retryable(retryable)
+            .with_connection_lost(lost)
+            .with_database(self.into_database());
         if denied {
             return error.with_help("grant the rights to this role, or migrate as the owner of the ledger's schema");
         }
         if read_only {
             return error.with_help("connect to the primary server, with a role that may write");
         }
-        if closed {
-            return error.with_help("the connection was lost; what was committed is in the ledger, so run again");
+        if lost {
+            return error.with_help(RUN_AGAIN);
         }
         error
+    }
+}
+
+/// Whether the connection is gone: the server ended it (its last words are fatal), or it ended without a word.
+fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    match error.as_db_error() {
+        None => true,
+        Some(database) => {
+            let fatal = matches!(database.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+            // Poolers report the loss of the server behind them in their own words, of this class.
+            fatal || database.code().code().starts_with("08")
+        }
     }
 }
 

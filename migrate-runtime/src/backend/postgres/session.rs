@@ -34,14 +34,23 @@ const ALWAYS: [&str; 25] = [
     "quote_all_identifiers",
 ];
 
+/// Lets the server end a statement whose client is gone, so that it holds its locks no longer than it must. Servers before
+/// version 14 do not have the setting, and only Linux is sure to be able to tell.
+pub(super) const NOTICE_A_DEAD_CLIENT: &str =
+    "SELECT pg_catalog.set_config(name, '5s', false) FROM pg_catalog.pg_settings
+     WHERE name = 'client_connection_check_interval' AND setting = '0' AND pg_catalog.version() ILIKE '%linux%'
+     AND pg_catalog.current_setting('migrate.session', true) IS NOT NULL";
+
 /// The state of a session when a run began.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     settings: Vec<(String, String)>,
     /// Whether everything temporary is ours to discard: the connection is our own, or had nothing temporary.
     discard: bool,
-    /// Whether the connection is our own.
-    owned: bool,
+    /// Whether the session was begun for us, and nobody else is served by it.
+    pub(super) direct: bool,
+    /// The process id of its backend.
+    pub(super) process: i32,
 }
 
 /// The query whose rows [`Session::new`] reads: the settings above, and all others that were set in this session; and
@@ -61,12 +70,17 @@ pub(super) fn query() -> String {
 }
 
 impl Session {
-    pub(super) fn new(rows: &[Row], owned: bool) -> Self {
+    /// The session as the rows of [`Names::session`](super::tables::Names) and of [`query`] tell.
+    pub(super) fn new(session: &[Row], rows: &[Row], borrowed: bool) -> Self {
+        let session = session.first();
+        let direct = session.and_then(|row| row.get(0)) == Some("t");
+        let process = session.and_then(|row| row.get(1)).and_then(|process| process.parse().ok()).unwrap_or_default();
         let pair = |row: &Row| Some((row.get(0)?.to_owned(), row.get(1)?.to_owned()));
         let (temporary, settings): (Vec<_>, Vec<_>) =
             rows.iter().filter_map(pair).partition(|(name, _)| name.is_empty());
         let none = temporary.iter().all(|(_, count)| count == "0");
-        Self { settings, discard: owned || none, owned }
+        // Behind a pooler it may be somebody else's.
+        Self { settings, discard: direct || borrowed && none, direct, process }
     }
 
     /// The role that the run began with.
@@ -83,10 +97,10 @@ impl Session {
         if self.discard && mentions(script, "temp") {
             message.push("DISCARD TEMP");
         }
-        if self.owned && mentions(script, "listen") {
+        if self.direct && mentions(script, "listen") {
             message.push("UNLISTEN *");
         }
-        if self.owned && mentions(script, "prepare") {
+        if self.direct && mentions(script, "prepare") {
             message.push("DEALLOCATE ALL");
         }
     }
@@ -97,7 +111,7 @@ impl Session {
         if self.discard {
             message.push("DISCARD TEMP");
         }
-        if self.owned {
+        if self.direct {
             message.push("UNLISTEN *");
             message.push("DEALLOCATE ALL");
         }

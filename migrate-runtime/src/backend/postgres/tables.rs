@@ -14,6 +14,7 @@ use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::session;
 use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
+use crate::database::postgres::Token;
 use crate::error::Error;
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -38,15 +39,18 @@ pub(super) struct Names {
     configured: Option<String>,
     /// Whether they are there.
     pub(super) present: bool,
+    /// Names this run, in the lock and among the settings of a session that was begun for it.
+    token: Token,
 }
 
 impl Names {
-    pub(super) fn new(tables: &Tables) -> Self {
+    pub(super) fn new(tables: &Tables, token: Token) -> Self {
         Self {
             plain: Tables::SUFFIXES.map(|suffix| tables.name(suffix)),
             schema: tables.schema.clone(),
             configured: tables.schema.clone(),
             present: false,
+            token,
         }
     }
 
@@ -108,9 +112,9 @@ impl Names {
     fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
-                    lock_process, {acquired}, NOT ({free}) FROM {state} WHERE id = 1",
+                    lock_process, {acquired}, NOT ({gone}) FROM {state} WHERE id = 1",
             acquired = rfc3339("lock_acquired_at"),
-            free = FREE,
+            gone = self.gone(),
             state = self.state(),
         )
     }
@@ -118,7 +122,7 @@ impl Names {
     fn select_ledger(&self) -> String {
         format!(
             "SELECT version, name, checksum, {applied}, runtime_version, execution_time_ms, status,
-                    min_runtime_version, progress, down_sql IS NOT NULL FROM {ledger}",
+                    min_runtime_version, progress, attempted, down_sql IS NOT NULL FROM {ledger}",
             applied = rfc3339("applied_at"),
             ledger = self.ledger(),
         )
@@ -170,8 +174,9 @@ impl Names {
             status: row.number(6)?,
             min_runtime_version: row.optional(7),
             progress: row.number(8)?,
+            attempted: row.number(9)?,
             up_sql: None,
-            has_down: row.truth(9)?,
+            has_down: row.truth(10)?,
         })
     }
 
@@ -250,7 +255,8 @@ impl Names {
                     registry_digest text NOT NULL,
                     transactional boolean NOT NULL,
                     foreign_keys_off boolean NOT NULL,
-                    progress integer NOT NULL DEFAULT 0
+                    progress integer NOT NULL DEFAULT 0,
+                    attempted integer NOT NULL DEFAULT 0
                 )"
             ),
             &format!(
@@ -285,6 +291,7 @@ impl Names {
                     lock_host text,
                     lock_process bigint,
                     lock_backend integer,
+                    lock_token text,
                     lock_acquired_at timestamptz,
                     lock_expires_at timestamptz
                 )"
@@ -298,17 +305,22 @@ impl Names {
         ])
     }
 
-    /// Reads the session's settings, takes the lock if it is free, and reads state and ledger. Never waits: a state row
-    /// that somebody else works on is skipped.
+    /// Reads what the session is and its settings, takes the lock if it is free, and reads state and ledger. Never waits: a
+    /// state row that somebody else works on is skipped.
+    ///
+    /// A lock whose holder is gone is only taken when the advisory lock is free, too: its backend may still execute a
+    /// statement that no fence can stop. The advisory lock is held until the message ends.
     pub(super) fn take_lock(&self, run: &Run, seen: Fence) -> Message<'static> {
         let (state, history) = (self.state(), self.history_table());
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
         let take = format!(
             "WITH free AS (
-                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen} AND ({FREE}) FOR UPDATE SKIP LOCKED
+                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen}
+                 AND (lock_owner IS NULL OR (({gone}) AND pg_catalog.pg_try_advisory_xact_lock({key})))
+                 FOR UPDATE SKIP LOCKED
              ), taken AS (
                  UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
-                     lock_process = {process}, lock_backend = pg_catalog.pg_backend_pid(),
+                     lock_process = {process}, lock_backend = {backend}, lock_token = {token},
                      lock_acquired_at = pg_catalog.clock_timestamp(),
                      lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds',
                      registry_name = coalesce(registry_name, {registry})
@@ -326,6 +338,10 @@ impl Names {
                  INSERT INTO {history} ({HISTORY_COLUMNS}) SELECT {values} FROM taken
              )
              SELECT fence FROM taken",
+            gone = self.gone(),
+            key = self.advisory_key(),
+            backend = self.backend(),
+            token = literal(self.token.as_str()),
             owner = literal(&run.identity.actor),
             host = literal(&run.identity.host),
             process = run.identity.process,
@@ -333,7 +349,107 @@ impl Names {
             registry = optional_literal(run.registry_name.as_deref()),
             values = history_values(run, "taken.fence", &entry),
         );
-        Message::of(&[&session::query(), &take, &self.select_state(), &self.select_ledger()])
+        Message::of(&[
+            session::NOTICE_A_DEAD_CLIENT,
+            &self.session(),
+            &session::query(),
+            &take,
+            &self.select_state(),
+            &self.select_ledger(),
+        ])
+    }
+
+    /// Selects whether the session was begun for us, and the process id of its backend.
+    fn session(&self) -> String {
+        format!("SELECT {} IS TRUE, pg_catalog.pg_backend_pid()", self.is_ours())
+    }
+
+    /// Whether the session was begun for us: then nothing stands between us and the server that could lend it to others.
+    fn is_ours(&self) -> String {
+        format!("pg_catalog.current_setting('{}', true) = {}", Token::SETTING, literal(self.token.as_str()))
+    }
+
+    /// Our backend's process id, for others to see whether it is gone; NULL where a pooler lends backends.
+    fn backend(&self) -> String {
+        format!("CASE WHEN {} THEN pg_catalog.pg_backend_pid() END", self.is_ours())
+    }
+
+    /// Whether the holder of the lock is gone, or is this run itself: it took the lock over a connection that was lost
+    /// before it could be told. Also true when nobody holds the lock.
+    ///
+    /// A backend counts as gone only when its process id is absent, which every role may see; the other columns may be
+    /// hidden. A lock of this very session was left by a run on a borrowed client that was dropped half way. On a standby
+    /// no backend of the primary can be seen, so there only the lease counts.
+    fn gone(&self) -> String {
+        format!(
+            "(lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp() OR lock_token = {token}
+             OR lock_backend = pg_catalog.pg_backend_pid()
+             OR (lock_backend IS NOT NULL AND NOT pg_catalog.pg_is_in_recovery()
+                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend))) IS TRUE",
+            token = literal(self.token.as_str())
+        )
+    }
+
+    /// The key of the advisory lock that a session holds while it executes what no fence can stop.
+    fn advisory_key(&self) -> String {
+        format!("pg_catalog.hashtextextended({}, 0)", literal(&self.state()))
+    }
+
+    /// Takes the advisory lock for the session, if it is free.
+    pub(super) fn take_advisory_lock(&self) -> String {
+        format!("SELECT pg_catalog.pg_try_advisory_lock({})", self.advisory_key())
+    }
+
+    /// Gives it back.
+    pub(super) fn give_advisory_lock_back(&self) -> String {
+        format!("SELECT pg_catalog.pg_advisory_unlock({})", self.advisory_key())
+    }
+
+    /// Gives a run a new fence after its connection was lost, and reads what it left: the session, its settings, the new
+    /// fence, how the run ended if it did, what it did, state and ledger.
+    ///
+    /// The row is skipped as long as the old connection works on a step, which holds it until its transaction ends. What
+    /// that connection begins later fails at the old fence.
+    pub(super) fn raise(&self, run: &Run) -> Message<'static> {
+        let (state, history, id) = (self.state(), self.history_table(), run.id);
+        let raise = format!(
+            "WITH ours AS (
+                 SELECT id FROM {state} WHERE id = 1 AND lock_owner IS NOT NULL AND lock_token = {token}
+                 FOR UPDATE SKIP LOCKED
+             )
+             UPDATE {state} SET fence = fence + 1, lock_backend = {backend},
+                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+             WHERE id IN (SELECT id FROM ours) RETURNING fence",
+            token = literal(self.token.as_str()),
+            backend = self.backend(),
+            lease = LEASE.as_secs(),
+        );
+        let held = format!(
+            "SELECT lock_owner IS NOT NULL AND lock_token IS NOT DISTINCT FROM {token} FROM {state} WHERE id = 1",
+            token = literal(self.token.as_str()),
+        );
+        let ended = format!(
+            "SELECT outcome FROM {history} WHERE run = {id} AND operation = 'run' AND outcome <> 'started' ORDER BY id"
+        );
+        let done = format!(
+            "SELECT execution_time_ms FROM {history} WHERE run = {id} AND outcome = 'succeeded'
+             AND version IS NOT NULL ORDER BY id"
+        );
+        Message::of(&[
+            session::NOTICE_A_DEAD_CLIENT,
+            &self.session(),
+            &session::query(),
+            &raise,
+            &held,
+            &ended,
+            &done,
+            &self.select_state(),
+            &self.select_ledger(),
+        ])
+    }
+
+    pub(super) fn parse_milliseconds(&self, row: &Row) -> Result<Duration, Error> {
+        Fields { row, table: &self.plain[1] }.number(0).map(Duration::from_millis)
     }
 
     pub(super) fn parse_fence(&self, row: &Row) -> Result<Fence, Error> {
@@ -378,17 +494,18 @@ impl Names {
     pub(super) fn give_lock_back(&self, fence: Fence) -> String {
         format!(
             "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_backend = NULL,
-                    lock_acquired_at = NULL, lock_expires_at = NULL WHERE id = 1 AND fence = {fence}",
+                    lock_token = NULL, lock_acquired_at = NULL, lock_expires_at = NULL
+             WHERE id = 1 AND fence = {fence}",
             self.state()
         )
     }
 
     /// Adds a row to the history.
-    pub(super) fn add_history(&self, run: &Run, fence: Fence, entry: &HistoryEntry<'_>) -> String {
+    pub(super) fn add_history(&self, run: &Run, entry: &HistoryEntry<'_>) -> String {
         format!(
             "INSERT INTO {} ({HISTORY_COLUMNS}) VALUES ({}) RETURNING execution_time_ms",
             self.history_table(),
-            history_values(run, &fence.to_string(), entry)
+            history_values(run, &run.id.to_string(), entry)
         )
     }
 
@@ -424,24 +541,39 @@ impl Names {
 
     /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
     pub(super) fn mark_reverting(&self, work: &Work<'_>) -> String {
-        let set = format!("status = 'reverting', progress = 0, down_sql = {}", literal(&work.script.sql));
+        let set =
+            format!("status = 'reverting', progress = 0, attempted = 0, down_sql = {}", literal(&work.script.sql));
         self.update(work.step, &set)
     }
 
     /// Takes that mark back.
     pub(super) fn mark_applied(&self, step: &Step) -> String {
-        self.update(step, "status = 'applied', progress = 0")
+        self.update(step, "status = 'applied', progress = 0, attempted = 0")
     }
 
     /// Records how many segments are finished.
     pub(super) fn progress(&self, step: &Step, progress: u32) -> String {
-        self.update(step, &format!("progress = {progress}"))
+        self.update(step, &format!("progress = {progress}, attempted = 0"))
+    }
+
+    /// Fails unless so many segments are recorded as finished, and no other was begun.
+    pub(super) fn stands_at(&self, step: &Step, progress: u32) -> String {
+        exactly_one(&format!(
+            "UPDATE {} SET progress = {progress} WHERE version = {} AND progress = {progress} AND attempted = 0",
+            self.ledger(),
+            literal(&step.version.to_string())
+        ))
+    }
+
+    /// Records that a segment begins that no transaction holds together; 0 takes that back.
+    pub(super) fn attempt(&self, step: &Step, number: u32) -> String {
+        self.update(step, &format!("attempted = {number}"))
     }
 
     /// Records that a migration that ran outside a transaction is complete.
     pub(super) fn complete(&self, step: &Step, duration: Duration) -> String {
         let set = format!(
-            "status = 'applied', progress = 0, applied_at = pg_catalog.clock_timestamp(), execution_time_ms = {}",
+            "status = 'applied', progress = 0, attempted = 0, applied_at = pg_catalog.clock_timestamp(), execution_time_ms = {}",
             duration.as_millis()
         );
         self.update(step, &set)
@@ -461,16 +593,6 @@ fn exactly_one(change: &str) -> String {
          FROM changed"
     )
 }
-
-/// Whether the lock is free: nobody holds it, the holder's backend is gone, or its lease has ended. A backend counts as
-/// gone only when its process id is absent, which every role may see; the other columns may be hidden.
-///
-/// A lock of this very connection was left by a run that was dropped half way. On a standby no backend of the primary
-/// can be seen, so there only the lease counts.
-const FREE: &str = "lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp()
-    OR lock_backend = pg_catalog.pg_backend_pid()
-    OR (NOT pg_catalog.pg_is_in_recovery()
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend))";
 
 /// The time since the server received the message, in milliseconds.
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
@@ -501,12 +623,6 @@ fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
         optional_literal(entry.plan),
     ];
     values.join(", ")
-}
-
-/// The statement timeout of a step, for the session: a statement that stands alone has no transaction to set it in.
-pub(super) fn set_statement_timeout(work: &Work<'_>) -> Option<String> {
-    let timeout = work.statement_timeout?.as_millis();
-    Some(format!("SELECT pg_catalog.set_config('statement_timeout', '{timeout}ms', false)"))
 }
 
 /// Takes the role that the run began with for the rest of the transaction, and remembers the script's own.

@@ -84,6 +84,7 @@ fn each_statement(
             offset,
             statement,
             retryable: is_busy(&error),
+            connection_lost: false,
             kind: kind(&error, ErrorKind::Migration),
         };
         step_error(work, file, failure)
@@ -197,6 +198,7 @@ pub(super) fn commit_error(work: &Work<'_>, error: &rusqlite::Error) -> Error {
         offset: Some(0),
         statement: None,
         retryable: is_busy(error),
+        connection_lost: false,
         kind: kind(error, ErrorKind::Migration),
     };
     step_error(work, &work.script, failure)

@@ -227,7 +227,7 @@ impl Names {
         };
         let fence = take().map_err(|error| plain_error("the lock could not be taken", &error))?;
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
-        self.add_history(connection, run, fence, &entry)?;
+        self.add_history(connection, &Run { id: fence, ..run.clone() }, &entry)?;
         Ok(fence)
     }
 
@@ -242,12 +242,25 @@ impl Names {
         changed.map(|_| ()).map_err(|error| plain_error("the lock could not be given back", &error))
     }
 
+    /// How long each step of a run took, in the order in which they took effect.
+    pub(super) fn done(&self, connection: &Connection, run: &Run) -> Result<Vec<Duration>, Error> {
+        let sql = format!(
+            "SELECT execution_time_ms FROM {} WHERE run = ?1 AND outcome = 'succeeded' AND version IS NOT NULL
+             ORDER BY id",
+            self.history
+        );
+        let read = || -> rusqlite::Result<Vec<Duration>> {
+            let duration = |row: &Row<'_>| Ok(Duration::from_millis(row.get::<_, i64>(0)?.try_into().unwrap_or(0)));
+            connection.prepare(&sql)?.query_map([run.id], duration)?.collect()
+        };
+        read().map_err(|error| plain_error("the history could not be read", &error))
+    }
+
     /// Adds a row to the history.
     pub(super) fn add_history(
         &self,
         connection: &Connection,
         run: &Run,
-        fence: Fence,
         entry: &HistoryEntry<'_>,
     ) -> Result<(), Error> {
         let sql = format!(
@@ -262,7 +275,7 @@ impl Names {
         };
         let add = || -> rusqlite::Result<usize> {
             connection.prepare(&sql)?.execute(params![
-                fence,
+                run.id,
                 entry.operation,
                 entry.version.map(|version| version.to_string()),
                 entry.outcome,
@@ -337,6 +350,12 @@ impl Names {
     /// Records how many segments are finished.
     pub(super) fn progress(&self, connection: &Connection, step: &Step, progress: u32) -> Result<(), Error> {
         let sql = format!("UPDATE {} SET progress = ?2 WHERE version = ?1", self.ledger);
+        self.change(connection, step, &sql, &[&progress])
+    }
+
+    /// Fails unless so many segments are recorded as finished.
+    pub(super) fn stands_at(&self, connection: &Connection, step: &Step, progress: u32) -> Result<(), Error> {
+        let sql = format!("UPDATE {} SET progress = ?2 WHERE version = ?1 AND progress = ?2", self.ledger);
         self.change(connection, step, &sql, &[&progress])
     }
 
@@ -418,6 +437,8 @@ fn ledger_row(row: &Row<'_>) -> rusqlite::Result<(String, String, LedgerRow)> {
         status: Status::Applied,
         min_runtime_version: row.get(7)?,
         progress: row.get(8)?,
+        // What SQLite runs outside a transaction may all be run once more.
+        attempted: 0,
         up_sql: None,
         has_down: row.get(9)?,
     };

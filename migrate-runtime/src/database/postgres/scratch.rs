@@ -2,7 +2,7 @@
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::{Postgres, block_on};
+use super::{Postgres, Token, block_on};
 use crate::backend::postgres::plain_error;
 use crate::error::Error;
 
@@ -11,18 +11,16 @@ impl Postgres {
     pub(crate) fn sibling(&self, name: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(name);
-        Self { config }
+        Self { config, direct: None }
     }
 
     /// Sends one message over a connection of its own; gives the first column of the rows that come back. An error says
     /// `what` and the server's words.
     pub(crate) fn ask(&self, what: &str, sql: &str) -> Result<Vec<String>, Error> {
         block_on(async {
-            let (client, connection) = self.connect().await?;
-            let answer = client.simple_query(sql).await;
-            drop(client);
-            // The connection says goodbye to the server; that it may fail to changes nothing.
-            drop(connection.await);
+            let connected = self.connect(&Token::new()).await?;
+            let answer = connected.client.simple_query(sql).await;
+            connected.close().await;
             let answer = answer.map_err(|error| plain_error(what, &error))?;
             let first = |message: &SimpleQueryMessage| match message {
                 SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

@@ -1,0 +1,219 @@
+//! Statements that cannot run inside a transaction.
+//!
+//! Nothing ties such a statement to its progress, so that it begins is recorded before it, and that it is finished after
+//! it. When a run finds one that was begun and not finished, it asks the catalogue whether it took effect. No fence can
+//! stop it either; while it is executed its session holds an advisory lock that a take-over must get.
+
+use migrate_core::sql::{self, Bare, Effect, ObjectClass, Segment, SegmentKind};
+
+use super::PostgresBackend;
+use super::message::{Message, Row};
+use super::tables::literal;
+use crate::backend::{Failure, Fence, Place, Work, step_error};
+use crate::error::{DatabaseError, Error, ErrorKind};
+use crate::observer::Progress;
+
+/// An index as the catalogue has it.
+struct Index {
+    /// Quoted, with its schema.
+    name: String,
+    valid: bool,
+    on_table: bool,
+    /// The process that builds it at the moment.
+    builder: Option<String>,
+}
+
+impl PostgresBackend<'_> {
+    /// Executes the one statement of a segment outside any transaction, unless it turns out to be finished.
+    pub(super) async fn run_bare(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        place: Place,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), Error> {
+        let statement = &work.script.sql[segment.start..segment.end];
+        let effect = sql::effect(statement);
+        self.hold_advisory_lock(work).await?;
+        if place.uncertain && self.took_effect(work, segment, &effect).await? {
+            return Ok(());
+        }
+        self.make_way(work, segment, &effect).await?;
+        self.record_attempt(fence, work, place.number).await?;
+        let mut message = Message::default();
+        message.bare(&work.script, segment.statements.clone());
+        self.set_bare_timeouts(work, segment).await?;
+        if let Err(error) = self.run_watched(fence, work, &message, None, tell).await {
+            if error.is_connection_lost() {
+                return Err(error);
+            }
+            let error = match self.index(&effect).await? {
+                Some(index) if !index.valid => error.with_help(format!(
+                    "the invalid index {} was left behind: mend the cause, then run again, which drops it and builds it anew",
+                    index.name
+                )),
+                _ => error,
+            };
+            // It failed for certain. What it may have left is found by its name.
+            let recorded = self.record_attempt(fence, work, 0).await;
+            return Err(error.and_also("the failure could not be recorded", recorded));
+        }
+        match self.index(&effect).await? {
+            Some(index) if !index.valid => Err(failure(
+                work,
+                segment,
+                format!("the index {} is invalid after the statement that makes it", index.name),
+            )
+            .with_help("run again, which drops the index and builds it anew")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the advisory lock that a take-over must get. Whoever holds it executes a statement of an earlier run.
+    async fn hold_advisory_lock(&mut self, work: &Work<'_>) -> Result<(), Error> {
+        if self.holds_advisory_lock {
+            return Ok(());
+        }
+        let take = Message::of(&[&self.names.take_advisory_lock()]);
+        let rows = self.ask("the advisory lock could not be taken", take).await?;
+        if first(&rows) != Some("t") {
+            return Err(Error::new(ErrorKind::LockBusy, "a statement of an earlier run is still being executed")
+                .with_migration(work.step.version)
+                .with_retryable(true)
+                .with_help("wait for it to end; `pg_locks` shows who holds the advisory lock"));
+        }
+        self.holds_advisory_lock = true;
+        Ok(())
+    }
+
+    /// Whether a statement that was begun earlier took effect, by what the catalogue says.
+    async fn took_effect(&mut self, work: &Work<'_>, segment: &Segment, effect: &Effect) -> Result<bool, Error> {
+        let question = match effect {
+            Effect::Index { .. } => return Ok(self.index(effect).await?.is_some_and(|it| it.valid && it.on_table)),
+            Effect::Repeatable => return Ok(false),
+            Effect::Untold => {
+                return Err(failure(work, segment, "an earlier run was interrupted in this statement, and nothing tells whether it took effect".to_owned())
+                    .with_help(format!(
+                        "find out whether it did, then say so: `migrate repair {0} --statement finished` goes on behind it, `migrate repair {0} --statement again` runs it once more",
+                        work.step.version
+                    )));
+            }
+            Effect::NoIndex { names } => {
+                let there: Vec<String> =
+                    names.iter().map(|name| format!("pg_catalog.to_regclass({}) IS NULL", literal(name))).collect();
+                format!("SELECT {}", there.join(" AND "))
+            }
+            Effect::Object { class, name, exists } => {
+                let (catalogue, column) = match class {
+                    ObjectClass::Database => ("pg_database", "datname"),
+                    ObjectClass::Tablespace => ("pg_tablespace", "spcname"),
+                    ObjectClass::Subscription => ("pg_subscription", "subname"),
+                };
+                let name = literal(name);
+                format!("SELECT EXISTS (SELECT FROM pg_catalog.{catalogue} WHERE {column} = {name}) = {exists}")
+            }
+            Effect::Detached { table, partition } => return self.detached(table, partition).await,
+        };
+        let rows = self.ask("the catalogue could not be read", Message::of(&[&question])).await?;
+        Ok(first(&rows) == Some("t"))
+    }
+
+    /// Whether a partition is detached; one that is half detached is detached now.
+    async fn detached(&mut self, table: &str, partition: &str) -> Result<bool, Error> {
+        let question = format!(
+            "SELECT inhdetachpending FROM pg_catalog.pg_inherits WHERE inhparent = pg_catalog.to_regclass({})
+             AND inhrelid = pg_catalog.to_regclass({})",
+            literal(table),
+            literal(partition)
+        );
+        let rows = self.ask("the catalogue could not be read", Message::of(&[&question])).await?;
+        match first(&rows) {
+            None => Ok(true),
+            Some("t") => {
+                let finalize = format!("ALTER TABLE {table} DETACH PARTITION {partition} FINALIZE");
+                self.ask("the partition could not be detached", Message::of(&[&finalize])).await?;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// Drops what an interrupted build left under the name of the index that the statement makes.
+    async fn make_way(&mut self, work: &Work<'_>, segment: &Segment, effect: &Effect) -> Result<(), Error> {
+        let Some(index) = self.index(effect).await?.filter(|index| !index.valid && index.on_table) else {
+            return Ok(());
+        };
+        if let Some(builder) = index.builder {
+            let message = format!("the index {} is being built by process {builder}", index.name);
+            return Err(failure(work, segment, message).with_retryable(true).with_help("wait for it to end"));
+        }
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name);
+        self.set_bare_timeouts(work, segment).await?;
+        self.ask(&format!("the invalid index {} could not be dropped", index.name), Message::of(&[&drop])).await?;
+        Ok(())
+    }
+
+    /// The index that a statement makes, if there is one of its name.
+    async fn index(&self, effect: &Effect) -> Result<Option<Index>, Error> {
+        let Effect::Index { name, table } = effect else {
+            return Ok(None);
+        };
+        let (name, table) = (literal(name), literal(table));
+        let question = format!(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), i.indisvalid,
+                    i.indrelid = t.oid,
+                    (SELECT p.pid FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = c.oid LIMIT 1)
+             FROM pg_catalog.pg_class t
+             JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace AND c.relname = {name}
+             JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE t.oid = pg_catalog.to_regclass({table})"
+        );
+        let rows = self.ask("the catalogue could not be read", Message::of(&[&question])).await?;
+        let row = rows.first().and_then(|rows| rows.first());
+        Ok(row.map(|row| Index {
+            name: row.get(0).unwrap_or_default().to_owned(),
+            valid: row.get(1) == Some("t"),
+            on_table: row.get(2) == Some("t"),
+            builder: row.get(3).map(str::to_owned),
+        }))
+    }
+
+    async fn record_attempt(&mut self, fence: Fence, work: &Work<'_>, number: u32) -> Result<(), Error> {
+        let mut message = self.open(fence, work, None);
+        message.push(&self.names.attempt(work.step, number));
+        message.push("COMMIT");
+        self.run_step(fence, work, &message).await.map(drop)
+    }
+
+    /// The timeouts of a statement that has no transaction to set them in. A concurrent build of an index waits for old
+    /// transactions to end, and one that is cancelled in between leaves an invalid index: it has no lock timeout.
+    async fn set_bare_timeouts(&self, work: &Work<'_>, segment: &Segment) -> Result<(), Error> {
+        let patient = matches!(segment.kind, SegmentKind::Bare(Bare::ConcurrentIndex | Bare::DetachPartition));
+        let lock = if patient { 0 } else { work.lock_timeout.as_millis() };
+        let statement = work.statement_timeout.map_or(0, |timeout| timeout.as_millis());
+        let set = format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{lock}ms', false),
+                    pg_catalog.set_config('statement_timeout', '{statement}ms', false)"
+        );
+        self.ask("the timeouts could not be set", Message::of(&[&set])).await.map(drop)
+    }
+}
+
+fn first(rows: &[Vec<Row>]) -> Option<&str> {
+    rows.first().and_then(|rows| rows.first()).and_then(|row| row.get(0))
+}
+
+/// A failure at a segment's statement that is in our own words.
+fn failure(work: &Work<'_>, segment: &Segment, message: String) -> Error {
+    let failure = Failure {
+        database: DatabaseError { message, ..DatabaseError::default() },
+        offset: Some(segment.start),
+        statement: Some(segment.start..segment.end),
+        retryable: false,
+        connection_lost: false,
+        kind: ErrorKind::Migration,
+    };
+    step_error(work, &work.script, failure)
+}

@@ -1,0 +1,169 @@
+//! Looking at a statement that takes long from a second connection: who blocks it, for how long it has waited in all, and
+//! how far it has come.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use migrate_core::sql;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::database::postgres::{Connected, Postgres, Token};
+use crate::error::Blocker;
+use crate::observer::Progress;
+
+/// An answer that comes within this time is not watched: most runs never open the second connection.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often to look.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How many looks pass between two at the progress of an index.
+const LOOKS_PER_PROGRESS: u32 = 5;
+
+/// A second connection for watching the first, made when it is first needed.
+#[derive(Default)]
+pub(super) struct Watch {
+    connection: Option<Connected>,
+}
+
+/// What to watch.
+#[derive(Clone, Copy)]
+pub(super) struct Watched<'a> {
+    pub(super) database: &'a Postgres,
+    /// The process id of the backend that executes the statement.
+    pub(super) process: i32,
+    /// How long it may wait for locks in all; then it is cancelled.
+    pub(super) budget: Option<Duration>,
+    /// Whether to read the queries of those who block it.
+    pub(super) queries: bool,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Who blocked the statement when it was last seen waiting.
+    pub(super) blockers: Vec<Blocker>,
+    /// Whether it was cancelled because it had waited too long in all.
+    pub(super) over_budget: bool,
+}
+
+impl Watch {
+    /// Waits for an answer, and watches as long as it does not come. That watching may fail changes nothing: nothing is
+    /// seen then.
+    pub(super) async fn during<T>(
+        &mut self,
+        answer: impl Future<Output = T>,
+        watched: Option<Watched<'_>>,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> (T, Seen) {
+        let mut seen = Seen::default();
+        let Some(watched) = watched else {
+            return (answer.await, seen);
+        };
+        let answer = {
+            let watching = pin!(self.watch(watched, &mut seen, tell));
+            match select(pin!(answer), watching).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right((Err(Unwatched), answer)) => answer.await,
+            }
+        };
+        (answer, seen)
+    }
+
+    /// Looks again and again; only ever ends because it cannot look.
+    async fn watch(
+        &mut self,
+        watched: Watched<'_>,
+        seen: &mut Seen,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Infallible, Unwatched> {
+        tokio::time::sleep(PATIENCE).await;
+        let mut waited = Duration::ZERO;
+        let mut looks = 0;
+        loop {
+            let rows = self.ask(watched.database, &look(watched)).await?;
+            let waits = rows.first().is_some_and(|row| row[0].as_deref() == Some("t"));
+            if waits {
+                seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
+                waited += INTERVAL;
+            }
+            if watched.budget.is_some_and(|budget| waited > budget) {
+                seen.over_budget = true;
+                self.ask(watched.database, &format!("SELECT pg_catalog.pg_cancel_backend({})", watched.process))
+                    .await?;
+            }
+            if looks % LOOKS_PER_PROGRESS == 0 {
+                let rows = self.ask(watched.database, &index_progress(watched.process)).await?;
+                rows.iter().filter_map(|row| progress(row)).for_each(&mut *tell);
+            }
+            looks += 1;
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Asks the server over the second connection.
+    async fn ask(&mut self, database: &Postgres, sql: &str) -> Result<Vec<Vec<Option<String>>>, Unwatched> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => database.connect(&Token::new()).await.map_err(|_| Unwatched)?,
+        };
+        let answer = connection.client.simple_query(sql).await.map_err(|_| Unwatched)?;
+        self.connection = Some(connection);
+        let row = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+            }
+            _ => None,
+        };
+        Ok(answer.iter().filter_map(row).collect())
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(connection) = self.connection {
+            connection.close().await;
+        }
+    }
+}
+
+/// The second connection could not be made or was lost.
+struct Unwatched;
+
+/// Whether the backend waits for a lock, and a row for each session that holds it. What this role may not see is NULL.
+fn look(watched: Watched<'_>) -> String {
+    format!(
+        "SELECT s.wait_event_type = 'Lock', b.pid, a.application_name, a.state,
+                floor(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start))::bigint, a.query
+         FROM pg_catalog.pg_stat_activity s
+         LEFT JOIN LATERAL unnest(CASE WHEN s.wait_event_type = 'Lock' THEN pg_catalog.pg_blocking_pids(s.pid) END)
+             b(pid) ON true
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
+         WHERE s.pid = {}",
+        watched.process
+    )
+}
+
+fn blocker(row: &[Option<String>], queries: bool) -> Option<Blocker> {
+    Some(Blocker {
+        process: row[1].as_deref()?.parse().ok()?,
+        application: row[2].clone().unwrap_or_default(),
+        state: row[3].clone().unwrap_or_default(),
+        transaction_seconds: row[4].as_deref().and_then(|seconds| seconds.parse().ok()),
+        query: row[5].as_deref().filter(|query| queries && !query.is_empty()).map(sql::excerpt),
+    })
+}
+
+/// How far the build of an index has come. Blocks count as long as there are any.
+fn index_progress(process: i32) -> String {
+    format!(
+        "SELECT phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END,
+                CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
+         FROM pg_catalog.pg_stat_progress_create_index WHERE pid = {process}"
+    )
+}
+
+fn progress(row: &[Option<String>]) -> Option<Progress> {
+    let number = |column: usize| row[column].as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Some(Progress { phase: row[0].clone()?, done: number(1), total: number(2) })
+}

@@ -1,0 +1,65 @@
+//! Going on after the connection to the database was lost.
+
+use std::time::Duration;
+
+use migrate_core::ledger::Snapshot;
+
+use super::Migrate;
+use crate::backend::{Backend, Fence, Raised, Run};
+use crate::error::{Error, ErrorKind};
+
+/// How long to wait before asking again whether the old connection's work has ended.
+const OLD_CONNECTION: Duration = Duration::from_millis(50);
+
+impl Migrate {
+    /// Reads the database, over a new connection if the old one is lost.
+    pub(super) async fn read<B: Backend>(&self, backend: &mut B) -> Result<Snapshot, Error> {
+        match backend.read().await {
+            Err(error) if error.is_connection_lost() => {
+                self.reconnect(backend, error).await?;
+                backend.read().await
+            }
+            read => read,
+        }
+    }
+
+    /// Connects again, with growing pauses, as often as a step may be tried.
+    pub(super) async fn reconnect<B: Backend>(&self, backend: &mut B, lost: Error) -> Result<(), Error> {
+        let mut tries = 0;
+        loop {
+            if tries == self.settings.max_retries {
+                return Err(lost);
+            }
+            backend.sleep(self.retry_pause(tries)).await?;
+            match backend.reconnect().await {
+                Err(error) if error.kind() == ErrorKind::Unreachable => tries += 1,
+                Err(error) => return Err(lost.and_also("and it could not be made again", Err(error))),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Connects again and waits for what the old connection may still have under way, so that what the ledger then says
+    /// stays true.
+    pub(super) async fn recover<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        lost: Error,
+    ) -> Result<Raised, Error> {
+        self.reconnect(backend, lost).await?;
+        let mut tries = 0;
+        loop {
+            match backend.raise(run, fence).await {
+                Ok(Raised::NotYet) => backend.sleep(OLD_CONNECTION).await?,
+                Err(error) if error.is_retryable() => backend.sleep(OLD_CONNECTION).await?,
+                Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
+                    tries += 1;
+                    self.reconnect(backend, error).await?;
+                }
+                raised => return raised,
+            }
+        }
+    }
+}

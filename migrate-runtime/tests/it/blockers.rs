@@ -1,0 +1,92 @@
+//! Steps on PostgreSQL that wait for locks: who holds them is told, and the sum of the waits is bounded.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, NoTls};
+
+use crate::bench::{Bench, PostgresServer, migrator};
+
+const TABLES: (&str, &str, &str, &str) =
+    ("1.0.0", "tables", "CREATE TABLE a (id integer); CREATE TABLE b (id integer)", "DROP TABLE a, b");
+
+/// A session of an application called `shop`.
+struct Session {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+}
+
+impl Session {
+    fn new(bench: &PostgresServer) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut config: tokio_postgres::Config = bench.url().parse().unwrap();
+        let (client, connection) = runtime.block_on(config.application_name("shop").connect(NoTls)).unwrap();
+        runtime.spawn(connection);
+        Self { runtime, client }
+    }
+
+    fn run(&self, sql: &str) {
+        self.runtime.block_on(self.client.batch_execute(sql)).unwrap();
+    }
+
+    fn process(&self) -> i32 {
+        self.runtime.block_on(self.client.query_one("SELECT pg_backend_pid()", &[])).unwrap().get(0)
+    }
+}
+
+#[test]
+fn who_blocks_a_step_is_in_the_error_and_in_the_history() {
+    let bench = PostgresServer::new();
+    migrator(&[TABLES]).up(&mut bench.open()).wait().unwrap();
+    let reader = Session::new(&bench);
+    let process = reader.process();
+    reader.run("BEGIN; SELECT 'a secret', * FROM a");
+    let wide = migrator(&[TABLES, ("1.1.0", "wide", "ALTER TABLE a ADD COLUMN wide text", "")])
+        .lock_timeout(Duration::from_secs(1))
+        .max_retries(0);
+
+    let error = wide.up(&mut bench.open()).wait().unwrap_err();
+    let blocker = &error.blockers()[0];
+    assert_eq!((blocker.process, &*blocker.application), (process, "shop"), "{error}");
+    assert_eq!(blocker.state, "idle in transaction");
+    assert!(blocker.transaction_seconds.is_some());
+    let text = error.to_string();
+    assert!(text.contains("55P03") && text.contains("blocked by process") && text.contains("`shop`"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    let recorded = bench.sql("SELECT error FROM schema_migrations_v2_history WHERE version = '1.1.0'").join("\n");
+    assert!(recorded.contains(&format!("blocked by process {process}")), "{recorded}");
+
+    let error = wide.clone().blocker_queries(true).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("SELECT 'a secret', * FROM a"), "{error}");
+
+    reader.run("COMMIT");
+    wide.up(&mut bench.open()).wait().unwrap();
+}
+
+#[test]
+fn the_waits_of_a_step_for_several_locks_are_bounded_in_all() {
+    let bench = PostgresServer::new();
+    migrator(&[TABLES]).up(&mut bench.open()).wait().unwrap();
+    let (first, second) = (Session::new(&bench), Session::new(&bench));
+    first.run("BEGIN; SELECT * FROM a");
+    second.run("BEGIN; SELECT * FROM b");
+    let both = "ALTER TABLE a ADD COLUMN wide text; ALTER TABLE b ADD COLUMN wide text";
+    let wide = migrator(&[TABLES, ("1.1.0", "wide", both, "")]).lock_timeout(Duration::from_secs(3)).max_retries(0);
+    let error = std::thread::scope(|scope| {
+        let run = scope.spawn(|| wide.up(&mut bench.open()).wait().unwrap_err());
+        // The first wait nearly uses up the time, and ends well.
+        let waits = "SELECT count(*) FROM pg_stat_activity a WHERE a.wait_event_type = 'Lock'
+                     AND a.datname = current_database() AND clock_timestamp() > a.query_start + interval '2 seconds'";
+        while bench.sql(waits) != ["1"] {
+            std::thread::yield_now();
+        }
+        first.run("COMMIT");
+        run.join().unwrap()
+    });
+    assert!(error.is_retryable(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("57014") && text.contains("in all"), "{text}");
+    assert_eq!(error.blockers()[0].process, second.process(), "{text}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    second.run("COMMIT");
+    wide.up(&mut bench.open()).wait().unwrap();
+}

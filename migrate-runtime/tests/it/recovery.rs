@@ -1,0 +1,105 @@
+//! Runs whose connection to PostgreSQL is lost, and which go on all the same.
+
+use migrate_runtime::{ErrorKind, Migrator, Outcome};
+
+use crate::bench::{Bench, PostgresServer, migrator};
+
+/// A script that loses its connection the first time that it is executed: what `nextval` gives is not rolled back.
+const LOSES_ITS_CONNECTION: &str =
+    "SELECT CASE WHEN nextval('once') = 1 THEN pg_terminate_backend(pg_backend_pid()) END;
+     CREATE TABLE survivors (id integer)";
+
+fn bench() -> PostgresServer {
+    let bench = PostgresServer::new();
+    bench.sql("CREATE SEQUENCE once");
+    bench
+}
+
+fn tables(count: usize, special: (usize, &str)) -> Migrator {
+    let migrations: Vec<_> = (0..count)
+        .map(|number| {
+            let script = format!("CREATE TABLE t{number} (id integer)");
+            let script = if number == special.0 { special.1.to_owned() } else { script };
+            (format!("1.{number}.0"), format!("m{number}"), script, format!("DROP TABLE IF EXISTS t{number}"))
+        })
+        .collect();
+    let migrations: Vec<_> = migrations.iter().map(|(a, b, c, d)| (&**a, &**b, &**c, &**d)).collect();
+    migrator(&migrations)
+}
+
+#[test]
+fn a_step_whose_connection_is_lost_is_executed_again() {
+    let bench = bench();
+    let migrator = tables(24, (12, LOSES_ITS_CONNECTION));
+    let report = migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(report.steps.len(), 24);
+    assert_eq!(bench.ledger().len(), 24);
+    assert_eq!(bench.tables().len(), 24);
+    assert_eq!(bench.sql("SELECT last_value FROM once"), ["2"]);
+    let history = bench.history();
+    assert_eq!(history.iter().filter(|row| row.ends_with("|succeeded")).count(), 25, "{history:?}");
+    let lost = bench.sql("SELECT version, error LIKE '%terminating connection%' FROM schema_migrations_v2_history WHERE outcome = 'failed'");
+    assert_eq!(lost, ["1.12.0|t"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+    // The run kept its number while its fence rose.
+    assert_eq!(bench.sql("SELECT DISTINCT run FROM schema_migrations_v2_history"), ["1"]);
+    assert_eq!(bench.sql("SELECT fence FROM schema_migrations_v2_state"), ["2"]);
+    let next = migrator.down(&mut bench.open()).wait().unwrap();
+    assert_eq!(next.run, Some(3));
+}
+
+#[test]
+fn a_step_that_loses_its_connection_every_time_fails_within_the_bound() {
+    let bench = bench();
+    let migrator = tables(3, (1, "SELECT pg_terminate_backend(pg_backend_pid())")).max_retries(2);
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.is_connection_lost(), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Database);
+    assert!(error.to_string().contains("57P01"), "{error}");
+    assert!(error.help().unwrap().contains("run again"), "{error:?}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+    assert_eq!(bench.history().last().unwrap(), "run||failed");
+}
+
+#[test]
+fn a_dry_connection_while_waiting_for_the_lock_is_made_anew() {
+    let bench = bench();
+    let migrator = tables(2, (1, "SELECT pg_sleep(0) FROM gate FOR UPDATE"));
+    bench.sql("CREATE TABLE gate (id integer)");
+    bench.sql("INSERT INTO gate VALUES (1)");
+    std::thread::scope(|scope| {
+        let (locked, is_locked) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let url = bench.url();
+        scope.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let (client, connection) = runtime.block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls)).unwrap();
+            runtime.spawn(connection);
+            runtime.block_on(client.batch_execute("BEGIN; SELECT * FROM gate FOR UPDATE")).unwrap();
+            locked.send(()).unwrap();
+            released.recv().unwrap();
+            runtime.block_on(client.batch_execute("COMMIT")).unwrap();
+        });
+        is_locked.recv().unwrap();
+        let at_work = scope.spawn(|| migrator.up(&mut bench.open()).wait().unwrap());
+        wait_until(&bench, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted", "t");
+        let waiting = scope.spawn(|| migrator.up(&mut bench.open()).wait().unwrap());
+        let idle = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'migrate'
+                    AND state = 'idle'";
+        wait_until(&bench, &format!("SELECT count(*) > 0 {idle}"), "t");
+        bench.sql(&format!("SELECT pg_terminate_backend(pid) {idle}"));
+        release.send(()).unwrap();
+        assert_eq!(at_work.join().unwrap().outcome, Outcome::Done);
+        let report = waiting.join().unwrap();
+        assert!(matches!(report.outcome, Outcome::NothingToDo | Outcome::Done), "{report:?}");
+    });
+    assert_eq!(bench.ledger().len(), 2);
+}
+
+fn wait_until(bench: &PostgresServer, question: &str, answer: &str) {
+    while bench.sql(question) != [answer] {
+        std::thread::yield_now();
+    }
+}
