@@ -1,0 +1,68 @@
+//! The long sweeps, with their counts: `sweep kill [CORPORA]`, `sweep cut`. Run by `scripts/reliability`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use system_tests::Arena;
+use system_tests::sweep::Counts;
+use system_tests::sweep::cut::{self, at_messages, round_trips};
+use system_tests::sweep::kill::{Blow, Course, at_failpoints, at_random};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["kill"] => kill(),
+        ["cut"] => cut(),
+        _ => {
+            say("usage: sweep kill | sweep cut");
+            return ExitCode::from(64);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn kill() {
+    for arena in Arena::ALL {
+        let course = Course::new(arena);
+        let points = course.failpoints();
+        say(&format!("{arena:?}: {} failpoints up, {} down", points[0], points[1]));
+        let mut killed = at_failpoints(&course, Blow::Kill, 1);
+        report(&format!("{arena:?}: SIGKILL at every failpoint"), &killed);
+        if arena == Arena::Postgres {
+            // What is under way on the server is not stopped by its client's end, so only this sees every state there.
+            let at_messages = at_messages(&course, cut::Blow::Kill, 1, 1);
+            report(&format!("{arena:?}: SIGKILL at every message"), &at_messages);
+            killed.join(at_messages);
+            let terminated = at_failpoints(&course, Blow::Terminate, 1);
+            report(&format!("{arena:?}: pg_terminate_backend at every failpoint"), &terminated);
+        }
+        assert_every_state(&course, &killed);
+        report(&format!("{arena:?}: SIGKILL at random times"), &at_random(&course, 200, 20_261_121));
+    }
+}
+
+fn cut() {
+    let course = Course::new(Arena::Postgres);
+    let trips = round_trips(&course);
+    say(&format!("{} migrations: {} round trips up, {} down", course.set.len(), trips[0], trips[1]));
+    for blow in [cut::Blow::CutBefore, cut::Blow::CutAfter, cut::Blow::Terminate] {
+        let counts = at_messages(&course, blow, 1, 1);
+        report(&format!("{blow:?} at every message"), &counts);
+    }
+}
+
+/// Fails unless the sweep found every state of the ledger from none to all.
+fn assert_every_state(course: &Course, counts: &Counts) {
+    let missing: Vec<String> =
+        course.states().into_iter().filter(|state| !counts.states.contains(state)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:#?}\nseen: {:#?}", counts.states);
+}
+
+fn report(what: &str, counts: &Counts) {
+    say(&format!("{what}: {counts}"));
+}
+
+fn say(line: &str) {
+    // When nobody reads it there is nobody to tell.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
