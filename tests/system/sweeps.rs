@@ -27,7 +27,7 @@ fn terminated_at_failpoints_on_postgres() {
 #[test]
 fn killed_at_random_times() {
     for arena in Arena::ALL {
-        let _ = at_random(&Course::new(arena), 3, 1);
+        let _ = at_random(&Course::new(arena), Blow::Kill, 2, 1);
     }
 }
 
@@ -35,6 +35,7 @@ fn killed_at_random_times() {
 fn cut_at_messages() {
     let course = Course::new(Arena::Postgres);
     for (first, blow) in (1..).zip(cut::Blow::ALL) {
-        let _ = at_messages(&course, blow, first, 37);
+        let stride = if matches!(blow, cut::Blow::CutBefore | cut::Blow::Kill) { 67 } else { 5 };
+        let _ = at_messages(&course, blow, first, stride);
     }
 }

@@ -8,6 +8,9 @@ use system_tests::sweep::Counts;
 use system_tests::sweep::cut::{self, at_messages, round_trips};
 use system_tests::sweep::kill::{Blow, Course, at_failpoints, at_random};
 
+/// From which the random times are drawn.
+const SEED: u64 = 20_261_121;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -35,9 +38,11 @@ fn kill() {
             killed.join(at_messages);
             let terminated = at_failpoints(&course, Blow::Terminate, 1);
             report(&format!("{arena:?}: pg_terminate_backend at every failpoint"), &terminated);
+            let terminated = at_random(&course, Blow::Terminate, 200, SEED);
+            report(&format!("{arena:?}: pg_terminate_backend at random times"), &terminated);
         }
         assert_every_state(&course, &killed);
-        report(&format!("{arena:?}: SIGKILL at random times"), &at_random(&course, 200, 20_261_121));
+        report(&format!("{arena:?}: SIGKILL at random times"), &at_random(&course, Blow::Kill, 200, SEED));
     }
 }
 

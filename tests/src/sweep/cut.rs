@@ -29,9 +29,18 @@ pub enum Blow {
 impl Blow {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::CutBefore, Self::CutAfter, Self::Kill, Self::Terminate];
+
+    /// Whether the message is one to strike at. After a message of the server comes before the next one of it, and what a
+    /// server has sent does not change when its end of the connection goes.
+    fn concerns(self, passing: Passing) -> bool {
+        match self {
+            Self::CutBefore | Self::Kill => true,
+            Self::CutAfter | Self::Terminate => passing.from_client,
+        }
+    }
 }
 
-/// Strikes a run at every `stride`-th message, beginning with `first`, up and then down on the same database.
+/// Strikes a run at every `stride`-th message that is concerned, beginning with `first`, up and then down on the same database.
 ///
 /// # Panics
 ///
@@ -67,9 +76,11 @@ fn strike(course: &Course, verb: Verb, ground: &Ground, blow: Blow, number: usiz
     let (process, database) = (victim.clone(), ground.postgres().name().to_owned());
     // The first message waits here until the process to kill is known.
     let mut id = process.lock().expect("nobody panics with it");
+    let mut concerned = 0;
     proxy.watch(move |passing| {
         let process = *victim.lock().expect("nobody panics with it");
-        if passing.number != number {
+        concerned += usize::from(blow.concerns(passing));
+        if concerned != number || !blow.concerns(passing) {
             return Fate::Pass;
         }
         *note.lock().expect("nobody panics with it") = Some(passing);

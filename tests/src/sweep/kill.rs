@@ -131,16 +131,7 @@ pub fn at_failpoints(course: &Course, blow: Blow, stride: usize) -> Counts {
                 panic!("{:?}: {verb:?} has fewer failpoints than before", course.arena);
             };
             let context = format!("{:?} {blow:?} {verb:?} at failpoint {number} ({point})", course.arena);
-            let well = match blow {
-                Blow::Kill => {
-                    child.kill();
-                    false
-                }
-                Blow::Terminate => {
-                    terminate_backends(ground.postgres().name());
-                    child.end().code == Some(0)
-                }
-            };
+            let well = strike(blow, child, &ground);
             // Every second run is begun at once: what was stopped may still be committing.
             let state = course.finish(verb, &ground, stride > 1 || number % 2 == 0, &context);
             counts.add(well, state);
@@ -149,13 +140,13 @@ pub fn at_failpoints(course: &Course, blow: Blow, stride: usize) -> Counts {
     counts
 }
 
-/// Kills a run after a time that is drawn anew each round, within what an undisturbed run takes.
+/// Strikes a run after a time that is drawn anew each round, within what an undisturbed run takes.
 ///
 /// # Panics
 ///
 /// As [`at_failpoints`].
 #[must_use]
-pub fn at_random(course: &Course, rounds: usize, seed: u64) -> Counts {
+pub fn at_random(course: &Course, blow: Blow, rounds: usize, seed: u64) -> Counts {
     let mut counts = Counts::default();
     let mut random = Random(seed);
     let since = Instant::now();
@@ -169,13 +160,28 @@ pub fn at_random(course: &Course, rounds: usize, seed: u64) -> Counts {
             // Not to wait for anything: the time itself is what is drawn.
             let after = longest.mul_f64(random.fraction());
             std::thread::sleep(after);
-            child.kill();
-            let context = format!("{:?} {verb:?} killed after {after:?} (seed {seed}, round {round})", course.arena);
+            let well = strike(blow, child, &ground);
+            let context =
+                format!("{:?} {blow:?} {verb:?} after {after:?} (seed {seed}, round {round})", course.arena);
             let state = course.finish(verb, &ground, round % 2 == 0, &context);
-            counts.add(false, state);
+            counts.add(well, state);
         }
     }
     counts
+}
+
+/// Strikes a run where it is, and says whether it ended well all the same.
+fn strike(blow: Blow, child: Child, ground: &Ground) -> bool {
+    match blow {
+        Blow::Kill => {
+            child.kill();
+            false
+        }
+        Blow::Terminate => {
+            terminate_backends(ground.postgres().name());
+            child.end().code == Some(0)
+        }
+    }
 }
 
 /// A small generator of numbers that look random, from a seed (SplitMix64).
