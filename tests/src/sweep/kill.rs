@@ -1,13 +1,15 @@
 //! The kill sweep: a process is killed with SIGKILL at every failpoint and at random times, and its connection to the
 //! server is ended at every failpoint.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use testkit::migrations::Directory;
+use testkit::random::Random;
+
+use super::Counts;
 use super::child::{Child, Verb};
 use super::ground::{Arena, Contents, Ground, terminate_backends};
 use super::set::{self, Migration};
-use super::Counts;
-use testkit::migrations::Directory;
 
 /// What strikes a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +150,7 @@ pub fn at_failpoints(course: &Course, blow: Blow, stride: usize) -> Counts {
 #[must_use]
 pub fn at_random(course: &Course, blow: Blow, rounds: usize, seed: u64) -> Counts {
     let mut counts = Counts::default();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let since = Instant::now();
     let ground = Ground::new(course.arena);
     let _ = Child::running(Verb::Up, course.directory.path(), &ground.url()).end();
@@ -181,19 +183,5 @@ fn strike(blow: Blow, child: Child, ground: &Ground) -> bool {
             terminate_backends(ground.postgres().name());
             child.end().code == Some(0)
         }
-    }
-}
-
-/// A small generator of numbers that look random, from a seed (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn fraction(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        Duration::from_nanos(mixed >> 34).as_secs_f64() / Duration::from_nanos(1 << 30).as_secs_f64()
     }
 }
