@@ -388,9 +388,11 @@ mod tests {
         let query = "INSERT INTO t VALUES (1)";
         let rows = || database.psql("SELECT count(*) FROM t");
         let cut = |from_client: bool, kind: char, fate: Fate| {
-            proxy.watch(move |passing| {
-                if passing.from_client == from_client && passing.kind == kind { fate } else { Fate::Pass }
-            });
+            proxy.watch(
+                move |passing| {
+                    if passing.from_client == from_client && passing.kind == kind { fate } else { Fate::Pass }
+                },
+            );
             psql(&url, &["-c", query]).code
         };
         // The question is lost.

@@ -5,6 +5,7 @@
 mod bench;
 mod conformance;
 mod dependents;
+mod faults;
 mod model;
 mod postgres;
 mod sqlite;

@@ -78,7 +78,7 @@ fn case(random: &mut Random, site: &mut impl Site) -> usize {
     let sqlite = site.is_sqlite();
     let spec = Spec::random(random, sqlite);
     let all = spec.migrations.len();
-    let migrators: Vec<Migrator> = (1..=all).map(|known| migrator(&spec, known, sqlite)).collect();
+    let mut migrators = BTreeMap::new();
     prepare(&spec, site);
     let mut gates = BTreeSet::new();
     let mut state = State::default();
@@ -98,8 +98,9 @@ fn case(random: &mut Random, site: &mut impl Site) -> usize {
             passing: false,
         });
         let (path, expected) = Execution::of(&spec, &gates, &state, command);
-        let result = site.run(&migrators[known - 1], command.target, fault);
-        let found = found(&spec, site);
+        let migrator = migrators.entry(known).or_insert_with(|| migrator(&spec, known, sqlite));
+        let result = site.run(migrator, command.target, fault);
+        let (found, history) = found(&spec, site);
         let context = format!("{command:?} with {fault:?} from {state:#?}\nin {spec:#?}\ngave {result:#?}");
         match (&result, fault) {
             // A run that was stopped may have come anywhere on its way.
@@ -110,7 +111,7 @@ fn case(random: &mut Random, site: &mut impl Site) -> usize {
                 assert_eq!(Some(&found), path.last(), "{context}");
             }
         }
-        assert_eq!(applied_by_history(site), applied(&found), "history and ledger: {context}");
+        assert_eq!(history, applied(&found), "history and ledger: {context}");
         state = found;
     }
     count
@@ -140,48 +141,36 @@ pub(crate) fn prepare(spec: &Spec, site: &mut impl Site) {
     site.sql(&format!("CREATE TABLE marks (what TEXT PRIMARY KEY, number INTEGER NOT NULL); {rows}"));
 }
 
-/// What a database holds.
-pub(crate) fn found(spec: &Spec, site: &mut impl Site) -> State {
+/// What a database holds, and the versions that its history leaves applied.
+pub(crate) fn found(spec: &Spec, site: &mut impl Site) -> (State, Vec<String>) {
     let mut state = State::default();
-    let tables = site.sql(site.tables_query());
-    for row in site.sql("SELECT what, number FROM marks WHERE number <> 0") {
-        let (mark, number) = row.split_once('|').unwrap();
-        state.marks.insert(mark.to_owned(), number.parse().unwrap());
-    }
-    if tables.iter().any(|table| table == "schema_migrations_v2") {
-        for row in site.sql("SELECT version, status, progress FROM schema_migrations_v2") {
-            let fields: Vec<&str> = row.split('|').collect();
-            let number = (0..spec.migrations.len()).find(|number| Spec::version(*number) == fields[0]).unwrap();
-            let progress = fields[2].parse().unwrap();
-            let row = match fields[1] {
-                "applying" => Row::Applying(progress),
-                "reverting" => Row::Reverting(progress),
-                _ => Row::Applied,
-            };
-            state.ledger.insert(number, row);
+    let mut counts = BTreeMap::<String, i32>::new();
+    for row in site.contents() {
+        let fields: Vec<&str> = row.split('|').collect();
+        match fields[..] {
+            ["table", table] if table.starts_with("t_") => drop(state.tables.insert(table.to_owned())),
+            ["table", _] => {}
+            ["mark", mark, number] => drop(state.marks.insert(mark.to_owned(), number.parse().unwrap())),
+            ["ledger", version, status, progress] => {
+                let number = (0..spec.migrations.len()).find(|number| Spec::version(*number) == version).unwrap();
+                let progress = progress.parse().unwrap();
+                let row = match status {
+                    "applying" => Row::Applying(progress),
+                    "reverting" => Row::Reverting(progress),
+                    _ => Row::Applied,
+                };
+                state.ledger.insert(number, row);
+            }
+            ["history", version, operation] => {
+                let count = counts.entry(version.to_owned()).or_default();
+                *count += if operation == "up" { 1 } else { -1 };
+                assert!((0..=1).contains(count), "{version} went {operation} twice");
+            }
+            _ => panic!("`{row}` cannot be read"),
         }
     }
-    state.tables = tables.into_iter().filter(|table| table.starts_with("t_")).collect();
-    state
-}
-
-/// The versions that the history leaves applied.
-fn applied_by_history(site: &mut impl Site) -> Vec<String> {
-    let tables = site.sql(site.tables_query());
-    if !tables.iter().any(|table| table == "schema_migrations_v2_history") {
-        return Vec::new();
-    }
-    let mut counts = BTreeMap::<String, i32>::new();
-    for row in site.sql(
-        "SELECT version, operation FROM schema_migrations_v2_history
-         WHERE operation IN ('up', 'down') AND outcome = 'succeeded' ORDER BY id",
-    ) {
-        let (version, operation) = row.split_once('|').unwrap();
-        let count = counts.entry(version.to_owned()).or_default();
-        *count += if operation == "up" { 1 } else { -1 };
-        assert!((0..=1).contains(count), "{version} went {operation} twice");
-    }
-    counts.into_iter().filter(|(_, count)| *count == 1).map(|(version, _)| version).collect()
+    let left_applied = counts.into_iter().filter(|(_, count)| *count == 1).map(|(version, _)| version);
+    (state, left_applied.collect())
 }
 
 /// The versions whose up script is wholly recorded.
@@ -201,15 +190,26 @@ pub(crate) trait Site {
     /// Runs SQL beside us and gives the rows, columns joined by `|`.
     fn sql(&mut self, sql: &str) -> Vec<String>;
 
-    /// The query for the names of all tables.
-    fn tables_query(&self) -> &'static str {
-        if self.is_sqlite() {
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-        } else {
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-        }
-    }
+    /// Tables, marks, ledger and history, a row each.
+    fn contents(&mut self) -> Vec<String>;
 }
+
+fn sqlite_contents(site: &mut impl Site) -> Vec<String> {
+    let mut rows = site.sql("SELECT 'table', name FROM sqlite_master WHERE type = 'table'");
+    rows.extend(site.sql(MARKS));
+    if rows.iter().any(|row| row == "table|schema_migrations_v2") {
+        rows.extend(site.sql(OURS));
+    }
+    rows
+}
+
+/// The marks that are not 0.
+const MARKS: &str = "SELECT 'mark', what, number FROM marks WHERE number <> 0;\n";
+
+/// Ledger and history.
+const OURS: &str = "SELECT 'ledger', version, status, progress FROM schema_migrations_v2;
+    SELECT 'history', version, operation FROM schema_migrations_v2_history
+    WHERE operation IN ('up', 'down') AND outcome = 'succeeded' ORDER BY id;\n";
 
 impl<B: Bench> Site for B {
     fn is_sqlite(&self) -> bool {
@@ -222,6 +222,20 @@ impl<B: Bench> Site for B {
 
     fn sql(&mut self, sql: &str) -> Vec<String> {
         Bench::sql(self, sql)
+    }
+
+    fn contents(&mut self) -> Vec<String> {
+        if self.is_sqlite() {
+            return sqlite_contents(self);
+        }
+        // One call of psql for all of it.
+        Bench::sql(
+            self,
+            &format!(
+                "SELECT 'table', tablename FROM pg_tables WHERE schemaname = 'public';\n{MARKS}
+                 SELECT to_regclass('schema_migrations_v2') IS NOT NULL AS there \\gset\n\\if :there\n{OURS}\\endif\n"
+            ),
+        )
     }
 }
 
@@ -243,5 +257,9 @@ impl Site for Memory {
 
     fn sql(&mut self, sql: &str) -> Vec<String> {
         crate::bench::rows(&self.0, sql)
+    }
+
+    fn contents(&mut self) -> Vec<String> {
+        sqlite_contents(self)
     }
 }

@@ -58,8 +58,7 @@ fn cut() {
 
 /// Fails unless the sweep found every state of the ledger from none to all.
 fn assert_every_state(course: &Course, counts: &Counts) {
-    let missing: Vec<String> =
-        course.states().into_iter().filter(|state| !counts.states.contains(state)).collect();
+    let missing: Vec<String> = course.states().into_iter().filter(|state| !counts.states.contains(state)).collect();
     assert!(missing.is_empty(), "never seen: {missing:#?}\nseen: {:#?}", counts.states);
 }
 

@@ -143,6 +143,11 @@ fn command(verb: Verb, directory: &Path, url: &str) -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| program_with("system-tests", "migrate-failpoints", &["failpoints"]));
     let mut command = Command::new(program);
-    command.args(verb.arguments()).arg("--dir").arg(directory).env("DATABASE_URL", url).env_remove("MIGRATION_FAILPOINTS");
+    command
+        .args(verb.arguments())
+        .arg("--dir")
+        .arg(directory)
+        .env("DATABASE_URL", url)
+        .env_remove("MIGRATION_FAILPOINTS");
     command
 }

@@ -55,7 +55,7 @@ pub fn at_messages(course: &Course, blow: Blow, first: usize, stride: usize) -> 
             let (message, well) = strike(course, verb, &ground, blow, number);
             let passing = message.map_or_else(|| "nothing".to_owned(), |message| format!("{message:?}"));
             let context = format!("{blow:?} {verb:?} at {passing}");
-            let state = course.finish(verb, &ground, stride > 1 || number % 2 == 0, &context);
+            let state = course.finish(verb, &ground, stride > 1 || number.is_multiple_of(2), &context);
             if message.is_some() {
                 counts.add(well, state);
             }

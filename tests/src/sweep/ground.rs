@@ -80,7 +80,6 @@ impl Ground {
         }
     }
 
-
     /// Reads what it holds.
     #[must_use]
     pub fn contents(&self) -> Contents {
@@ -100,7 +99,8 @@ impl Ground {
 
     fn sqlite_contents(&self) -> Contents {
         let mut lines = Vec::new();
-        let tables: BTreeSet<String> = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'").into_iter().collect();
+        let tables: BTreeSet<String> =
+            self.rows("SELECT name FROM sqlite_master WHERE type = 'table'").into_iter().collect();
         lines.extend(self.rows(
             "SELECT 'object|' || name FROM sqlite_master WHERE type IN ('table', 'index') AND name NOT LIKE 'sqlite%'
              UNION ALL SELECT 'object|' || m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c
@@ -205,18 +205,13 @@ impl Contents {
     }
 
     fn of_rows(rows: &str) -> Self {
-        let mut contents = Self {
-            ledger: None,
-            objects: BTreeSet::new(),
-            marks: BTreeMap::new(),
-            rows: None,
-            history: Vec::new(),
-        };
+        let mut contents =
+            Self { ledger: None, objects: BTreeSet::new(), marks: BTreeMap::new(), rows: None, history: Vec::new() };
         for line in rows.lines() {
             let fields: Vec<&str> = line.split('|').collect();
             let number = |text: &str| text.parse().expect("a number is a number");
             match fields[..] {
-                ["object", name] if name == "schema_migrations_v2" => contents.ledger = Some(Vec::new()),
+                ["object", "schema_migrations_v2"] => contents.ledger = Some(Vec::new()),
                 ["object", name] if name.contains("schema_migrations_v2") => {}
                 ["object", name] => drop(contents.objects.insert(name.to_owned())),
                 ["ledger", version, status, progress] => {
@@ -265,9 +260,8 @@ impl Contents {
 
 /// Ends every connection to a PostgreSQL database and returns when they are gone.
 pub fn terminate_backends(database: &str) {
-    Server::shared().psql(&format!(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'"
-    ));
+    Server::shared()
+        .psql(&format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'"));
 }
 
 /// What is read where the table is there, each row as one text.
@@ -277,10 +271,7 @@ const QUERIES: [(&str, &str); 4] = [
         "SELECT 'ledger|' || version || '|' || status || '|' || progress FROM schema_migrations_v2 ORDER BY version",
     ),
     ("marks", "SELECT 'mark|' || what || '|' || number FROM marks"),
-    (
-        "parents",
-        "SELECT 'rows|' || (SELECT count(*) FROM parents) || '|' || (SELECT count(*) FROM children)",
-    ),
+    ("parents", "SELECT 'rows|' || (SELECT count(*) FROM parents) || '|' || (SELECT count(*) FROM children)"),
     (
         "schema_migrations_v2_history",
         "SELECT 'history|' || run || '|' || operation || '|' || coalesce(version, '') || '|' || outcome

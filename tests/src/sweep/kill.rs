@@ -135,7 +135,7 @@ pub fn at_failpoints(course: &Course, blow: Blow, stride: usize) -> Counts {
             let context = format!("{:?} {blow:?} {verb:?} at failpoint {number} ({point})", course.arena);
             let well = strike(blow, child, &ground);
             // Every second run is begun at once: what was stopped may still be committing.
-            let state = course.finish(verb, &ground, stride > 1 || number % 2 == 0, &context);
+            let state = course.finish(verb, &ground, stride > 1 || number.is_multiple_of(2), &context);
             counts.add(well, state);
         }
     }
@@ -163,9 +163,8 @@ pub fn at_random(course: &Course, blow: Blow, rounds: usize, seed: u64) -> Count
             let after = longest.mul_f64(random.fraction());
             std::thread::sleep(after);
             let well = strike(blow, child, &ground);
-            let context =
-                format!("{:?} {blow:?} {verb:?} after {after:?} (seed {seed}, round {round})", course.arena);
-            let state = course.finish(verb, &ground, round % 2 == 0, &context);
+            let context = format!("{:?} {blow:?} {verb:?} after {after:?} (seed {seed}, round {round})", course.arena);
+            let state = course.finish(verb, &ground, round.is_multiple_of(2), &context);
             counts.add(well, state);
         }
     }

@@ -186,11 +186,7 @@ fn outside(sqlite: bool) -> Migration {
         part("CREATE TABLE steps (id INTEGER PRIMARY KEY);", "DROP TABLE steps;", &["steps"]),
         part("MARK;", "MARK;", &[]),
         part(begin_state, end_state, &[]),
-        part(
-            &group(add_to_parents(sqlite, "extra")),
-            &group(take_from_parents(sqlite, "extra")),
-            &["parents.extra"],
-        ),
+        part(&group(add_to_parents(sqlite, "extra")), &group(take_from_parents(sqlite, "extra")), &["parents.extra"]),
         part(end_state, begin_state, &[]),
         part("VACUUM notes;", "VACUUM notes;", &[]),
         part("MARK;", "MARK;", &[]),

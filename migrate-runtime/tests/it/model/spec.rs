@@ -97,10 +97,8 @@ impl Spec {
         for (number, migration) in self.migrations.iter().take(known).enumerate() {
             let version = Self::version(number);
             let folder = format!("v{version}_m");
-            let mut metadata = format!(
-                "{{\"version\": \"{version}\", \"name\": \"m\", \"transaction\": {}",
-                migration.transactional
-            );
+            let mut metadata =
+                format!("{{\"version\": \"{version}\", \"name\": \"m\", \"transaction\": {}", migration.transactional);
             if migration.foreign_keys_off {
                 metadata.push_str(", \"foreign_keys\": \"off\"");
             }
@@ -193,7 +191,8 @@ impl Part {
     }
 
     fn sql(&self, sqlite: bool) -> String {
-        let gate = self.gate.as_ref().map_or_else(String::new, |gate| format!(" AND (SELECT count(*) FROM {gate}) = 0"));
+        let gate =
+            self.gate.as_ref().map_or_else(String::new, |gate| format!(" AND (SELECT count(*) FROM {gate}) = 0"));
         let statement = |effect: &Effect| match effect {
             Effect::Create(table) => format!("CREATE TABLE {table} (id INTEGER);"),
             Effect::Drop(table) => format!("DROP TABLE {table};"),
