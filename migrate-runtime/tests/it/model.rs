@@ -84,10 +84,10 @@ fn case(random: &mut Random, site: &mut impl Site) -> usize {
     let mut state = State::default();
     let count = 1 + random.below(10);
     for _ in 0..count {
-        if let Some(gate) = spec.gates().get(random.below(20)) {
-            if gates.insert(gate.clone()) {
-                site.sql(&format!("CREATE TABLE {gate} (id INTEGER)"));
-            }
+        if let Some(gate) = spec.gates().get(random.below(20))
+            && gates.insert(gate.clone())
+        {
+            site.sql(&format!("CREATE TABLE {gate} (id INTEGER)"));
         }
         let known = if random.once_in(8) { 1 + random.below(all) } else { all };
         let command = Command { target: goal(random, all), known };
