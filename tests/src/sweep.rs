@@ -1,6 +1,7 @@
 //! Sweeps: a run is stopped at every place at which it can be stopped, and then run again.
 
 pub mod child;
+pub mod corpus;
 pub mod cut;
 pub mod ground;
 pub mod kill;

@@ -1,10 +1,13 @@
-//! The long sweeps, with their counts: `sweep kill [CORPORA]`, `sweep cut`. Run by `scripts/reliability`.
+//! The long sweeps, with their counts: `sweep kill`, `sweep corpus DIRECTORY VERSION`, `sweep cut`. Run by
+//! `scripts/reliability`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use system_tests::Arena;
 use system_tests::sweep::Counts;
+use system_tests::sweep::corpus::Corpus;
 use system_tests::sweep::cut::{self, at_messages, round_trips};
 use system_tests::sweep::kill::{Blow, Course, at_failpoints, at_random};
 
@@ -15,9 +18,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["kill"] => kill(),
+        ["corpus", directory, version] => corpus(Path::new(directory), version),
         ["cut"] => cut(),
         _ => {
-            say("usage: sweep kill | sweep cut");
+            say("usage: sweep kill | sweep corpus DIRECTORY VERSION | sweep cut");
             return ExitCode::from(64);
         }
     }
@@ -44,6 +48,18 @@ fn kill() {
         assert_every_state(&course, &killed);
         report(&format!("{arena:?}: SIGKILL at random times"), &at_random(&course, Blow::Kill, 200, SEED));
     }
+}
+
+fn corpus(directory: &Path, version: &str) {
+    let corpus = Corpus::new(directory, version);
+    say(&format!(
+        "{}: {} migrations above {version}, {} rows that refer to others; tables with another number of rows in the end: {:?}",
+        directory.display(),
+        corpus.migrations(),
+        corpus.rows,
+        corpus.changed()
+    ));
+    report(&format!("SIGKILL at failpoints, {} in all", corpus.failpoints()), &corpus.kill(300));
 }
 
 fn cut() {

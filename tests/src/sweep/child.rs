@@ -61,7 +61,17 @@ impl Child {
     /// When it cannot be started.
     #[must_use]
     pub fn running(verb: Verb, directory: &Path, url: &str) -> Self {
-        Self::spawn(&mut command(verb, directory, url))
+        Self::with(&[], verb, directory, url)
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn with(arguments: &[&str], verb: Verb, directory: &Path, url: &str) -> Self {
+        Self::spawn(command(verb, directory, url).args(arguments))
     }
 
     fn spawn(command: &mut Command) -> Self {
