@@ -6,6 +6,7 @@ pub mod cut;
 pub mod ground;
 pub mod kill;
 pub mod set;
+pub mod trips;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The long sweeps, with their counts: `sweep kill`, `sweep corpus DIRECTORY VERSION`, `sweep cut`. Run by
-//! `scripts/reliability`.
+//! The long sweeps, with their counts: `sweep kill`, `sweep corpus DIRECTORY VERSION`, `sweep cut`,
+//! `sweep trips`. Run by `scripts/reliability`.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use system_tests::Arena;
 use system_tests::sweep::Counts;
+use system_tests::sweep::child::Verb;
 use system_tests::sweep::corpus::Corpus;
-use system_tests::sweep::cut::{self, at_messages, round_trips};
+use system_tests::sweep::cut::{self, at_messages};
 use system_tests::sweep::kill::{Blow, Course, at_failpoints, at_random};
+use system_tests::sweep::trips::{self, Asked};
 
 /// From which the random times are drawn.
 const SEED: u64 = 20_261_121;
@@ -20,8 +22,9 @@ fn main() -> ExitCode {
         ["kill"] => kill(),
         ["corpus", directory, version] => corpus(Path::new(directory), version),
         ["cut"] => cut(),
+        ["trips"] => trips(),
         _ => {
-            say("usage: sweep kill | sweep corpus DIRECTORY VERSION | sweep cut");
+            say("usage: sweep kill | sweep corpus DIRECTORY VERSION | sweep cut | sweep trips");
             return ExitCode::from(64);
         }
     }
@@ -64,11 +67,26 @@ fn corpus(directory: &Path, version: &str) {
 
 fn cut() {
     let course = Course::new(Arena::Postgres);
-    let trips = round_trips(&course);
-    say(&format!("{} migrations: {} round trips up, {} down", course.set.len(), trips[0], trips[1]));
     for blow in [cut::Blow::CutBefore, cut::Blow::CutAfter, cut::Blow::Terminate] {
         let counts = at_messages(&course, blow, 1, 1);
         report(&format!("{blow:?} at every message"), &counts);
+    }
+}
+
+fn trips() {
+    let cases = [
+        ("1 in a transaction", trips::transactional(1)),
+        ("10 in a transaction each", trips::transactional(10)),
+        ("100 in a transaction each", trips::transactional(100)),
+        ("1 outside a transaction, 1 statement", trips::outside(1)),
+        ("1 outside a transaction, 10 statements", trips::outside(10)),
+    ];
+    for (what, directory) in cases {
+        let asked = trips::of(&directory, &[Verb::Up, Verb::Up, Verb::Down]);
+        for (run, asked) in ["up", "up again", "down"].into_iter().zip(asked) {
+            let Asked { round_trips, statements, commits } = asked;
+            say(&format!("| {what}: {run} | {round_trips} | {statements} | {commits} |"));
+        }
     }
 }
 

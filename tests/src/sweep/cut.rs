@@ -105,19 +105,3 @@ fn strike(course: &Course, verb: Verb, ground: &Ground, blow: Blow, number: usiz
     assert!(passing.is_some() || end.code == Some(0), "{}", end.stderr);
     (passing, end.code == Some(0))
 }
-
-/// How many round trips an undisturbed run of each verb makes.
-///
-/// # Panics
-///
-/// When one fails.
-#[must_use]
-pub fn round_trips(course: &Course) -> [usize; 2] {
-    let ground = Ground::new(course.arena);
-    [Verb::Up, Verb::Down].map(|verb| {
-        let proxy = Proxy::to(Server::shared());
-        let end = course.start_at(verb, &proxy.url_for(ground.postgres())).end();
-        assert_eq!(end.code, Some(0), "{}", end.stderr);
-        proxy.round_trips()
-    })
-}
