@@ -148,13 +148,16 @@ impl Ground {
             let last = migration.parts.len();
             for (number, part) in (1..).zip(&migration.parts) {
                 // Undoing goes through the parts from the last to the first. A part that takes effect together with its
-                // progress is exactly where the ledger says.
-                let applied = match row.map(|(_, status, progress)| (&**status, *progress)) {
-                    None => false,
-                    Some(("applying", progress)) => number <= progress,
-                    Some(("reverting", progress)) => last - number >= progress,
-                    Some(_) => true,
+                // progress is exactly where the ledger says; the next one that does not may be further.
+                let (applied, next) = match row.map(|(_, status, progress)| (&**status, *progress)) {
+                    None => (false, false),
+                    Some(("applying", progress)) => (number <= progress, number == progress + 1),
+                    Some(("reverting", progress)) => (last - number >= progress, last - number == progress),
+                    Some(_) => (true, false),
                 };
+                if part.bare && next {
+                    continue;
+                }
                 if let Some(mark) = &part.mark {
                     let times = contents.marks.get(mark).map_or("0", |times| times);
                     let expected = if applied { "1" } else { "0" };
@@ -290,6 +293,7 @@ fn postgres_query() -> String {
          END LOOP; END$$;
          SELECT 'object|' || tablename FROM pg_tables WHERE schemaname = 'public'
          UNION ALL SELECT 'object|' || indexname FROM pg_indexes WHERE schemaname = 'public'
+         UNION ALL SELECT 'object|invalid ' || indexrelid::regclass FROM pg_index WHERE NOT indisvalid
          UNION ALL SELECT 'object|' || table_name || '.' || column_name FROM information_schema.columns
          WHERE table_schema = 'public';\n",
     );

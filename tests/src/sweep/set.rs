@@ -31,6 +31,8 @@ pub struct Part {
     pub mark: Option<String>,
     /// What is there exactly while it is applied: tables, columns as `table.column`, indexes.
     pub objects: Vec<&'static str>,
+    /// Whether it runs in no transaction, so that it takes effect before its progress is recorded.
+    pub bare: bool,
 }
 
 /// How many rows the referenced table and the one that refers to it have, from the first migration on.
@@ -93,7 +95,7 @@ impl Migration {
 }
 
 fn part(up: &str, down: &str, objects: &[&'static str]) -> Part {
-    Part { up: up.to_owned(), down: down.to_owned(), mark: None, objects: objects.to_vec() }
+    Part { up: up.to_owned(), down: down.to_owned(), mark: None, objects: objects.to_vec(), bare: false }
 }
 
 fn marks_table(marks: &[String]) -> Part {
@@ -195,6 +197,7 @@ fn outside(sqlite: bool) -> Migration {
     if sqlite {
         migration.parts[5] = part("VACUUM;", "VACUUM;", &[]);
     }
+    migration.parts[5].bare = true;
     migration
 }
 
