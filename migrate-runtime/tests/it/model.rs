@@ -34,7 +34,7 @@ fn on_a_wal() {
 
 #[test]
 fn on_postgres() {
-    cases("PostgreSQL", 6, |random| case(random, &mut PostgresServer::new()));
+    cases("PostgreSQL", 8, |random| case(random, &mut PostgresServer::new()));
 }
 
 /// Runs cases with seeds of their own and tells how many commands they took.
