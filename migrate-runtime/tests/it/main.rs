@@ -7,6 +7,8 @@ mod bench;
 mod blockers;
 mod conformance;
 mod dependents;
+mod faults;
+mod model;
 mod postgres;
 mod recovery;
 mod sqlite;
