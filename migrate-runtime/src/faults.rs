@@ -11,10 +11,11 @@ use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
-use crate::backend::{Backend, Fence, Run, RunEnd, Stored, Work};
+use crate::backend::{Backend, Fence, Place, Raised, Run, RunEnd, Stored, Work};
 use crate::call::Operation;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
+use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
@@ -27,8 +28,19 @@ pub struct Fault {
     pub moment: Moment,
     /// Whether all further requests fail too, as they do when the process is gone.
     pub lasting: bool,
-    /// Whether the failure counts as one that passes, such as a lock timeout.
-    pub passing: bool,
+    /// As what the failure counts.
+    pub kind: Kind,
+}
+
+/// As what a failure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One that ends the run.
+    Plain,
+    /// One that passes, such as a lock timeout.
+    Passing,
+    /// A lost connection.
+    Lost,
 }
 
 /// When a request fails.
@@ -119,7 +131,9 @@ impl Faults {
             None => Ok(()),
             Some(fault) => {
                 let message = format!("request {number} ({what}) was made to fail");
-                Err(Error::new(ErrorKind::Database, message).with_retryable(fault.passing))
+                Err(Error::new(ErrorKind::Database, message)
+                    .with_retryable(fault.kind == Kind::Passing)
+                    .with_connection_lost(fault.kind == Kind::Lost))
             }
         }
     }
@@ -151,12 +165,21 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn acquire(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
         fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
         fn abandon(fence: Fence, step: &Step) -> ();
-        fn segment(fence: Fence, work: &Work<'_>, segment: &Segment, progress: Option<u32>) -> ();
+        fn segment(
+            fence: Fence, work: &Work<'_>, segment: &Segment, place: Option<Place>,
+            tell: &mut (dyn FnMut(Progress) + Send)
+        ) -> ();
         fn finish(run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> ();
         fn restore_session() -> ();
         fn failed(run: &Run, fence: Fence, step: &Step, error: &Error) -> ();
         fn release(run: &Run, fence: Fence, end: RunEnd<'_>) -> ();
+        fn reconnect() -> ();
+        fn raise(run: &Run, fence: Fence) -> Raised;
         fn sleep(duration: Duration) -> ();
+    }
+
+    fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {
+        self.inner.accepts(work)
     }
 
     /// Each step is a request. The steps before the one that fails are executed together and committed.

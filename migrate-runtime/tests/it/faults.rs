@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use migrate_runtime::ErrorKind;
-use migrate_runtime::faults::{Fault, Faulty, Moment};
+use migrate_runtime::faults::{Fault, Faulty, Kind, Moment};
 
 use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal};
 use crate::model::spec::Spec;
@@ -30,17 +30,25 @@ fn on_postgres() {
 
 /// The ways in which a request fails.
 const FAULTS: [Fault; 4] = [
-    Fault { at: 0, moment: Moment::Before, lasting: false, passing: false },
-    Fault { at: 0, moment: Moment::Before, lasting: false, passing: true },
-    Fault { at: 0, moment: Moment::Before, lasting: true, passing: false },
-    Fault { at: 0, moment: Moment::After, lasting: true, passing: false },
+    Fault { at: 0, moment: Moment::Before, lasting: false, kind: Kind::Plain },
+    Fault { at: 0, moment: Moment::Before, lasting: false, kind: Kind::Passing },
+    Fault { at: 0, moment: Moment::Before, lasting: true, kind: Kind::Plain },
+    Fault { at: 0, moment: Moment::After, lasting: true, kind: Kind::Plain },
+];
+
+/// Those that a file does not have.
+const LOST: [Fault; 2] = [
+    Fault { at: 0, moment: Moment::Before, lasting: false, kind: Kind::Lost },
+    Fault { at: 0, moment: Moment::After, lasting: false, kind: Kind::Lost },
 ];
 
 fn sweep<B: Bench>(place: &str) {
     let (mut failed, mut ended_well) = (0, 0);
-    for fault in FAULTS {
+    let sqlite = B::new().url().starts_with("sqlite:");
+    let lost = if sqlite { &[][..] } else { &LOST };
+    for fault in FAULTS.iter().chain(lost) {
         for at in 1.. {
-            let struck = strike::<B>(&Fault { at, ..fault });
+            let struck = strike::<B>(&Fault { at, ..*fault });
             failed += struck.iter().flatten().count();
             ended_well += struck.iter().flatten().filter(|well| **well).count();
             if struck == [None, None] {

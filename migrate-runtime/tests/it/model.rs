@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
-use migrate_runtime::faults::{Fault, Faulty, Moment};
+use migrate_runtime::faults::{Fault, Faulty, Kind, Moment};
 use migrate_runtime::{BorrowedConnection, Error, Migrator, Report};
 use testkit::random::Random;
 
@@ -95,7 +95,7 @@ fn case(random: &mut Random, site: &mut impl Site) -> usize {
             at: 1 + random.below(25),
             moment: if random.once_in(2) { Moment::Before } else { Moment::After },
             lasting: true,
-            passing: false,
+            kind: Kind::Plain,
         });
         let (path, expected) = Execution::of(&spec, &gates, &state, command);
         let migrator = migrators.entry(known).or_insert_with(|| migrator(&spec, known, sqlite));

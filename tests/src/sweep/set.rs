@@ -198,6 +198,11 @@ fn outside(sqlite: bool) -> Migration {
         migration.parts[5] = part("VACUUM;", "VACUUM;", &[]);
     }
     migration.parts[5].bare = true;
+    if !sqlite {
+        let create = "CREATE INDEX CONCURRENTLY notes_by_id ON notes (id);";
+        let index = part(create, "DROP INDEX CONCURRENTLY notes_by_id;", &["notes_by_id"]);
+        migration.parts.push(Part { bare: true, ..index });
+    }
     migration
 }
 
