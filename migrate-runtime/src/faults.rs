@@ -164,7 +164,7 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn history(limit: u32) -> Vec<HistoryRow>;
         fn acquire(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
         fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
-        fn abandon(fence: Fence, step: &Step) -> ();
+        fn abandon(fence: Fence, step: &Step, finished: u32) -> ();
         fn segment(
             fence: Fence, work: &Work<'_>, segment: &Segment, place: Option<Place>,
             tell: &mut (dyn FnMut(Progress) + Send)
