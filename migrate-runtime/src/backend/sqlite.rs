@@ -26,7 +26,7 @@ use self::script::is_busy;
 pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
-use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost};
+use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, lock_lost, mentions};
 use crate::error::{Error, ErrorKind};
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -314,9 +314,11 @@ impl Backend for SqliteBackend<'_> {
         let mut one_by_one = false;
         while next < works.len() {
             self.goes_on()?;
+            self.session.detach(self.connection())?;
             let rest = &works[next..];
             let alone = one_by_one || rest[0].foreign_keys_off;
-            let shared = rest.iter().take_while(|work| !work.foreign_keys_off).count();
+            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !attaches(work)).count();
+            let shared = before + usize::from(rest.get(before).is_some_and(|work| !work.foreign_keys_off));
             let group = &rest[..if alone { 1 } else { shared }];
             match self.group_with_foreign_keys(run, fence, group)? {
                 Group::Committed { durations, failure } => {
@@ -337,6 +339,7 @@ impl Backend for SqliteBackend<'_> {
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.session.detach(self.connection())?;
         self.transaction(fence, |connection| {
             match work.step.direction {
                 Direction::Up => self.names.insert(connection, run, work, Status::Applying, Duration::ZERO)?,
@@ -374,7 +377,7 @@ impl Backend for SqliteBackend<'_> {
                 record(connection)
             }),
             _ => {
-                script::run_segment(connection, work, segment)?;
+                script::run_bare_segment(connection, work, segment, BUSY_TIMEOUT)?;
                 if progress.is_some() { self.transaction(fence, record) } else { Ok(()) }
             }
         }
@@ -414,7 +417,7 @@ impl Backend for SqliteBackend<'_> {
         if released.as_ref().err().is_none_or(|error| !error.is_retryable()) {
             self.lock = None;
         }
-        released
+        released.and_then(|()| self.session.detach(self.connection()))
     }
 
     async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
@@ -440,6 +443,11 @@ fn take_lock(
     let fence = names.take_lock(connection, run)?;
     connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
     Ok((Some(fence), snapshot))
+}
+
+/// Whether a step may attach another database. It ends its group: what it attached can be detached after the commit only.
+fn attaches(work: &Work<'_>) -> bool {
+    mentions(&work.script.sql, "attach") || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, "attach"))
 }
 
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.
