@@ -1,5 +1,7 @@
 //! What the whole-system tests share: building the programs under test and racing them.
 
+pub mod field;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

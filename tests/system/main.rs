@@ -2,5 +2,8 @@
 
 mod crates;
 mod kills;
+mod pauses;
+mod pooled;
+mod queues;
 mod races;
 mod rebuilds;

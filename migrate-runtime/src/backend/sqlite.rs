@@ -247,6 +247,13 @@ impl Backend for SqliteBackend<'_> {
         };
         let read = tables::in_read_transaction(connection, |connection| names.snapshot(connection));
         let mut snapshot = read.map_err(|error| match (&path, error.kind(), error.database()) {
+            // A script that changes more than fits into memory locks readers out before its commit.
+            (Some(path), ErrorKind::Database, Some(database)) if error.is_retryable() && FileLock::is_held(path) => {
+                Error::new(ErrorKind::LockBusy, "a run is writing the database, which cannot be read meanwhile")
+                    .with_database(database.clone())
+                    .with_retryable(true)
+                    .with_help("try again when the run has ended; in WAL mode reading goes on meanwhile")
+            }
             (Some(path), ErrorKind::Unreachable, Some(database)) => unreachable_file(path, &database.to_string())
                 .with_help("check the path: the file exists and cannot be read as a database"),
             _ => error,
