@@ -1,9 +1,14 @@
 //! Tests of the whole: real programs on real databases.
 
+mod clocks;
 mod crates;
+mod disks;
+mod indexes;
 mod kills;
 mod pauses;
 mod pooled;
 mod queues;
 mod races;
+mod read_only;
 mod rebuilds;
+mod servers;
