@@ -61,6 +61,11 @@ mod call;
 mod database;
 mod engine;
 mod error;
+#[cfg(feature = "failpoints")]
+mod failpoint;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub mod faults;
 mod identity;
 mod migrator;
 mod observer;

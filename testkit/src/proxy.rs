@@ -1,6 +1,7 @@
-//! A TCP proxy that counts what a PostgreSQL client does.
+//! A TCP proxy that counts what a PostgreSQL client does, and cuts its connection at a chosen message.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,53 @@ use crate::postgres::{Database, Server};
 pub struct Proxy {
     port: u16,
     counts: Arc<Mutex<Counts>>,
+    watch: Arc<Mutex<Watch>>,
     stopped: Arc<AtomicBool>,
+}
+
+/// A message on its way through a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// Its number since the watching began, from 1, over all connections and both directions.
+    pub number: usize,
+    /// Whether the client sent it.
+    pub from_client: bool,
+    /// Its type, such as `'Q'` from the client or `'Z'` from the server; `'0'` for the startup message.
+    pub kind: char,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Pass,
+    /// The connection is cut in both directions; the receiver never sees it.
+    CutBefore,
+    /// It goes on, and then the connection is cut in both directions.
+    CutAfter,
+}
+
+/// Who decides on messages.
+type Watcher = Box<dyn FnMut(Passing) -> Fate + Send>;
+
+#[derive(Default)]
+struct Watch {
+    number: usize,
+    watcher: Option<Watcher>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    fn decide(&mut self, from_client: bool, kind: u8) -> Fate {
+        self.number += 1;
+        let passing = Passing { number: self.number, from_client, kind: char::from(kind) };
+        self.watcher.as_mut().map_or(Fate::Pass, |watcher| watcher(passing))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +86,9 @@ impl Proxy {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("cannot listen on 127.0.0.1: is loopback up?");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (counts, stopped) = (Arc::<Mutex<Counts>>::default(), Arc::<AtomicBool>::default());
-        let (shared, stop, target) = (counts.clone(), stopped.clone(), (host.to_owned(), port));
+        let watch = Arc::<Mutex<Watch>>::default();
+        let (shared, watched, stop) = (counts.clone(), watch.clone(), stopped.clone());
+        let target = (host.to_owned(), port);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if stop.load(Ordering::SeqCst) {
@@ -47,11 +96,11 @@ impl Proxy {
                 }
                 // A server that refuses is passed on to the client as a connection that closes at once.
                 if let Ok(server) = TcpStream::connect((target.0.as_str(), target.1)) {
-                    let _ = join(&client, &server, &shared);
+                    let _ = join(&client, &server, &shared, &watched);
                 }
             }
         });
-        Self { port: address.port(), counts, stopped }
+        Self { port: address.port(), counts, watch, stopped }
     }
 
     /// A proxy in front of a server's TCP port.
@@ -91,6 +140,17 @@ impl Proxy {
     pub fn reset(&self) {
         *lock(&self.counts) = Counts::default();
     }
+
+    /// Asks `watcher` about every message from now on, one at a time, before it is passed on. It may do anything
+    /// meanwhile, such as killing the client: both directions of all connections wait for it.
+    pub fn watch(&self, watcher: impl FnMut(Passing) -> Fate + Send + 'static) {
+        *lock(&self.watch) = Watch { number: 0, watcher: Some(Box::new(watcher)) };
+    }
+
+    /// How many messages have passed in both directions since the watching began.
+    pub fn watched(&self) -> usize {
+        lock(&self.watch).number
+    }
 }
 
 impl Drop for Proxy {
@@ -110,59 +170,124 @@ struct Connection {
     bare_bytes: usize,
 }
 
-fn join(client: &TcpStream, server: &TcpStream, counts: &Arc<Mutex<Counts>>) -> std::io::Result<()> {
+fn join(
+    client: &TcpStream,
+    server: &TcpStream,
+    counts: &Arc<Mutex<Counts>>,
+    watch: &Arc<Mutex<Watch>>,
+) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let connection = Arc::<Mutex<Connection>>::default();
 
-    let (counts, state, mut started, mut frames) = (counts.clone(), connection.clone(), false, Frames::default());
+    let (counts, state, mut started) = (counts.clone(), connection.clone(), false);
+    let mut scissors = Scissors::new(watch.clone(), true);
     pump(client.try_clone()?, server.try_clone()?, move |bytes| {
-        let mut connection = lock(&state);
-        for byte in bytes {
-            if !started {
-                match frames.startup(*byte) {
+        for (index, byte) in bytes.iter().enumerate() {
+            let head = if started {
+                scissors.frames.typed(*byte).map(|kind| (kind, 5))
+            } else {
+                match scissors.frames.startup(*byte) {
                     // The codes of SSLRequest and GSSENCRequest: the true startup message comes after the answer.
-                    Some(80_877_103 | 80_877_104) => connection.bare_bytes += 1,
-                    Some(_) => started = true,
-                    None => {}
+                    Some(80_877_103 | 80_877_104) => {
+                        lock(&state).bare_bytes += 1;
+                        None
+                    }
+                    Some(_) => {
+                        started = true;
+                        Some((b'0', 8))
+                    }
+                    None => None,
                 }
-            } else if let Some(kind) = frames.typed(*byte).filter(|_| connection.ready) {
-                let mut counts = lock(&counts);
-                *counts.messages.entry(kind).or_default() += 1;
-                if kind != b'X' && !std::mem::replace(&mut connection.client_spoke_last, true) {
-                    counts.round_trips += 1;
+            };
+            if let Some((kind, _)) = head.filter(|(kind, _)| *kind != b'0') {
+                let mut connection = lock(&state);
+                if connection.ready {
+                    let mut counts = lock(&counts);
+                    *counts.messages.entry(kind).or_default() += 1;
+                    if kind != b'X' && !std::mem::replace(&mut connection.client_spoke_last, true) {
+                        counts.round_trips += 1;
+                    }
                 }
             }
+            if let Some(end) = scissors.cut(index, head) {
+                return Some(end);
+            }
         }
+        None
     });
 
-    let (state, mut frames) = (connection, Frames::default());
+    let state = connection;
+    let mut scissors = Scissors::new(watch.clone(), false);
     pump(server.try_clone()?, client.try_clone()?, move |bytes| {
-        let mut connection = lock(&state);
-        for byte in bytes {
-            if connection.bare_bytes > 0 {
+        for (index, byte) in bytes.iter().enumerate() {
+            let mut connection = lock(&state);
+            let head = if connection.bare_bytes > 0 {
                 connection.bare_bytes -= 1;
-            } else if let Some(kind) = frames.typed(*byte) {
+                None
+            } else {
+                scissors.frames.typed(*byte).map(|kind| (kind, 5))
+            };
+            if let Some((kind, _)) = head {
                 connection.ready |= kind == b'Z';
                 connection.client_spoke_last &= matches!(kind, b'N' | b'A' | b'S');
             }
+            drop(connection);
+            if let Some(end) = scissors.cut(index, head) {
+                return Some(end);
+            }
         }
+        None
     });
     Ok(())
 }
 
-/// Copies one direction in a thread, each piece shown to `look` before it is sent.
-fn pump(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8]) + Send + 'static) {
+/// Copies one direction in a thread, each piece shown to `look` before it is sent. When `look` names a length, so much of
+/// the piece is sent and then both directions are closed.
+fn pump(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8]) -> Option<usize> + Send + 'static) {
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            look(&buffer[..count]);
-            if to.write_all(&buffer[..count]).is_err() {
+            let end = look(&buffer[..count]);
+            let sent = to.write_all(&buffer[..end.unwrap_or(count)]);
+            if end.is_some() {
+                let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+                return;
+            }
+            if sent.is_err() {
                 break;
             }
         }
         let _ = (to.shutdown(Shutdown::Write), from.shutdown(Shutdown::Read));
     });
+}
+
+/// Finds where one direction of a connection is to be cut.
+struct Scissors {
+    frames: Frames,
+    watch: Arc<Mutex<Watch>>,
+    from_client: bool,
+    /// The connection is cut where the present message ends.
+    at_end: bool,
+}
+
+impl Scissors {
+    fn new(watch: Arc<Mutex<Watch>>, from_client: bool) -> Self {
+        Self { frames: Frames::default(), watch, from_client, at_end: false }
+    }
+
+    /// How much of a piece is passed on, if the connection is to be cut at the byte of this index. `head` is the type and
+    /// the length of the head that is complete with this byte.
+    fn cut(&mut self, index: usize, head: Option<(u8, usize)>) -> Option<usize> {
+        if let Some((kind, length)) = head {
+            match lock(&self.watch).decide(self.from_client, kind) {
+                Fate::Pass => {}
+                Fate::CutBefore => return Some((index + 1).saturating_sub(length)),
+                Fate::CutAfter => self.at_end = true,
+            }
+        }
+        (self.at_end && self.frames.body == 0).then_some(index + 1)
+    }
 }
 
 /// Finds where messages begin in a stream that arrives in pieces.
@@ -252,6 +377,37 @@ mod tests {
         let output = psql(&proxy.url_for(&database), &["-c", "\\copy t from /dev/null"]);
         assert_eq!(output.code, 0, "{}", output.stderr);
         assert_eq!((proxy.round_trips(), proxy.messages('c')), (2, 1));
+    }
+
+    #[test]
+    fn cut_before_and_after_a_message() {
+        let server = Server::shared();
+        let (database, proxy) = (server.database(), Proxy::to(server));
+        let url = proxy.url_for(&database);
+        database.psql("CREATE TABLE t (a integer)");
+        let query = "INSERT INTO t VALUES (1)";
+        let rows = || database.psql("SELECT count(*) FROM t");
+        let cut = |from_client: bool, kind: char, fate: Fate| {
+            proxy.watch(
+                move |passing| {
+                    if passing.from_client == from_client && passing.kind == kind { fate } else { Fate::Pass }
+                },
+            );
+            psql(&url, &["-c", query]).code
+        };
+        // The question is lost.
+        assert_eq!((cut(true, 'Q', Fate::CutBefore), rows().as_str()), (2, "0"));
+        // The answer is lost: what was asked for is done.
+        assert_eq!((cut(false, 'C', Fate::CutBefore), rows().as_str()), (2, "1"));
+        // The client hears that it is done, and no more.
+        assert_eq!((cut(false, 'C', Fate::CutAfter), rows().as_str()), (2, "2"));
+        assert_eq!(cut(true, '0', Fate::CutBefore), 2);
+        // The server has the question, and the client is gone.
+        assert_eq!(cut(true, 'Q', Fate::CutAfter), 2);
+        eventually(|| rows() == "3");
+        proxy.watch(|_| Fate::Pass);
+        assert_eq!((psql(&url, &["-c", query]).code, rows().as_str()), (0, "4"));
+        assert!(proxy.watched() > 5, "{}", proxy.watched());
     }
 
     #[test]

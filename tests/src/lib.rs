@@ -1,4 +1,6 @@
-//! What the whole-system tests share: building the programs under test and racing them.
+//! What the whole-system tests share: building the programs under test, racing them, and stopping them everywhere.
+
+pub mod sweep;
 
 pub mod field;
 
@@ -16,8 +18,19 @@ use testkit::postgres::Server;
 /// When the build fails.
 #[must_use]
 pub fn program(package: &str, name: &str) -> PathBuf {
+    program_with(package, name, &[])
+}
+
+/// The same with features of its package.
+///
+/// # Panics
+///
+/// When the build fails.
+#[must_use]
+pub fn program_with(package: &str, name: &str, features: &[&str]) -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--package", package, "--bin", name])
+        .args(["--features", &features.join(",")])
         .current_dir(root())
         .output()
         .expect("cargo can be run");

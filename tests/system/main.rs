@@ -12,3 +12,4 @@ mod races;
 mod read_only;
 mod rebuilds;
 mod servers;
+mod sweeps;

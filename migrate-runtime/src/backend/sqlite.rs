@@ -103,6 +103,8 @@ impl<'c> SqliteBackend<'c> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
             let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
                 connection.busy_timeout(BUSY_TIMEOUT)?;
+                #[cfg(feature = "failpoints")]
+                let connection = crate::failpoint::around_statements(connection)?;
                 Ok(connection)
             });
             self.link = Link::Owned(opened.map_err(|error| {

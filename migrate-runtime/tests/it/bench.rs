@@ -80,30 +80,34 @@ impl Bench for SqliteFile {
     }
 
     fn sql(&self, sql: &str) -> Vec<String> {
-        use rusqlite::fallible_iterator::FallibleIterator;
-        let connection = self.connection();
-        let mut out = Vec::new();
-        let mut batch = rusqlite::Batch::new(&connection, sql);
-        while let Some(mut statement) = batch.next().unwrap() {
-            let columns = statement.column_count();
-            let mut rows = statement.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                let text = |column| match row.get::<_, rusqlite::types::Value>(column).unwrap() {
-                    rusqlite::types::Value::Null => String::new(),
-                    rusqlite::types::Value::Integer(number) => number.to_string(),
-                    rusqlite::types::Value::Real(number) => number.to_string(),
-                    rusqlite::types::Value::Text(text) => text,
-                    rusqlite::types::Value::Blob(_) => "blob".to_owned(),
-                };
-                out.push((0..columns).map(text).collect::<Vec<_>>().join("|"));
-            }
-        }
-        out
+        rows(&self.connection(), sql)
     }
 
     fn all_tables(&self) -> Vec<String> {
         self.sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
     }
+}
+
+/// Runs SQL on a connection and gives the rows, columns joined by `|`.
+pub(crate) fn rows(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    use rusqlite::fallible_iterator::FallibleIterator;
+    let mut out = Vec::new();
+    let mut batch = rusqlite::Batch::new(connection, sql);
+    while let Some(mut statement) = batch.next().unwrap() {
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let text = |column| match row.get::<_, rusqlite::types::Value>(column).unwrap() {
+                rusqlite::types::Value::Null => String::new(),
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Real(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                rusqlite::types::Value::Blob(_) => "blob".to_owned(),
+            };
+            out.push((0..columns).map(text).collect::<Vec<_>>().join("|"));
+        }
+    }
+    out
 }
 
 /// A SQLite file in WAL mode.

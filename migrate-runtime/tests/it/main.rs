@@ -5,6 +5,8 @@
 mod bench;
 mod conformance;
 mod dependents;
+mod faults;
+mod model;
 mod postgres;
 mod sqlite;
 mod stale;

@@ -206,6 +206,8 @@ pub(super) type Replies = Result<SimpleQueryStream, tokio_postgres::Error>;
 
 /// Sends a message without waiting for its answer, so that several can be under way at once.
 pub(super) async fn start(client: &Client, message: &Message<'_>) -> Replies {
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach(format_args!("before: {}", message.text));
     client.simple_query_raw(&message.text).await
 }
 
@@ -234,6 +236,8 @@ pub(super) async fn collect(replies: Replies, message: &Message<'_>) -> Outcome 
             }
         }
     }
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach(format_args!("after: {}", message.text));
     outcome
 }
 

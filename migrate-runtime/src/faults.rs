@@ -1,0 +1,189 @@
+//! Databases whose operations fail when a test wants it, to see what the engine makes of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use migrate_core::ledger::Snapshot;
+use migrate_core::migration::Dialect;
+use migrate_core::plan::Step;
+use migrate_core::sql::Segment;
+use migrate_core::version::SchemaVersion;
+
+use crate::backend::{Backend, Fence, Run, RunEnd, Stored, Work};
+use crate::call::Operation;
+use crate::database::Database;
+use crate::error::{Error, ErrorKind};
+use crate::options::Tables;
+use crate::report::HistoryRow;
+
+/// Which of the engine's requests to a database fails, and how. Each step of a run of steps is a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the request, from 1.
+    pub at: usize,
+    /// Whether it fails before or after its effect.
+    pub moment: Moment,
+    /// Whether all further requests fail too, as they do when the process is gone.
+    pub lasting: bool,
+    /// Whether the failure counts as one that passes, such as a lock timeout.
+    pub passing: bool,
+}
+
+/// When a request fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before it has taken effect.
+    Before,
+    /// After it has taken effect: what was lost is the answer.
+    After,
+}
+
+/// A database with a fault, or without one, which then only counts.
+#[derive(Debug)]
+pub struct Faulty<D> {
+    database: D,
+    fault: Option<Fault>,
+    requests: Arc<AtomicUsize>,
+}
+
+impl<D> Faulty<D> {
+    /// A database that fails once, or from then on.
+    pub fn new(database: D, fault: Option<Fault>) -> Self {
+        Self { database, fault, requests: Arc::default() }
+    }
+
+    /// How many requests the engine has made.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn wrap<O>(&self, operation: O) -> FaultyOperation<O> {
+        FaultyOperation { operation, faults: Faults { fault: self.fault, requests: Arc::clone(&self.requests) } }
+    }
+}
+
+impl<D: Database> Database for Faulty<D> {
+    async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        let operation = self.wrap(operation);
+        self.database.call(operation).await
+    }
+
+    fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
+        let operation = self.wrap(operation);
+        self.database.call_blocking(operation)
+    }
+}
+
+struct FaultyOperation<O> {
+    operation: O,
+    faults: Faults,
+}
+
+impl<O: Operation> Operation for FaultyOperation<O> {
+    type Output = O::Output;
+
+    fn tables(&self) -> Tables {
+        self.operation.tables()
+    }
+
+    async fn run<B: Backend>(self, backend: &mut B) -> Result<O::Output, Error> {
+        self.operation.run(&mut FaultBackend { inner: backend, faults: self.faults }).await
+    }
+}
+
+struct Faults {
+    fault: Option<Fault>,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Faults {
+    /// Counts a request, and fails it if it must not take effect.
+    fn before(&self, what: impl fmt::Display) -> Result<(), Error> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        self.strike(Moment::Before, number, what)
+    }
+
+    /// Fails the request that was counted last if its answer must be lost.
+    fn after(&self, what: impl fmt::Display) -> Result<(), Error> {
+        self.strike(Moment::After, self.requests.load(Ordering::Relaxed), what)
+    }
+
+    fn strike(&self, moment: Moment, number: usize, what: impl fmt::Display) -> Result<(), Error> {
+        let strikes = |fault: &Fault| {
+            let first = number == fault.at && moment == fault.moment;
+            first || (fault.lasting && number > fault.at)
+        };
+        match self.fault.filter(strikes) {
+            None => Ok(()),
+            Some(fault) => {
+                let message = format!("request {number} ({what}) was made to fail");
+                Err(Error::new(ErrorKind::Database, message).with_retryable(fault.passing))
+            }
+        }
+    }
+}
+
+struct FaultBackend<'b, B> {
+    inner: &'b mut B,
+    faults: Faults,
+}
+
+/// Makes each method one request.
+macro_rules! requests {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $(async fn $name(&mut self, $($argument: $type),*) -> Result<$output, Error> {
+            self.faults.before(stringify!($name))?;
+            let result = self.inner.$name($($argument),*).await;
+            self.faults.after(stringify!($name)).and(result)
+        })*
+    };
+}
+
+impl<B: Backend> Backend for FaultBackend<'_, B> {
+    const DIALECT: Dialect = B::DIALECT;
+
+    requests! {
+        fn read() -> Snapshot;
+        fn stored(versions: &[SchemaVersion]) -> Vec<Stored>;
+        fn history(limit: u32) -> Vec<HistoryRow>;
+        fn acquire(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
+        fn abandon(fence: Fence, step: &Step) -> ();
+        fn segment(fence: Fence, work: &Work<'_>, segment: &Segment, progress: Option<u32>) -> ();
+        fn finish(run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> ();
+        fn restore_session() -> ();
+        fn failed(run: &Run, fence: Fence, step: &Step, error: &Error) -> ();
+        fn release(run: &Run, fence: Fence, end: RunEnd<'_>) -> ();
+        fn sleep(duration: Duration) -> ();
+    }
+
+    /// Each step is a request. The steps before the one that fails are executed together and committed.
+    async fn apply(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        done: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> Result<(), Error> {
+        // How many steps take effect, and how many of these the engine is told of.
+        let (mut kept, mut told) = (0, 0);
+        let mut struck = Ok(());
+        for work in works {
+            struck = self.faults.before(work.step);
+            kept += usize::from(struck.is_ok());
+            struck = struck.and_then(|()| self.faults.after(work.step));
+            if struck.is_err() {
+                break;
+            }
+            told = kept;
+        }
+        let mut tell = |index, duration| {
+            if index < told {
+                done(index, duration);
+            }
+        };
+        self.inner.apply(run, fence, &works[..kept], &mut tell).await.and(struck)
+    }
+}
