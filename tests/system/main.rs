@@ -3,6 +3,7 @@
 mod clocks;
 mod crates;
 mod disks;
+mod hazards;
 mod indexes;
 mod kills;
 mod pauses;
