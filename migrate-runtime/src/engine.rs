@@ -100,7 +100,7 @@ impl Operation for Migrate {
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
-        let snapshot = self.read(backend, Instant::now()).await?;
+        let snapshot = self.read_patiently(backend, Instant::now()).await?;
         let decision = self.decide(backend, snapshot).await?;
         if let Some(report) = self.needs_no_lock(&decision)? {
             return Ok(report);
@@ -189,7 +189,7 @@ impl Migrate {
 
     /// Reads, waiting while the database is too busy: as long as another run is at work in it, else within the bounds of
     /// any other retry.
-    async fn read<B: Backend>(&self, backend: &mut B, since: Instant) -> Result<Snapshot, Error> {
+    async fn read_patiently<B: Backend>(&self, backend: &mut B, since: Instant) -> Result<Snapshot, Error> {
         let mut tries = 0;
         loop {
             let error = match backend.read().await {
@@ -258,7 +258,7 @@ impl Migrate {
                         return Err(lock_busy(decision.holder.as_ref(), bound));
                     }
                     backend.sleep(pause).await?;
-                    self.read(backend, since).await?
+                    self.read_patiently(backend, since).await?
                 }
             };
             decision = self.decide(backend, snapshot).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use system_tests::field::{Migrate, Running, sqlite, until};
 use testkit::postgres::{Database, Server, Session};
+use testkit::process::Output;
 
 /// Migrations of which one waits for the test, in the middle of a window of steps under way.
 struct Held {
@@ -97,8 +98,7 @@ fn a_holder_that_sleeps_in_a_step_loses_its_lock_and_stops_at_its_fence() {
 
     sleeper.go_on();
     let output = sleeper.end();
-    assert_eq!(output.code, 70, "{}{}", output.stdout, output.stderr);
-    assert!(output.stderr.contains("lost its lock to another run and stopped"), "{}", output.stderr);
+    assert_overtaken(&output);
     held.assert_complete();
 }
 
@@ -119,9 +119,15 @@ fn a_take_over_waits_for_a_transaction_of_the_sleeper_that_is_still_open() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     sleeper.go_on();
     let output = sleeper.end();
-    assert_eq!(output.code, 70, "{}{}", output.stdout, output.stderr);
-    assert!(output.stderr.contains("lost its lock to another run and stopped"), "{}", output.stderr);
+    assert_overtaken(&output);
     held.assert_complete();
+}
+
+/// It was stopped at its fence; then it either fails and says so, or finds that nothing is left to do.
+#[track_caller]
+fn assert_overtaken(output: &Output) {
+    let says_so = output.code == 70 && output.stderr.contains("lost its lock to another run and stopped");
+    assert!(output.code == 0 || says_so, "{}: {}{}", output.code, output.stdout, output.stderr);
 }
 
 #[test]
