@@ -104,7 +104,7 @@ impl Operation for Migrate {
         let mut earlier = Vec::new();
         let mut overtaken = 0;
         loop {
-            let snapshot = self.read(backend).await?;
+            let snapshot = self.read_patiently(backend, Instant::now()).await?;
             let decision = self.decide(backend, snapshot).await?;
             if let Some(report) = self.needs_no_lock(&decision)? {
                 return Ok(report.after(earlier));
@@ -200,6 +200,28 @@ impl Migrate {
         }))
     }
 
+    /// Reads, waiting while the database is too busy: as long as another run is at work in it, else within the bounds of
+    /// any other retry.
+    async fn read_patiently<B: Backend>(&self, backend: &mut B, since: Instant) -> Result<Snapshot, Error> {
+        let mut tries = 0;
+        loop {
+            let error = match self.read(backend).await {
+                Err(error) if error.is_retryable() => error,
+                read => return read,
+            };
+            if let Some(bound) = self.settings.wait_lock.filter(|bound| since.elapsed() > *bound) {
+                return Err(lock_busy(None, bound));
+            }
+            if error.kind() != ErrorKind::LockBusy {
+                if tries == self.settings.max_retries {
+                    return Err(error);
+                }
+                tries += 1;
+            }
+            backend.sleep(self.retry_pause(tries.min(2))).await?;
+        }
+    }
+
     fn run_info(&self, plan: &Plan) -> Run {
         Run {
             id: 0,
@@ -255,7 +277,7 @@ impl Migrate {
                         return Err(lock_busy(decision.holder.as_ref(), bound));
                     }
                     backend.sleep(pause).await?;
-                    self.read(backend).await?
+                    self.read_patiently(backend, since).await?
                 }
             };
             decision = self.decide(backend, snapshot).await?;

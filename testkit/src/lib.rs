@@ -1,5 +1,5 @@
-//! What the tests of this workspace share: PostgreSQL servers of their own, a proxy that counts round trips, migrations
-//! directories written as one string, and a way to run programs.
+//! What the tests of this workspace share: PostgreSQL servers of their own, poolers, a proxy that counts round trips, small
+//! disks, migrations directories written as one string, and a way to run programs.
 //!
 //! ```
 //! let database = testkit::postgres::Server::shared().database();
@@ -11,7 +11,9 @@
 //! a machine without PostgreSQL fails the tests and is told what to install.
 
 pub mod diagnostics;
+pub mod disk;
 pub mod migrations;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

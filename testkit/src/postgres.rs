@@ -7,10 +7,14 @@ mod address;
 mod binaries;
 mod database;
 mod server;
+mod session;
 mod supervisor;
 
 pub use self::database::Database;
+pub(crate) use self::server::free_port;
 pub use self::server::{BASE_VARIABLE, Server};
+pub use self::session::Session;
+pub(crate) use self::supervisor::other_user;
 
 #[cfg(test)]
 mod tests;

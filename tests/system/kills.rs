@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use system_tests::{Arena, kill};
+use system_tests::Arena;
+use system_tests::race::kill;
 
 #[test]
 fn killed_on_a_rollback_journal() {

@@ -1,7 +1,16 @@
 //! Tests of the whole: real programs on real databases.
 
+mod clocks;
 mod crates;
+mod disks;
+mod hazards;
+mod indexes;
 mod kills;
+mod pauses;
+mod pooled;
+mod queues;
 mod races;
+mod read_only;
 mod rebuilds;
+mod servers;
 mod sweeps;

@@ -26,7 +26,9 @@ use self::script::is_busy;
 pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
-use crate::backend::{Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost};
+use crate::backend::{
+    Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost, mentions,
+};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
 use crate::options::Tables;
@@ -250,6 +252,13 @@ impl Backend for SqliteBackend<'_> {
         };
         let read = tables::in_read_transaction(connection, |connection| names.snapshot(connection));
         let mut snapshot = read.map_err(|error| match (&path, error.kind(), error.database()) {
+            // A script that changes more than fits into memory locks readers out before its commit.
+            (Some(path), ErrorKind::Database, Some(database)) if error.is_retryable() && FileLock::is_held(path) => {
+                Error::new(ErrorKind::LockBusy, "a run is writing the database, which cannot be read meanwhile")
+                    .with_database(database.clone())
+                    .with_retryable(true)
+                    .with_help("try again when the run has ended; in WAL mode reading goes on meanwhile")
+            }
             (Some(path), ErrorKind::Unreachable, Some(database)) => unreachable_file(path, &database.to_string())
                 .with_help("check the path: the file exists and cannot be read as a database"),
             _ => error,
@@ -317,9 +326,11 @@ impl Backend for SqliteBackend<'_> {
         let mut one_by_one = false;
         while next < works.len() {
             self.goes_on()?;
+            self.session.detach(self.connection())?;
             let rest = &works[next..];
             let alone = one_by_one || rest[0].foreign_keys_off;
-            let shared = rest.iter().take_while(|work| !work.foreign_keys_off).count();
+            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !attaches(work)).count();
+            let shared = before + usize::from(rest.get(before).is_some_and(|work| !work.foreign_keys_off));
             let group = &rest[..if alone { 1 } else { shared }];
             match self.group_with_foreign_keys(run, fence, group)? {
                 Group::Committed { durations, failure } => {
@@ -344,6 +355,7 @@ impl Backend for SqliteBackend<'_> {
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.session.detach(self.connection())?;
         self.transaction(fence, |connection| {
             match work.step.direction {
                 Direction::Up => self.names.insert(connection, run, work, Status::Applying, Duration::ZERO)?,
@@ -386,7 +398,7 @@ impl Backend for SqliteBackend<'_> {
                 record(connection)
             }),
             _ => {
-                script::run_segment(connection, work, segment)?;
+                script::run_bare_segment(connection, work, segment, BUSY_TIMEOUT)?;
                 if place.is_some() { self.transaction(fence, record) } else { Ok(()) }
             }
         }
@@ -426,7 +438,7 @@ impl Backend for SqliteBackend<'_> {
         if released.as_ref().err().is_none_or(|error| !error.is_retryable()) {
             self.lock = None;
         }
-        released
+        released.and_then(|()| self.session.detach(self.connection()))
     }
 
     async fn reconnect(&mut self) -> Result<(), Error> {
@@ -467,6 +479,11 @@ fn take_lock(
     let fence = names.take_lock(connection, run)?;
     connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
     Ok((Some(fence), snapshot))
+}
+
+/// Whether a step may attach another database. It ends its group: what it attached can be detached after the commit only.
+fn attaches(work: &Work<'_>) -> bool {
+    mentions(&work.script.sql, "attach") || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, "attach"))
 }
 
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.

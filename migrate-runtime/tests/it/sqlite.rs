@@ -289,3 +289,181 @@ fn what_a_script_attaches_is_detached() {
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
     assert_eq!((databases, synchronous), (0, 2));
 }
+
+/// A migrator with one migration that runs outside a transaction.
+fn outside_transaction(up: &str) -> Migrator {
+    let directory = Directory::simple(&[("1.0.0", "steps", up, "")]);
+    directory.write("v1.0.0_steps/metadata.json", br#"{"version": "1.0.0", "name": "steps", "transaction": false}"#);
+    of(registry_at(directory.path()))
+}
+
+#[test]
+fn a_change_of_the_journal_mode_waits_although_sqlite_does_not() {
+    let bench = SqliteFile::new();
+    bench.sql("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER)");
+    let reader = bench.connection();
+    reader.execute_batch("SELECT count(*) FROM t").unwrap();
+    let writer = bench.connection();
+    writer.busy_timeout(std::time::Duration::from_secs(3600)).unwrap();
+    let refused = writer.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0)).unwrap_err();
+    assert_eq!(
+        refused.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy),
+        "SQLite would have waited an hour"
+    );
+    drop(writer);
+
+    let (retrying, is_retrying) = std::sync::mpsc::channel();
+    let run = outside_transaction("PRAGMA journal_mode = DELETE; CREATE TABLE u (id INTEGER)").observer(
+        move |event: &migrate_runtime::Event<'_>| {
+            if let migrate_runtime::Event::Retrying { error, .. } = event {
+                let _ = retrying.send(error.to_string());
+            }
+        },
+    );
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| run.up(&mut bench.open()).wait().unwrap());
+        let error = is_retrying.recv().unwrap();
+        assert!(error.contains("database is locked (code 5)"), "{error}");
+        drop(reader);
+        run.join().unwrap();
+    });
+    assert_eq!(bench.sql("PRAGMA journal_mode"), ["delete"]);
+    assert_eq!(bench.sql("SELECT count(*) FROM u"), ["0"]);
+}
+
+#[test]
+fn every_setting_of_a_script_is_undone_with_its_step() {
+    let settings = [
+        ("legacy_alter_table", "ON"),
+        ("recursive_triggers", "ON"),
+        ("ignore_check_constraints", "ON"),
+        ("reverse_unordered_selects", "ON"),
+        ("writable_schema", "ON"),
+        ("trusted_schema", "OFF"),
+        ("automatic_index", "OFF"),
+        ("read_uncommitted", "ON"),
+        ("secure_delete", "ON"),
+        ("cache_size", "77"),
+        ("busy_timeout", "1"),
+        ("fullfsync", "ON"),
+        ("checkpoint_fullfsync", "ON"),
+        ("cell_size_check", "ON"),
+        ("max_page_count", "5000"),
+        ("journal_size_limit", "4096"),
+        ("wal_autocheckpoint", "7"),
+        ("analysis_limit", "9"),
+        ("count_changes", "ON"),
+        ("full_column_names", "ON"),
+        ("short_column_names", "OFF"),
+        ("query_only", "ON"),
+    ];
+    let outside = [
+        ("foreign_keys", "OFF"),
+        ("synchronous", "OFF"),
+        ("temp_store", "MEMORY"),
+        ("journal_mode", "OFF"),
+        ("locking_mode", "EXCLUSIVE"),
+    ];
+    let script = |settings: &[(&str, &str)]| -> String {
+        settings.iter().map(|(name, value)| format!("PRAGMA {name} = {value};\n")).collect()
+    };
+    let names = || settings.iter().chain(&outside).map(|(name, _)| *name);
+    let like = "SELECT 'a' LIKE 'A'";
+    let values = |connection: &Connection| -> Vec<String> {
+        let value = |sql: &str| {
+            connection
+                .query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0))
+                .map(|value| format!("{value:?}"))
+        };
+        names().map(|name| format!("PRAGMA {name}")).chain([like.to_owned()]).map(|sql| value(&sql).unwrap()).collect()
+    };
+
+    let bench = SqliteFile::new();
+    let mut connection = bench.connection();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    let before = values(&connection);
+    let directory = Directory::simple(&[
+        ("1.0.0", "inside", &("PRAGMA case_sensitive_like = ON;".to_owned() + &script(&settings)), ""),
+        ("1.1.0", "outside", &script(&outside), ""),
+    ]);
+    let metadata = br#"{"version": "1.1.0", "name": "outside", "transaction": false}"#;
+    directory.write("v1.1.0_outside/metadata.json", metadata);
+    let migrator = of(registry_at(directory.path()));
+    for step in ["inside", "outside"] {
+        migrator.up_by_one(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+        let after = values(&connection);
+        let leaks: Vec<_> = names().chain([like]).zip(before.iter().zip(&after)).filter(|(_, (a, b))| a != b).collect();
+        assert!(leaks.is_empty(), "{step}: {leaks:?}");
+    }
+    bench.sql("CREATE TABLE written_by_another_connection (id INTEGER)");
+
+    // The list would show nothing if the scripts changed nothing.
+    let fresh = Connection::open_in_memory().unwrap();
+    fresh.pragma_update(None, "foreign_keys", true).unwrap();
+    let unchanged = values(&fresh);
+    for (name, value) in settings.iter().chain(&outside) {
+        fresh.execute_batch(&format!("PRAGMA {name} = {value}")).unwrap_or_default();
+    }
+    fresh.execute_batch("PRAGMA case_sensitive_like = ON").unwrap();
+    let pairs = unchanged.iter().zip(values(&fresh));
+    let same: Vec<_> = names().chain([like]).zip(pairs).filter(|(_, (a, b))| *a == b).map(|(name, _)| name).collect();
+    assert_eq!(same, [""; 0]);
+}
+
+#[test]
+fn what_a_script_attaches_is_detached_before_the_next_migration() {
+    let bench = SqliteFile::new();
+    let other = bench.path().with_file_name("other.db");
+    let attach = format!(
+        "ATTACH '{}' AS other; CREATE TABLE other.things (id INTEGER); INSERT INTO other.things VALUES (7)",
+        other.display()
+    );
+    let migrations = [
+        ("1.0.0", "users", "CREATE TABLE users (id INTEGER)", ""),
+        ("1.1.0", "attach", &*attach, ""),
+        ("1.2.0", "after", "INSERT INTO users SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'", ""),
+        ("1.3.0", "again", "ATTACH ':memory:' AS other", ""),
+    ];
+    let mut connection = bench.connection();
+    connection.execute_batch("ATTACH ':memory:' AS lent").unwrap();
+    migrator(&migrations).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    let names = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    };
+    assert_eq!(names("SELECT name FROM pragma_database_list WHERE name <> 'temp'"), ["main", "lent"]);
+    // Main and lent.
+    assert_eq!(bench.sql("SELECT id FROM users"), ["2"]);
+    assert_eq!(Connection::open(other).unwrap().query_row("SELECT id FROM things", [], |row| row.get(0)), Ok(7));
+}
+
+#[test]
+fn a_script_that_attaches_and_fails_leaves_nothing_attached() {
+    let bench = SqliteFile::new();
+    let migrations = [("1.0.0", "attach", "ATTACH ':memory:' AS other; INSERT INTO missing VALUES (1)", "")];
+    let mut connection = bench.connection();
+    migrator(&migrations).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
+    let sql = "SELECT count(*) FROM pragma_database_list WHERE name = 'other'";
+    assert_eq!(connection.query_row(sql, [], |row| row.get(0)), Ok(0));
+}
+
+#[test]
+fn temporary_objects_that_hang_on_each_other_are_dropped() {
+    let bench = SqliteFile::new();
+    let mut connection = bench.connection();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    connection.execute_batch("CREATE TEMP TABLE lent (id INTEGER); INSERT INTO lent VALUES (1)").unwrap();
+    let up = "CREATE TABLE users (id INTEGER);
+        CREATE TEMP TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TEMP TABLE child (parent INTEGER NOT NULL REFERENCES parent);
+        INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);
+        CREATE TEMP VIEW both AS SELECT * FROM parent, child;
+        CREATE TEMP TRIGGER note AFTER INSERT ON users BEGIN INSERT INTO child VALUES (new.id); END;
+        CREATE VIRTUAL TABLE temp.words USING fts5(word); INSERT INTO words VALUES ('one');";
+    let migrations = [("1.0.0", "temporary", up, ""), ("1.1.0", "insert", "INSERT INTO users VALUES (99)", "")];
+    migrator(&migrations).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    let left: String =
+        connection.query_row("SELECT group_concat(name) FROM temp.sqlite_master", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, "lent");
+}

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::address::{Address, percent_encode};
 use super::supervisor::Supervisor;
-use super::{Database, binaries};
+use super::{Database, Session, binaries};
 
 /// The environment variable that names a running server for [`Server::shared`], as `host=/tmp/x port=5555 user=postgres`.
 /// The program `testkit-postgres` sets it, so that one server serves all test programs of a run.
@@ -126,6 +126,18 @@ impl Server {
         assert!(started, "PostgreSQL does not start again:\n{}", supervisor.log());
     }
 
+    /// Stops the server and starts it again as a hot standby: it serves reading, and refuses to be written.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, or was not started by this process.
+    pub fn become_standby(&self) {
+        self.supervisor().order("stop");
+        let signal = self.socket_folder().join("data/standby.signal");
+        std::fs::write(&signal, "").unwrap_or_else(|error| panic!("cannot write {}: {error}", signal.display()));
+        self.restart();
+    }
+
     fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
         let supervisor = self.supervisor.as_ref();
         supervisor
@@ -161,6 +173,15 @@ impl Server {
     /// When the script fails.
     pub fn psql(&self, sql: &str) -> String {
         self.address.psql("postgres", sql).unwrap_or_else(|stderr| panic!("psql failed:\n{stderr}"))
+    }
+
+    /// A session with what a URL or libpq's keywords name, such as [`Database::url`] or one through a proxy.
+    ///
+    /// # Panics
+    ///
+    /// When psql cannot be started.
+    pub fn session(&self, conninfo: &str) -> Session {
+        Session::open(&self.tool("psql"), conninfo)
     }
 
     /// A PostgreSQL program (`pg_dump`, `pgbench`, ...) of the server's version, free of `PG...` variables.
@@ -229,7 +250,7 @@ fn configuration(settings: &[(&str, &str)]) -> String {
     configuration
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .expect("cannot find a free port at 127.0.0.1: is loopback up?")

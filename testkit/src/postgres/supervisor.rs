@@ -104,7 +104,7 @@ impl Drop for Supervisor {
 }
 
 /// The user to run a server as when we are root, which PostgreSQL refuses to run as.
-fn other_user() -> Option<(u32, u32)> {
+pub(crate) fn other_user() -> Option<(u32, u32)> {
     let id = |arguments: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(arguments).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -29,10 +29,11 @@ start() {
     tries=0
     while alive && [ "$tries" -lt 1200 ]; do
         # The first line says whose file it is: after a crash the old one is still there.
-        if [ "$(sed -n '1p;8s/ *$//p' "$dir/data/postmaster.pid" 2>/dev/null)" = "$pid
-ready" ]; then
-            return 0
-        fi
+        case $(sed -n '1p;8s/ *$//p' "$dir/data/postmaster.pid" 2>/dev/null) in
+        "$pid
+ready" | "$pid
+standby") return 0 ;;
+        esac
         tries=$((tries + 1))
         pause
     done

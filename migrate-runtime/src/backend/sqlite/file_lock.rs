@@ -19,12 +19,18 @@ impl FileLock {
     pub(super) fn try_take(database: &Path) -> Result<Option<Self>, Error> {
         let path = lock_path(database);
         let failed = |error: std::io::Error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
-                _ => ErrorKind::Unreachable,
+            let (kind, help) = match error.kind() {
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    (ErrorKind::ReadOnly, "make the directory of the database writable for this user")
+                }
+                std::io::ErrorKind::StorageFull => (
+                    ErrorKind::Database,
+                    "make room on the disk that holds the database, then run the same command again",
+                ),
+                _ => (ErrorKind::Unreachable, "check that the directory exists and that this user may write it"),
             };
             Error::new(kind, format!("cannot open the lock file `{}`: {error}", path.display()))
-                .with_help("check that the directory exists and that this user may write it")
+                .with_help(help)
                 .with_source(error)
         };
         // A file that another user created may be readable only, which suffices for locking it.

@@ -1,6 +1,7 @@
 //! Running scripts on SQLite: statement by statement, so that a failure can be located.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use migrate_core::migration::Dialect;
 use migrate_core::sql::Segment;
@@ -18,6 +19,26 @@ pub(super) fn run(connection: &Connection, work: &Work<'_>, file: &File<'_>) -> 
         while rows.next()?.is_some() {}
         Ok(Ok(()))
     })
+}
+
+/// How long to pause before a statement is tried again for which SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs a segment outside a transaction, waiting for other connections for so long. SQLite does not call its busy handler
+/// where a file changes its journal mode: it reports the file as busy at once.
+pub(super) fn run_bare_segment(
+    connection: &Connection,
+    work: &Work<'_>,
+    segment: &Segment,
+    patience: Duration,
+) -> Result<(), Error> {
+    let since = Instant::now();
+    loop {
+        match run_segment(connection, work, segment) {
+            Err(error) if error.is_retryable() && since.elapsed() < patience => std::thread::sleep(BUSY_PAUSE),
+            ended => return ended,
+        }
+    }
 }
 
 /// Runs the statements of a segment, without the `BEGIN` and `COMMIT` of the script's own groups.
@@ -87,7 +108,7 @@ fn each_statement(
             connection_lost: false,
             kind: kind(&error, ErrorKind::Migration),
         };
-        step_error(work, file, failure)
+        with_remedy(step_error(work, file, failure), &error)
     };
     let mut batch = Batch::new(connection, text);
     let mut number = 0;
@@ -201,21 +222,33 @@ pub(super) fn commit_error(work: &Work<'_>, error: &rusqlite::Error) -> Error {
         connection_lost: false,
         kind: kind(error, ErrorKind::Migration),
     };
-    step_error(work, &work.script, failure)
+    with_remedy(step_error(work, &work.script, failure), error)
 }
 
 /// A failure outside a script.
 pub(crate) fn plain_error(what: &str, error: &rusqlite::Error) -> Error {
     let kind = kind(error, ErrorKind::Database);
     let plain = Error::new(kind, what).with_database(database_error(error)).with_retryable(is_busy(error));
-    match kind {
-        ErrorKind::ReadOnly => plain.with_help("make the database file and its directory writable for this user"),
-        _ => plain,
+    with_remedy(plain, error)
+}
+
+/// Where the machine is the cause and not the script, the help says so.
+fn with_remedy(failed: Error, error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) => {
+            failed.with_help("make the database file and its directory writable for this user")
+        }
+        Some(ErrorCode::DiskFull) => {
+            failed.with_help("make room on the disk that holds the database, then run the same command again")
+        }
+        _ => failed,
     }
 }
 
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    // The last one: many connections began to read a WAL at the same moment, over and over.
+    let busy = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::FileLockingProtocolFailed];
+    error.sqlite_error_code().is_some_and(|code| busy.contains(&code))
 }
 
 fn kind(error: &rusqlite::Error, otherwise: ErrorKind) -> ErrorKind {

@@ -1,15 +1,15 @@
 //! What a script may leave in the connection that would change what later scripts do: pragmas, temporary objects,
 //! attached databases.
 
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::script::plain_error;
 use crate::backend::{identifier, mentions};
 use crate::error::Error;
 
-/// The pragmas that a script can change for the connection. `case_sensitive_like` is not among them: it cannot be read.
-const PRAGMAS: [&str; 16] = [
+/// The pragmas that a script can change for the connection, and that tell their value.
+const PRAGMAS: [&str; 29] = [
     "foreign_keys",
     "legacy_alter_table",
     "recursive_triggers",
@@ -26,12 +26,31 @@ const PRAGMAS: [&str; 16] = [
     "synchronous",
     "temp_store",
     "locking_mode",
+    "fullfsync",
+    "checkpoint_fullfsync",
+    "cell_size_check",
+    "max_page_count",
+    "journal_size_limit",
+    "wal_autocheckpoint",
+    "mmap_size",
+    "analysis_limit",
+    "threads",
+    "count_changes",
+    "full_column_names",
+    "short_column_names",
+    "empty_result_callbacks",
 ];
+
+/// The journal modes that end with the connection. `wal` and its opposite stay with the file: a script may want that.
+const PASSING_JOURNAL_MODES: [&str; 4] = ["truncate", "persist", "memory", "off"];
 
 /// The state of a connection when a run began.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pragmas: Vec<(&'static str, Value)>,
+    journal_mode: String,
+    /// What the pragma `case_sensitive_like` says, which cannot be asked.
+    like_is_case_sensitive: bool,
     temporary: Vec<(String, String)>,
     attached: Vec<String>,
 }
@@ -39,9 +58,15 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn capture(connection: &Connection) -> Result<Self, Error> {
         let capture = || -> rusqlite::Result<Self> {
-            let pragmas = PRAGMAS.into_iter().map(|name| Ok((name, pragma(connection, name)?)));
+            let mut pragmas = Vec::new();
+            for name in PRAGMAS {
+                // A library built without some part has no value for its pragma.
+                pragmas.extend(pragma(connection, name)?.map(|value| (name, value)));
+            }
             Ok(Self {
-                pragmas: pragmas.collect::<rusqlite::Result<_>>()?,
+                pragmas,
+                journal_mode: journal_mode(connection)?,
+                like_is_case_sensitive: like_is_case_sensitive(connection)?,
                 temporary: temporary(connection)?,
                 attached: attached(connection)?,
             })
@@ -68,18 +93,27 @@ impl Session {
     pub(super) fn restore(&self, connection: &Connection) -> Result<(), Error> {
         let restore = || -> rusqlite::Result<()> {
             self.restore_pragmas(connection)?;
-            self.drop_temporary(connection)?;
+            self.restore_journal_mode(connection)?;
+            self.drop_temporary(connection)
+        };
+        restore().map_err(|error| plain_error("the connection's settings could not be restored", &error))?;
+        self.detach(connection)
+    }
+
+    /// Detaches what was attached since the run began, outside a transaction: inside one that used it SQLite refuses.
+    pub(super) fn detach(&self, connection: &Connection) -> Result<(), Error> {
+        let detach = || -> rusqlite::Result<()> {
             for name in attached(connection)?.into_iter().filter(|name| !self.attached.contains(name)) {
                 connection.execute_batch(&format!("DETACH {}", identifier(&name)))?;
             }
             Ok(())
         };
-        restore().map_err(|error| plain_error("the connection's settings could not be restored", &error))
+        detach().map_err(|error| plain_error("a database that a script attached could not be detached", &error))
     }
 
     fn restore_pragmas(&self, connection: &Connection) -> rusqlite::Result<()> {
         for (name, wanted) in &self.pragmas {
-            if pragma(connection, name)? != *wanted {
+            if pragma(connection, name)?.is_some_and(|value| value != *wanted) {
                 // Some pragmas answer with their new value, so this is a query.
                 let text = match wanted {
                     Value::Text(text) => text.clone(),
@@ -89,6 +123,20 @@ impl Session {
                 connection.prepare(&format!("PRAGMA {name} = {text}"))?.query([])?.next()?;
             }
         }
+        if like_is_case_sensitive(connection)? != self.like_is_case_sensitive {
+            connection.pragma_update(None, "case_sensitive_like", self.like_is_case_sensitive)?;
+        }
+        Ok(())
+    }
+
+    fn restore_journal_mode(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let now = journal_mode(connection)?;
+        if now == self.journal_mode || !PASSING_JOURNAL_MODES.contains(&&*now) {
+            return Ok(());
+        }
+        // Whoever leaves WAL leaves it for good; what follows is then the mode that every new connection has.
+        let wanted = if self.journal_mode == "wal" { "delete" } else { &self.journal_mode };
+        connection.prepare(&format!("PRAGMA main.journal_mode = {wanted}"))?.query([])?.next()?;
         Ok(())
     }
 
@@ -102,16 +150,26 @@ impl Session {
     }
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Value> {
-    connection.pragma_query_value(None, name, |row| row.get(0))
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Option<Value>> {
+    connection.pragma_query_value(None, name, |row| row.get(0)).optional()
 }
 
-/// The temporary objects, those that hang on others first.
+fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("PRAGMA main.journal_mode", [], |row| row.get(0))
+}
+
+fn like_is_case_sensitive(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT ('a' LIKE 'A')", [], |row| row.get(0))
+}
+
+/// The temporary objects, those that hang on others first: newer ones may refer to older ones, and the tables that a virtual
+/// table keeps its data in go with it.
 fn temporary(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     connection
         .prepare(
             "SELECT type, name FROM temp.sqlite_master WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-             ORDER BY CASE type WHEN 'trigger' THEN 1 WHEN 'view' THEN 2 ELSE 3 END",
+             ORDER BY CASE WHEN type = 'trigger' THEN 1 WHEN type = 'view' THEN 2 WHEN sql LIKE 'CREATE VIRTUAL %' THEN 3
+                 ELSE 4 END, rowid DESC",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()

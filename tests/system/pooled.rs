@@ -1,0 +1,92 @@
+//! Behind PgBouncer, which gives each transaction whatever server connection is free.
+
+use system_tests::field::Migrate;
+use testkit::pgbouncer::PgBouncer;
+use testkit::postgres::{Server, Session};
+
+const USERS: (&str, &str, &str, &str, &str) =
+    ("1.0.0", "users", "CREATE TABLE users (id integer PRIMARY KEY)", "DROP TABLE users", "");
+const NOTES: (&str, &str, &str, &str, &str) =
+    ("1.1.0", "notes", "CREATE TABLE notes (id integer)", "DROP TABLE notes", "");
+
+fn pool(mode: &str) -> PgBouncer {
+    PgBouncer::start(Server::shared(), &[("pool_mode", mode), ("default_pool_size", "2")])
+}
+
+#[test]
+fn every_verb_works_through_a_pool_of_transactions() {
+    let (database, bouncer) = (Server::shared().database(), pool("transaction"));
+    let url = bouncer.url_for(&database);
+    let migrate = Migrate::new(&[USERS, NOTES]);
+    assert_eq!(migrate.run(&url, &["check"]).code, 1);
+    migrate.succeed(&url, &["up"]);
+    assert_eq!(migrate.run(&url, &["check"]).code, 0);
+    assert_eq!(migrate.succeed(&url, &["version"]).trim(), "1.1.0");
+    assert!(migrate.succeed(&url, &["status"]).contains("1.1.0"));
+    migrate.succeed(&url, &["down", "--yes"]);
+    assert_eq!(database.psql("SELECT version FROM schema_migrations_v2"), "1.0.0");
+    migrate.succeed(&url, &["redo", "--yes"]);
+    migrate.succeed(&url, &["down", "--all", "--yes"]);
+    assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2"), "0");
+    assert!(migrate.succeed(&url, &["history"]).contains("1.0.0"));
+}
+
+#[test]
+fn reading_works_through_a_pool_of_statements() {
+    let (database, bouncer) = (Server::shared().database(), pool("statement"));
+    let url = bouncer.url_for(&database);
+    let migrate = Migrate::new(&[USERS, NOTES]);
+    assert_eq!(migrate.run(&url, &["check"]).code, 1);
+    migrate.succeed(&database.url(), &["up"]);
+    assert_eq!(migrate.run(&url, &["check"]).code, 0);
+    assert_eq!(migrate.succeed(&url, &["version"]).trim(), "1.1.0");
+    assert!(migrate.succeed(&url, &["status"]).contains("1.1.0"));
+    assert!(migrate.succeed(&url, &["history"]).contains("1.1.0"));
+}
+
+/// What a script may leave in a session.
+const LEAVES: &str = "SET search_path = pg_catalog; SET lock_timeout = '1ms'; SET statement_timeout = '1h';
+    SET work_mem = '7MB'; SET session_replication_role = replica; SET default_transaction_read_only = on;
+    SELECT set_config('standard_conforming_strings', 'off', false); SET ROLE pg_monitor;";
+
+#[test]
+fn settings_of_a_run_stay_out_of_the_pool() {
+    let (server, database, bouncer) = (Server::shared(), Server::shared().database(), pool("transaction"));
+    let url = bouncer.url_for(&database);
+    let mut others = [server.session(&url), server.session(&url)];
+    let on_both = |others: &mut [Session; 2], sql: &str| -> Vec<String> {
+        // Both have a transaction open, so each has a server connection of its own.
+        for other in &mut *others {
+            other.run("BEGIN");
+        }
+        let answers = others.each_mut().map(|other| other.run(sql));
+        for other in others {
+            other.run("COMMIT");
+        }
+        answers.into()
+    };
+    let state = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
+            WHERE name IN ('search_path', 'lock_timeout', 'statement_timeout', 'work_mem', 'session_replication_role',
+                'default_transaction_read_only', 'role', 'standard_conforming_strings', 'client_encoding');
+        SELECT current_user, session_user, (SELECT count(*) FROM pg_listening_channels()),
+            (SELECT string_agg(name, ' ') FROM pg_prepared_statements WHERE name <> 'theirs'),
+            (SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname <> 'theirs')";
+    on_both(
+        &mut others,
+        "PREPARE theirs AS SELECT 42; CREATE TEMP TABLE theirs (id integer); SET LOCAL work_mem = '9MB'",
+    );
+    let before = on_both(&mut others, state);
+    assert!(before[0].ends_with("postgres|postgres|0||"), "{before:?}");
+
+    for (name, end) in [("succeeds", ""), ("fails", "SELECT 1/0;")] {
+        let script = format!("{LEAVES}{end}");
+        let migrate = Migrate::new(&[USERS, ("1.0.1", name, &script, "SELECT 1", ""), NOTES]);
+        // Often enough that both server connections have had their share.
+        for _ in 0..3 {
+            let code = migrate.run(&url, &["up"]).code;
+            assert_eq!(code, if end.is_empty() { 0 } else { 70 }, "{name}");
+            assert_eq!(on_both(&mut others, state), before, "{name}");
+            migrate.succeed(&database.url(), &["down", "--all", "--yes"]);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A change that must wait for a lock does not make the service wait with it.
+
+use system_tests::field::{Migrate, until};
+use testkit::postgres::Server;
+
+#[test]
+fn a_reader_behind_a_waiting_change_is_held_up_no_longer_than_the_lock_timeout() {
+    let (server, database) = (Server::shared(), Server::shared().database());
+    let url = database.url();
+    let up = "ALTER TABLE users ADD COLUMN name text";
+    let migrate =
+        Migrate::new(&[("1.0.0", "users", "CREATE TABLE users (id integer)", "", ""), ("1.1.0", "name", up, "", "")]);
+    migrate.succeed(&url, &["up", "--to", "1.0.0"]);
+    let mut long_reader = server.session(&url);
+    assert_eq!(long_reader.run("BEGIN; SELECT count(*) FROM users"), "0");
+    let mut change = migrate.start(&url, &["up", "--lock-timeout", "400ms"]);
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_class c ON c.oid = relation
+        WHERE relname = 'users' AND mode = 'AccessExclusiveLock' AND NOT granted";
+    let mut second_reader = server.session(&url);
+    // The change alone would wait for ever: the bound proves that it gives way. The machine may be slow.
+    second_reader.run("SET statement_timeout = '5s'");
+    let mut queued = 0;
+    while queued < 3 {
+        until("the change to wait for its lock", || database.psql(waits) == "1");
+        // It begins while the change waits, so it queues behind it.
+        let answer = second_reader.run("SELECT count(*) FROM users");
+        assert_eq!(answer, "0", "the second reader was held up");
+        assert!(!change.has_ended());
+        queued += 1;
+    }
+    long_reader.run("COMMIT");
+    let output = change.end();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), "2");
+    let failed = "SELECT count(*) > 0 FROM schema_migrations_v2_history
+        WHERE version = '1.1.0' AND outcome = 'failed' AND error LIKE '%55P03%'";
+    assert_eq!(database.psql(failed), "t", "every attempt is in the history");
+}
+
+#[test]
+fn an_index_built_by_others_is_not_held_up_by_runs_that_wait() {
+    let (server, database) = (Server::shared(), Server::shared().database());
+    let url = database.url();
+    let migrate = Migrate::new(&[
+        ("1.0.0", "users", "CREATE TABLE users (id integer)", "", ""),
+        ("1.1.0", "notes", "CREATE TABLE notes (id integer)", "", ""),
+    ]);
+    migrate.succeed(&url, &["up", "--to", "1.0.0"]);
+    // A holder that is alive and between two steps.
+    let mut holder = server.session(&url);
+    holder.run(
+        "UPDATE schema_migrations_v2_state SET fence = fence + 1, lock_owner = 'holder', lock_host = 'here',
+             lock_process = 1, lock_backend = pg_backend_pid(), lock_acquired_at = now(),
+             lock_expires_at = now() + interval '1 hour'",
+    );
+    let waiting: Vec<_> = (0..8).map(|_| migrate.start(&url, &["up"])).collect();
+    let connected = "SELECT count(*) >= 8 FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'migrate%'";
+    until("all to wait", || database.psql(connected) == "t");
+    let mut other = server.session(&url);
+    // Without waiters it takes a few milliseconds.
+    let answer = other.run("SET statement_timeout = '20s'; CREATE INDEX CONCURRENTLY by_id ON users (id)");
+    assert_eq!(answer, "");
+    assert_eq!(database.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_id'::regclass"), "t");
+    drop(holder);
+    for waiter in waiting {
+        let output = waiter.end();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+    }
+    assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2_history WHERE version = '1.1.0'"), "1");
+}

@@ -1,0 +1,53 @@
+//! A server that is killed in the middle of a run.
+
+use system_tests::field::{Migrate, until};
+use testkit::postgres::Server;
+
+#[test]
+fn a_run_whose_server_is_killed_ends_well_or_is_finished_by_the_next() {
+    let server = Server::start();
+    // Which step waits while the server is killed, and whether it runs outside a transaction.
+    for (waiting, outside) in [(1, false), (4, false), (12, false), (4, true), (12, true)] {
+        let database = server.database();
+        let url = database.url();
+        let mut gate = server.session(&url);
+        gate.run("SELECT pg_advisory_lock(1)");
+        let steps: Vec<(String, String, String, &str)> = (1..=12)
+            .map(|number| {
+                let waits = number == waiting;
+                let wait = if waits { "SELECT count(pg_advisory_xact_lock(1));" } else { "" };
+                let up = format!("CREATE TABLE t{number} (id integer); {wait} INSERT INTO t{number} VALUES ({number})");
+                let more = match (waits, outside) {
+                    (true, true) => ", \"lock_timeout\": \"10min\", \"transaction\": false",
+                    _ => ", \"lock_timeout\": \"10min\"",
+                };
+                (format!("1.{number}.0"), format!("t{number}"), up, more)
+            })
+            .collect();
+        let steps: Vec<_> =
+            steps.iter().map(|(version, name, up, more)| (&**version, &**name, &**up, "", *more)).collect();
+        let migrate = Migrate::new(&steps);
+        let run = migrate.start(&url, &["up"]);
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        until("the step to wait", || database.psql(waits) == "1");
+        server.kill9();
+        drop(gate);
+        server.restart();
+        let output = run.end();
+        let applied = || database.psql("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'");
+        if output.code == 0 {
+            assert_eq!(applied(), "12");
+        } else {
+            assert!([69, 70].contains(&output.code), "{}: {}", output.code, output.stderr);
+            assert!(output.stderr.contains("connection"), "{}", output.stderr);
+            assert_eq!(applied(), (waiting - 1).to_string(), "what was committed is kept, and nothing else");
+        }
+        migrate.succeed(&url, &["up"]);
+        assert_eq!(applied(), "12");
+        let each = (1..=12).map(|number| format!("SELECT id FROM t{number}")).collect::<Vec<_>>().join(" UNION ALL ");
+        assert_eq!(database.psql(&format!("SELECT count(*), sum(id) FROM ({each}) t")), "12|78");
+        let twice = "SELECT count(*) - count(DISTINCT version) FROM schema_migrations_v2_history
+            WHERE operation = 'up' AND outcome = 'succeeded'";
+        assert_eq!(database.psql(twice), "0");
+    }
+}
