@@ -45,3 +45,31 @@ fn an_index_is_built_while_others_wait_for_the_run_lock() {
     migrate.succeed(&url, &["down", "--to", "1.0.0", "--yes"]);
     assert_eq!(database.psql("SELECT count(*) FROM pg_class WHERE relname = 'by_email'"), "0");
 }
+
+#[test]
+fn an_index_that_could_not_be_built_is_reported_and_rebuilt_when_the_data_is_mended() {
+    for if_not_exists in ["", "IF NOT EXISTS"] {
+        let database = Server::shared().database();
+        let url = database.url();
+        let up = format!("CREATE UNIQUE INDEX CONCURRENTLY {if_not_exists} by_email ON users (email)");
+        let migrate = Migrate::new(&[
+            ("1.0.0", "users", USERS, "", ""),
+            ("1.1.0", "index", &up, "", ", \"transaction\": false"),
+            ("1.2.0", "notes", "CREATE TABLE notes (id integer)", "", ""),
+        ]);
+        migrate.succeed(&url, &["up", "--to", "1.0.0"]);
+        database.psql("INSERT INTO users VALUES (1001, 'user1')");
+        for _ in 0..2 {
+            let output = migrate.run(&url, &["up"]);
+            assert_eq!(output.code, 70, "{}", output.stderr);
+            assert!(output.stderr.contains("(code 23505)"), "{}", output.stderr);
+            assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), "1");
+        }
+        database.psql("DELETE FROM users WHERE id = 1001");
+        migrate.succeed(&url, &["up"]);
+        let valid = "SELECT string_agg(relname || ' ' || indisvalid, ', ') FROM pg_index
+            JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 'users'::regclass";
+        assert_eq!(database.psql(valid), "by_email true");
+        assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), "3");
+    }
+}

@@ -19,8 +19,14 @@ fn eight_processes_at_once_on_postgres() {
 }
 
 #[test]
+fn eight_processes_at_once_behind_a_pool_of_transactions() {
+    let _ = race(Arena::Postgres, Way::Pooled, 8, 4);
+}
+
+#[test]
 fn up_and_down_at_once_end_with_all_or_nothing() {
     for arena in Arena::ALL {
         let _ = race_both_ways(arena, Way::Direct, 6, 3);
     }
+    let _ = race_both_ways(Arena::Postgres, Way::Pooled, 6, 3);
 }
