@@ -93,11 +93,12 @@ impl PostgresBackend<'_> {
             Effect::Index { .. } => return Ok(self.index(effect).await?.is_some_and(|it| it.valid && it.on_table)),
             Effect::Repeatable => return Ok(false),
             Effect::Untold => {
-                return Err(failure(work, segment, "an earlier run was interrupted in this statement, and nothing tells whether it took effect".to_owned())
-                    .with_help(format!(
-                        "find out whether it did, then say so: `migrate repair {0} --statement finished` goes on behind it, `migrate repair {0} --statement again` runs it once more",
-                        work.step.version
-                    )));
+                let message =
+                    "an earlier run was interrupted in this statement, and nothing tells whether it took effect";
+                let version = work.step.version;
+                return Err(failure(work, segment, message.to_owned()).with_help(format!(
+                    "find out how far it came and do the rest by hand, or undo it; then say so with `migrate repair {version} --applied` or `migrate repair {version} --not-applied`"
+                )));
             }
             Effect::NoIndex { names } => {
                 let there: Vec<String> =
