@@ -86,24 +86,24 @@ impl<'a> Expansion<'a> {
         let source = self.path(&self.embedded.directory)?;
 
         let encoded = Encoded::new(registry.migrations())
-            .ok_or_else(|| Error::new(self.input.span, "the migrations are longer than 4 GiB"))?;
-        let (text, count) = (&encoded.text, registry.migrations().len());
+            .ok_or_else(|| Error::new(self.input.span, "a text of the migrations is longer than 4 GiB"))?;
+        let (texts, count) = (&encoded.texts, registry.migrations().len());
         let (dependency_count, script_count) = (encoded.dependency_count(), encoded.script_count());
         let [migrations, dependencies, scripts] =
             [&encoded.migrations, &encoded.dependencies, &encoded.scripts].map(|table| Literal::byte_string(table));
         Ok(quote! {{
             #tracking
             #warnings
-            const __TEXT: &#private::str = #text;
+            const __TEXTS: &[&#private::str] = &[#(#texts),*];
             // A large set takes long to evaluate, once after each change of it.
             #[allow(long_running_const_eval)]
             static __DEPENDENCIES: [#private::Cow<'static, #private::str>; #dependency_count] =
-                #private::embedded::dependencies(__TEXT, #dependencies);
+                #private::embedded::dependencies(__TEXTS, #dependencies);
             #[allow(long_running_const_eval)]
-            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXT, #scripts);
+            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXTS, #scripts);
             #[allow(long_running_const_eval)]
             static __MIGRATIONS: [#private::Migration; #count] =
-                #private::embedded::migrations(__TEXT, #migrations, &__DEPENDENCIES, &__SCRIPTS);
+                #private::embedded::migrations(__TEXTS, #migrations, &__DEPENDENCIES, &__SCRIPTS);
             #private::Registry::from_parts(
                 #name,
                 #private::Cow::Borrowed(#directory),
