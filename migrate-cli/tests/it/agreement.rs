@@ -73,8 +73,8 @@ fn sqlite_accepts_no_statement_that_is_called_a_syntax_error() {
 #[track_caller]
 fn check_enum(rest: &str, expect: Option<bool>) {
     let script = format!("ALTER TYPE mood ADD VALUE 'fine'; {rest}");
-    let statements = sql::statements(&script, Dialect::Postgres).expect("the script lexes");
-    let uses = sql::enum_value_uses(&script, &statements);
+    let read = sql::Script::read(&script, Dialect::Postgres).expect("the script lexes");
+    let uses = read.enum_value_uses(read.statements());
     assert_eq!(uses.first().map(|it| it.is_certain), expect, "{rest}");
     let database = Server::shared().database();
     database.psql("CREATE TYPE mood AS ENUM ('good'); CREATE TABLE t (m mood, x text)");

@@ -326,7 +326,7 @@ pub(super) fn pragma_outside_transaction(words: Words<'_>) -> Option<&'static st
     SET_OUTSIDE.into_iter().find(|outside| sets && words.is_name(name, outside))
 }
 
-/// See [`super::timeout_set`].
+/// See [`super::Script::timeout_set`].
 pub(super) fn timeout_set(words: Words<'_>) -> Option<&'static str> {
     if words.is(0, "SET") {
         let name = if words.is_any(1, &["LOCAL", "SESSION"]) { 2 } else { 1 };
@@ -339,7 +339,7 @@ pub(super) fn timeout_set(words: Words<'_>) -> Option<&'static str> {
     TIMEOUTS.into_iter().find(|timeout| given.eq_ignore_ascii_case(timeout))
 }
 
-/// See [`super::is_only_for_sqlite`].
+/// See [`super::Script::is_only_for_sqlite`].
 pub(super) fn is_only_for_sqlite(words: Words<'_>) -> bool {
     let makes_table = words.is(0, "CREATE");
     let is_ours = |index: usize| words.is(index, "AUTOINCREMENT") || words.are(index, &["WITHOUT", "ROWID"]);

@@ -9,14 +9,14 @@ use crate::migration::Dialect;
 
 /// A script's tokens, and which of them belong to which statement.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) struct Cut {
     pub(super) tokens: Vec<Token>,
     /// Ranges of tokens; never empty, without the semicolon that ends the statement.
     pub(super) statements: Vec<Range<usize>>,
 }
 
 /// Cuts a script where the database ends its statements.
-pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Script, SqlError> {
+pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Cut, SqlError> {
     let lexed = token::lex(sql, dialect);
     let tokens = lexed.tokens;
     let mut splitter = Splitter::new(sql, &tokens, dialect);
@@ -31,7 +31,7 @@ pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Script, SqlError> {
         return Err(error);
     }
     statements.extend(splitter.finish()?);
-    Ok(Script { tokens, statements })
+    Ok(Cut { tokens, statements })
 }
 
 struct Splitter<'a> {
