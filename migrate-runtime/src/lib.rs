@@ -36,7 +36,7 @@
 //! Every file that `embed_migrations!` reads is a reason for cargo to compile again. A directory that is added is one
 //! too with one line in `build.rs`: `migrate_build::track("migrations_v2");`. Cargo goes by modification times; where
 //! these lie, the content does not: a debug build compares itself with its directory when a run begins
-//! ([`Event::Stale`]), and `check --source DIR` of migrate-cli compares any build with any directory.
+//! ([`Event::Stale`]), a test of `migration_tests!` compares what it was compiled from, and `check --source DIR` of migrate-cli compares any build with any directory.
 //!
 //! # Features
 //!
@@ -82,7 +82,8 @@ pub use migrate_core::registry::Registry;
 pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
 pub use migrate_macros::embed_migrations;
-/// Makes a test of each migration of a directory, and one of the way from an empty database to the newest version.
+/// Makes a test of each migration of a directory, one of the way from an empty database to the newest version, and one that
+/// fails where the directory does not hold what was compiled, because time stamps lied to cargo.
 ///
 /// Each test brings a scratch database up to the version before, inserts the rows of the lower migrations' optional
 /// `fixtures.sql`, applies the migration, takes it back, and applies it again. Down must leave the schema and every row as
