@@ -277,8 +277,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     let root = directory(&format!("{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"));
     let loaded = load(root.path(), &options());
     assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
-    let partial =
-        "m: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
+    let partial = "m: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
     assert_eq!(told(&loaded, Severity::Warning)[0], partial);
 }
 
@@ -375,7 +374,9 @@ fn warns_of_empty_scripts_and_of_ways_back() {
     check(&format!("== v1.0.0_a/up.sql\nSELECT 1;{metadata}"), &[]);
     check(
         &format!("{A}{metadata}"),
-        &["m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]"],
+        &[
+            "m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]",
+        ],
     );
 }
 
