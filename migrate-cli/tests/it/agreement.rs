@@ -2,6 +2,7 @@
 
 use migrate_core::migration::Dialect;
 use migrate_core::sql;
+use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection};
 use testkit::postgres::Server;
 
@@ -91,7 +92,7 @@ fn sqlite_reads_arguments_of_virtual_tables_as_we_do() {
     }
     let table = "CREATE VIRTUAL TABLE t USING rtree(id; x, a, b)";
     check(&format!("{table}; DROP TABLE t;"), &[table, "DROP TABLE t"]);
-    let table = "CREATE VIRTUAL TABLE IF NOT EXISTS main.t USING rtree(id (;), 'a;)' , [;)] /* ) */, `b)`)";
+    let table = "CREATE VIRTUAL TABLE IF NOT EXISTS main.t USING rtree(id (;), 'a;)' , [;)] /* ) */)";
     check(&format!("{table};; DROP TABLE t"), &[table, "DROP TABLE t"]);
     let table =
         "CREATE VIRTUAL TABLE t USING fts5(a, b UNINDEXED, tokenize = 'unicode61 separators '';'' ', prefix = '2 3')";

@@ -44,5 +44,5 @@ fn every_argument_gives_the_same_set() {
     }
     assert!(!FOR_SQLITE.migrations().is_empty());
     assert_eq!(FOR_SQLITE.directory(), "tests/migrations");
-    assert_eq!(BESIDE.directory(), "../migrations");
+    assert_eq!(BESIDE.directory(), "tests/it/../migrations");
 }
