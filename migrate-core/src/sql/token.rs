@@ -82,12 +82,12 @@ pub(super) fn lex(sql: &str, dialect: Dialect) -> Lexed {
 }
 
 /// Bytes of words, in both dialects. All bytes of characters beyond ASCII are.
-const WORD: [bool; 256] = bytes(&[(b'a', b'z'), (b'A', b'Z'), (b'0', b'9'), (b'_', b'_'), (b'$', b'$'), (0x80, 0xff)]);
+static WORD: [bool; 256] = bytes(&[(b'a', b'z'), (b'A', b'Z'), (b'0', b'9'), (b'_', b'_'), (b'$', b'$'), (0x80, 0xff)]);
 
 /// Bytes of white space that has begun, in both dialects.
-const WHITE: [bool; 256] = bytes(&[(b' ', b' '), (b'\t', b'\r')]);
+static WHITE: [bool; 256] = bytes(&[(b' ', b' '), (b'\t', b'\r')]);
 
-const DIGITS: [bool; 256] = bytes(&[(b'0', b'9')]);
+static DIGITS: [bool; 256] = bytes(&[(b'0', b'9')]);
 
 /// A set of bytes, as ranges of which both ends belong.
 const fn bytes(ranges: &[(u8, u8)]) -> [bool; 256] {
