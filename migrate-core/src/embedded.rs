@@ -218,12 +218,15 @@ const fn bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     *record.split_at(at).1.first_chunk().expect("the tables hold whole records")
 }
 
+// Byte by byte: every call is a frame of the compiler's interpreter, and these are most of what it does here.
 const fn u32_at(record: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes(record, at))
+    let (low, high) =
+        (record[at] as u32 | (record[at + 1] as u32) << 8, record[at + 2] as u32 | (record[at + 3] as u32) << 8);
+    low | high << 16
 }
 
 const fn u64_at(record: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes(record, at))
+    (u32_at(record, at + 4) as u64) << 32 | u32_at(record, at) as u64
 }
 
 const fn text_at(texts: &[&'static str], record: &[u8], at: usize) -> &'static str {
