@@ -66,16 +66,17 @@ pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
     source::load(directory, &LoadOptions { check_lock, ..load_options(directory) })
 }
 
-/// The same, and also for the database of the URL if one is given: plain scripts that are not in SQLite's grammar would
-/// else be taken for PostgreSQL's.
+/// The same with the rows for tests, and also for the database of the URL if one is given: plain scripts that are not in
+/// SQLite's grammar would else be taken for PostgreSQL's.
 pub(crate) fn load_with(directory: &Path, options: &ConnectionOptions) -> Loaded {
-    let loaded = load(directory, true);
+    let everything = LoadOptions { fixtures: true, ..load_options(directory) };
+    let loaded = source::load(directory, &everything);
     let given = database(options).ok().map(|database| dialect(&database));
     let Some(dialect) = given.filter(|dialect| !loaded.dialects().contains(dialect)) else {
         return loaded;
     };
     let dialects = [loaded.dialects(), &[dialect]].concat();
-    source::load(directory, &LoadOptions { dialects, ..load_options(directory) })
+    source::load(directory, &LoadOptions { dialects, ..everything })
 }
 
 fn load_options(directory: &Path) -> LoadOptions {

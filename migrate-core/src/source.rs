@@ -189,7 +189,8 @@ impl Found {
         let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable);
         let unread: BTreeSet<String> =
             self.diagnostics.iter().filter(|it| is_cause(it)).map(|it| it.path.clone()).collect();
-        self.diagnostics.retain(|it| is_cause(it) || !unread.contains(&it.path));
+        let is_of_text = |it: &Diagnostic| it.excerpt.is_some() || it.code == Code::EmptyScript;
+        self.diagnostics.retain(|it| is_cause(it) || !is_of_text(it) || !unread.contains(&it.path));
     }
 }
 
@@ -217,6 +218,19 @@ impl Folder {
 
     fn path(&self, file: &str) -> String {
         format!("{}/{file}", self.shown)
+    }
+
+    /// A problem with the migration as a whole, at a file that an editor can open: its metadata, else its first script,
+    /// and the directory only where it holds neither.
+    fn whole(&self, code: Code, message: String) -> Diagnostic {
+        let file = match &self.metadata_text {
+            Some(_) => Some(METADATA.to_owned()),
+            None => self.scripts.first().map(Script::file_name),
+        };
+        match file {
+            Some(file) => Diagnostic::whole(code, self.path(&file), message),
+            None => Diagnostic::directory(code, &self.shown, message),
+        }
     }
 
     /// Whether a file saved under a nearly right name was reported that begins like this one when corrected: what it

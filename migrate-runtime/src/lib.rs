@@ -36,7 +36,7 @@
 //! Every file that `embed_migrations!` reads is a reason for cargo to compile again. A directory that is added is one
 //! too with one line in `build.rs`: `migrate_build::track("migrations_v2");`. Cargo goes by modification times; where
 //! these lie, the content does not: a debug build compares itself with its directory when a run begins
-//! ([`Event::Stale`]), and `check --source DIR` of migrate-cli compares any build with any directory.
+//! ([`Event::Stale`]), a test of `migration_tests!` compares what it was compiled from, and `check --source DIR` of migrate-cli compares any build with any directory.
 //!
 //! # Features
 //!
@@ -81,8 +81,36 @@ pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
 pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
+/// Embeds a directory of migrations: constant data, checked while the program compiles.
+///
+/// Every problem of the directory is a compile error with file, line, column and what to do; what is only worth a look is a
+/// warning of the compiler. It is an expression of type [`Registry`], for a `static` of any visibility.
+///
+/// The arguments, all of them optional, the directory first:
+///
+/// - the directory, in quotes, relative to the package: `"migrations_v2"` if not given;
+/// - `dialect = "sqlite"` or `"postgres"`: the one database that the set is for, which every migration must have an up script
+///   for, and whose rules alone count. Without it the set is checked for each database that has an up script for every migration;
+/// - `runtime_version = "2.1.0"`: the program's version if it is not the package's, as in a library that embeds for its
+///   server. No migration may need a higher one;
+/// - `crate = "my_crate::migrate"`: where this crate is found if not at `::migrate_runtime`;
+/// - `relative_to = "file"`: the directory is relative to the source file.
+///
+/// `env!("NAME")`, a variable of the build's environment, may stand for each string but the directory.
+///
+/// # Examples
+///
+/// ```
+/// use migrate_runtime::{Registry, embed_migrations};
+///
+/// pub static MIGRATIONS: Registry =
+///     embed_migrations!("tests/migrations", dialect = "sqlite", runtime_version = env!("CARGO_PKG_VERSION"));
+///
+/// assert_eq!(MIGRATIONS.migrations()[0].directory_name(), "v1.0.0_users");
+/// ```
 pub use migrate_macros::embed_migrations;
-/// Makes a test of each migration of a directory, and one of the way from an empty database to the newest version.
+/// Makes a test of each migration of a directory, one of the way from an empty database to the newest version, and one that
+/// fails where the directory does not hold what was compiled, because time stamps lied to cargo.
 ///
 /// Each test brings a scratch database up to the version before, inserts the rows of the lower migrations' optional
 /// `fixtures.sql`, applies the migration, takes it back, and applies it again. Down must leave the schema and every row as

@@ -16,6 +16,10 @@ All that `migrate validate` and the compiler say of a migrations directory. An e
 Every problem of a directory is reported in one go. What is shown here is what `migrate validate` prints; the compiler adds
 where the directory is embedded.
 
+Each is shown at a line and column of a file that an editor can open. What concerns a migration as a whole is shown at the
+beginning of its `metadata.json`, or of its first script where it has none; what concerns only a directory, with the
+directory's path alone: there the compiler's own place, the path in the macro, is what to open.
+
 Those about SQL can be silenced for one migration, by `"allow": {"CODE": "the reason"}` in its `metadata.json`. That
 silences the check and nothing else: a script that cannot be cut into statements is still refused when it runs on PostgreSQL
 or outside a transaction.

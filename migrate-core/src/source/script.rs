@@ -29,11 +29,12 @@ pub(super) fn check(
     unused_allow(folders, &silenced, found);
     let mut dialects = Vec::new();
     for (dialect, findings) in &all {
-        let is_named = folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
+        // Asked only where it matters, since scripts are read again for it.
+        let is_named = || folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
         let others = all.iter().filter(|(other, _)| other != dialect);
         let mut others = others.map(|(_, findings)| findings.as_slice());
-        let is_sure = is_named || !options.dialects.is_empty();
-        if !is_sure && others.any(|other| is_for_another(findings, other)) {
+        let may_be_dropped = options.dialects.is_empty() && others.any(|other| is_for_another(findings, other));
+        if may_be_dropped && !is_named() {
             continue;
         }
         dialects.push(*dialect);
@@ -62,10 +63,7 @@ fn each_dialect<T: Send>(dialects: &[Dialect], find: impl Fn(Dialect) -> T + Syn
 
 /// Whether a script that names no dialect says something that only this one has.
 fn is_only_for(folder: &Folder, dialect: Dialect) -> bool {
-    let says = |script: &Script| {
-        let statements = sql::statements(&script.sql, dialect).unwrap_or_default();
-        statements.iter().any(|statement| sql::is_only_for_sqlite(statement.text(&script.sql)))
-    };
+    let says = |script: &Script| sql::Script::read(&script.sql, dialect).is_ok_and(|it| it.is_only_for_sqlite());
     dialect == Dialect::Sqlite && folder.scripts.iter().any(says)
 }
 
@@ -135,10 +133,11 @@ fn unused_allow(folders: &[Folder], silenced: &BTreeSet<(SchemaVersion, Code)>, 
 fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut Vec<Finding>) {
     let path = folder.path(&script.file_name());
     let file = SourceFile { path: &path, text: &script.sql };
-    let statements = match sql::statements(file.text, dialect) {
-        Ok(statements) => statements,
+    let read = match sql::Script::read(file.text, dialect) {
+        Ok(read) => read,
         Err(error) => return found.push(sql_error(file, error)),
     };
+    let statements = read.statements();
     if statements.is_empty() {
         found.push(empty(file, script));
     }
@@ -148,19 +147,20 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
     // The statements that share a transaction.
     let mut together: Vec<Vec<Statement>> = Vec::new();
     if is_verify || transaction == Some(true) {
-        let problems = statements.iter().filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
+        let problems =
+            statements.iter().filter_map(|statement| in_transaction(file, &read, statement, dialect, is_verify));
         found.extend(problems);
-        together.push(statements.clone());
+        together.push(statements.to_vec());
     } else if transaction == Some(false) {
-        match sql::segments(file.text, dialect) {
+        match read.segments() {
             Ok(segments) => together.extend(segments.into_iter().map(|segment| segment.statements)),
             Err(error) => found.push(sql_error(file, error)),
         }
     }
     match dialect {
         Dialect::Postgres => {
-            found.extend(statements.iter().filter_map(|statement| sets_timeout(file, *statement)));
-            found.extend(together.iter().flat_map(|statements| enum_values(file, statements)));
+            found.extend(statements.iter().filter_map(|statement| sets_timeout(file, &read, statement)));
+            found.extend(together.iter().flat_map(|statements| enum_values(file, &read, statements)));
         }
         Dialect::Sqlite => {
             #[cfg(feature = "sqlite-syntax")]
@@ -187,8 +187,8 @@ fn empty(file: SourceFile<'_>, script: &Script) -> Finding {
     Finding { diagnostic: Diagnostic::whole(Code::EmptyScript, file.path, message).help(help), is_native: true }
 }
 
-fn sets_timeout(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
-    let timeout = sql::timeout_set(statement.text(file.text))?;
+fn sets_timeout(file: SourceFile<'_>, read: &sql::Script<'_>, statement: &Statement) -> Option<Finding> {
+    let timeout = read.timeout_set(statement)?;
     let message = format!("`{timeout}` is set by the script, over what the migration is run with");
     let help = format!("remove it; for a value of its own write `\"{timeout}\": \"5s\"` in metadata.json");
     let span = statement.start..statement.end;
@@ -196,8 +196,12 @@ fn sets_timeout(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
     Some(Finding { diagnostic, is_native: true })
 }
 
-fn enum_values<'a>(file: SourceFile<'a>, statements: &[Statement]) -> impl Iterator<Item = Finding> + use<'a> {
-    sql::enum_value_uses(file.text, statements).into_iter().map(move |it| {
+fn enum_values<'a>(
+    file: SourceFile<'a>,
+    read: &sql::Script<'_>,
+    statements: &[Statement],
+) -> impl Iterator<Item = Finding> + use<'a> {
+    read.enum_value_uses(statements).into_iter().map(move |it| {
         let text = &file.text[it.start..it.end];
         let (code, message) = if it.is_certain {
             let message = format!("{text} of enum `{}` is used in the transaction that adds it", it.enumeration);
@@ -258,7 +262,13 @@ fn sql_error(file: SourceFile<'_>, error: sql::SqlError) -> Finding {
 }
 
 /// What a statement must not do in the transaction of its migration.
-fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, is_verify: bool) -> Option<Finding> {
+fn in_transaction(
+    file: SourceFile<'_>,
+    read: &sql::Script<'_>,
+    statement: &Statement,
+    dialect: Dialect,
+    is_verify: bool,
+) -> Option<Finding> {
     const SET_FALSE: &str =
         "set `\"transaction\": false` in metadata.json, or move it to a migration of its own that does";
     let text = statement.text(file.text);
@@ -279,7 +289,7 @@ fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, 
             let help = if is_verify { "a verify script runs inside one" } else { SET_FALSE };
             (Code::NotInTransaction, message, help)
         }
-        _ if dialect == Dialect::Sqlite => match sql::pragma_outside_transaction(text)? {
+        _ if dialect == Dialect::Sqlite => match read.pragma_outside_transaction(statement)? {
             "foreign_keys" => {
                 let message = "`PRAGMA foreign_keys` is ignored inside a transaction: a table that is rebuilt would take its child rows with it".to_owned();
                 let help = "remove it and set `\"foreign_keys\": \"off\"` in metadata.json";

@@ -123,9 +123,9 @@ fn tells_what_is_wrong_with_the_directory() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();
     let read = |name: &str| told(&load(&root.path().join(name), &options()), Severity::Error);
-    assert_eq!(read("no"), ["m:1:1: directory `m` does not exist [missing-directory]"]);
+    assert_eq!(read("no"), ["m: directory `m` does not exist [missing-directory]"]);
     assert_eq!(read("file"), ["m:1:1: `m` is not a directory [not-a-directory]"]);
-    check("== README.md\n", &["m:1:1: `m` holds no migration [no-migrations]"]);
+    check("== README.md\n", &["m: `m` holds no migration [no-migrations]"]);
 }
 
 #[test]
@@ -137,14 +137,14 @@ fn refuses_near_misses_and_leaves_the_rest_alone() {
              == .hidden.sql\n== v1.0.0_a/up.sql~\n"
         ),
         &[
-            "m/1.1.0_b:1:1: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
+            "m/1.1.0_b: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
             "m/V2__c.sql:1:1: `V2__c.sql` is a file, and a migration is a directory [flat-migration]",
             "m/migration.lock:1:1: `migration.lock` is not the name of the lock file [misnamed-lock]",
             "m/schema.sql:1:1: `schema.sql` belongs to no migration [stray-file]",
-            "m/users:1:1: `users` holds files of a migration and is not named like one [misnamed-migration]",
+            "m/users: `users` holds files of a migration and is not named like one [misnamed-migration]",
             "m/v1.0.0_a/Up.SQL:1:1: `Up.SQL` is not a file of a migration [misnamed-file]",
             "m/v1.0.0_a/extra.json:1:1: `extra.json` is not a file of a migration [misnamed-file]",
-            "m/v1.0.0_a/v1.1.0_d:1:1: `v1.1.0_d` looks like a migration inside a migration [nested-migration]",
+            "m/v1.0.0_a/v1.1.0_d: `v1.1.0_d` looks like a migration inside a migration [nested-migration]",
         ],
     );
     // The misnamed file is the missing one; that is one mistake and one message.
@@ -159,14 +159,14 @@ fn refuses_missing_files_and_duplicate_versions() {
     check(
         "== v1.0.0_a -\n== v1.0.0_a/down.sql\nSELECT 1;\n== v1.0.0_b/up.sql\nSELECT 1;\n",
         &[
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no `metadata.json` [missing-metadata]",
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no up script [missing-up]",
-            "m/v1.0.0_b:1:1: version 1.0.0 is taken by both `v1.0.0_a` and `v1.0.0_b` [duplicate-version]",
+            "m/v1.0.0_a/down.sql:1:1: `v1.0.0_a` has no `metadata.json` [missing-metadata]",
+            "m/v1.0.0_a/down.sql:1:1: `v1.0.0_a` has no up script [missing-up]",
+            "m/v1.0.0_b/metadata.json:1:1: version 1.0.0 is taken by both `v1.0.0_a` and `v1.0.0_b` [duplicate-version]",
         ],
     );
     check(
         "== v1.0.0_a/up.sql/\n",
-        &["m/v1.0.0_a/up.sql:1:1: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]"],
+        &["m/v1.0.0_a/up.sql: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]"],
     );
 }
 
@@ -175,7 +175,7 @@ fn tells_one_mistake_once() {
     // What a misnamed migration or a file that cannot be read brings with it is not reported.
     let b = "== v1.2.0_b/metadata.json\n{\"version\": \"1.2.0\", \"name\": \"b\", \"dependencies\": [\"1.1.0\"]}\n\
              == v1.2.0_b/up.sql\nSELECT 1;\n";
-    let misnamed = "m/V1.1_x:1:1: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
+    let misnamed = "m/V1.1_x: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
     check(&format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"), &[misnamed]);
     let unread = "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
     check(unread, &["m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]"]);
@@ -250,7 +250,7 @@ fn refuses_migrations_that_need_a_newer_program() {
     check_version(
         Some("1.9"),
         &[
-            "m:1:1: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-runtime-version]",
+            "m: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-runtime-version]",
         ],
     );
 }
@@ -263,7 +263,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check(
         &format!("{A}{sqlite}{postgres}"),
         &[
-            "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [no-common-dialect]",
+            "m: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [no-common-dialect]",
         ],
     );
     let asked = LoadOptions { dialects: vec![Dialect::Postgres], ..options() };
@@ -271,14 +271,13 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check_with(
         &asked,
         &format!("{A}{sqlite}"),
-        &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up-for-dialect]"],
+        &["m/v1.1.0_b/metadata.json:1:1: `v1.1.0_b` has no up script for postgres [missing-up-for-dialect]"],
     );
     let both = "== v1.1.0_b/up.postgres.sql\nSELECT 1;\n";
     let root = directory(&format!("{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"));
     let loaded = load(root.path(), &options());
     assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
-    let partial =
-        "m:1:1: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
+    let partial = "m: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
     assert_eq!(told(&loaded, Severity::Warning)[0], partial);
 }
 
@@ -363,19 +362,21 @@ fn warns_of_empty_scripts_and_of_ways_back() {
     check(
         "== v1.0.0_a/up.sql\n-- nothing\n",
         &[
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no down script [missing-down]",
+            "m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script [missing-down]",
             "m/v1.0.0_a/up.sql:1:1: `up.sql` holds no statement [empty-script]",
         ],
     );
     check(
         "== v1.0.0_a/up.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nSELECT 1;",
-        &["m/v1.0.0_a:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
+        &["m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
     );
     let metadata = "== v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\", \"irreversible\": \"x\"}\n";
     check(&format!("== v1.0.0_a/up.sql\nSELECT 1;{metadata}"), &[]);
     check(
         &format!("{A}{metadata}"),
-        &["m/v1.0.0_a:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]"],
+        &[
+            "m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]",
+        ],
     );
 }
 

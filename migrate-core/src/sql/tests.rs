@@ -122,6 +122,9 @@ fn sqlite_bodies_hold_semicolons() {
         check_split(Sqlite, &trigger, &[&trigger]);
     }
     check_split(Sqlite, "BEGIN; a; END; b", &["BEGIN", "a", "END", "b"]);
+    let table = "create virtual table t using m (a; (b;), ';)' [;)] -- )\n, c)";
+    check_split(Sqlite, &format!("{table}; d;"), &[table, "d"]);
+    check_split(Sqlite, &format!("EXPLAIN QUERY PLAN {table}; d"), &[&format!("EXPLAIN QUERY PLAN {table}"), "d"]);
     check_split(Sqlite, "CREATE TABLE trigger(a); END; b", &["CREATE TABLE trigger(a)", "END", "b"]);
     check_split(Sqlite, "DROP TRIGGER t; b", &["DROP TRIGGER t", "b"]);
 }

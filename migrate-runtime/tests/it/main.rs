@@ -5,6 +5,7 @@
 mod bench;
 mod conformance;
 mod dependents;
+mod embedding;
 mod postgres;
 mod sqlite;
 mod stale;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use migrate_core::source::{LoadOptions, load};
-use migrate_runtime::testing::{Server, TestSet, check_all, check_from_empty_to_head, check_migration};
+use migrate_runtime::testing::{Server, TestSet, check_all, check_content, check_from_empty_to_head, check_migration};
 use testkit::migrations::Directory;
 
 mod on_sqlite {
@@ -40,6 +40,19 @@ const PARENT: (&str, &str, &str, &str) = (
      CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent ON DELETE CASCADE);",
     "DROP TABLE child; DROP TABLE parent;",
 );
+
+#[test]
+fn what_was_compiled_is_compared_with_the_directory() {
+    let directory = Directory::simple(&[PARENT]);
+    let (set, path) = (set(&directory), directory.path().to_str().unwrap());
+    check_content(&set, path).unwrap();
+    directory.write("v1.0.0_tables/up.sql", "CREATE TABLE parent (id INTEGER PRIMARY KEY)");
+    let told = check_content(&set, path).unwrap_err().to_string();
+    assert!(told.starts_with("this program was compiled from other migrations than `"), "{told}");
+    assert!(told.contains("help: run `cargo clean -p "), "{told}");
+    let told = check_content(&set, &format!("{path}/none")).unwrap_err().to_string();
+    assert!(told.starts_with("cannot compare the migrations with `"), "{told}");
+}
 
 /// What hides at the edges: renamed tables, columns added behind constraints, defaults, views, triggers, quoted names.
 #[test]
