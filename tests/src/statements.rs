@@ -94,7 +94,7 @@ impl PostgresServer {
                 difference = Some(format!("{line}:{column}: `{}` is {found:?}", sql::excerpt(text)));
             }
         }
-        self.runtime.block_on(self.client.batch_execute("ROLLBACK")).expect("a transaction can be rolled back");
+        self.roll_back();
         tally.add(title, statements.len(), difference);
     }
 
@@ -114,6 +114,26 @@ impl PostgresServer {
             (found != Ok(completed)).then(|| format!("the server completed {completed}, we find {found:?}"));
         tally.add(title, found.unwrap_or_default(), difference);
         Ok(())
+    }
+
+    /// Compares what we say of the grammar with what the server does: a statement that it parses is not to be complained of.
+    /// Those that it does not parse are left out.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is lost.
+    pub fn compare_grammar(&self, title: &str, script: &str, tally: &mut Tally) {
+        let statements = sql::statements(script, Dialect::Postgres).unwrap_or_default();
+        self.fail_transaction();
+        let parsed: Vec<&str> = statements
+            .iter()
+            .map(|statement| statement.text(script))
+            .filter(|text| self.parse(text) == Parsed::One)
+            .collect();
+        self.roll_back();
+        let complaint = parsed.iter().find_map(|text| Some((text, sql::postgres_syntax_error(text)?)));
+        let complaint = complaint.map(|(text, error)| format!("`{}`: {}", sql::excerpt(text), error.message));
+        tally.add(title, parsed.len(), complaint);
     }
 
     /// The first column of the first row of a query.
@@ -146,6 +166,10 @@ impl PostgresServer {
     fn fail_transaction(&self) {
         let failed = self.runtime.block_on(self.client.batch_execute("BEGIN; SELECT 1 / 0"));
         failed.expect_err("dividing by zero fails");
+    }
+
+    fn roll_back(&self) {
+        self.runtime.block_on(self.client.batch_execute("ROLLBACK")).expect("a transaction can be rolled back");
     }
 
     fn parse(&self, text: &str) -> Parsed {
