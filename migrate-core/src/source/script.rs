@@ -27,7 +27,6 @@ pub(super) fn check(
         all.push((dialect, findings));
     }
     let mut dialects = Vec::new();
-    let mut sure = options.dialects.clone();
     for (dialect, findings) in &all {
         let is_named = folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
         let others = all.iter().filter(|(other, _)| other != dialect);
@@ -37,15 +36,13 @@ pub(super) fn check(
             continue;
         }
         dialects.push(*dialect);
-        sure.extend(is_named.then_some(*dialect));
         found.extend(findings.iter().map(|finding| finding.diagnostic.clone()));
     }
-    let is_advised = match &options.advice {
-        None => false,
-        Some(known) => {
-            dialects == [Dialect::Postgres] || [&sure, known].iter().any(|it| it.contains(&Dialect::Postgres))
-        }
-    };
+    let is_advised = options.advice.as_ref().is_some_and(|known| {
+        let is_known = [known, &options.dialects].iter().any(|it| it.contains(&Dialect::Postgres));
+        let is_named = || folders.iter().any(|folder| names(folder, Dialect::Postgres));
+        dialects == [Dialect::Postgres] || dialects.contains(&Dialect::Postgres) && (is_known || is_named())
+    });
     if is_advised {
         let (advice, silent) = findings_by(folders, Dialect::Postgres, advise);
         found.extend(advice.into_iter().map(|finding| finding.diagnostic));
