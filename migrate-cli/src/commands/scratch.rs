@@ -33,9 +33,11 @@ pub(super) fn run(registry: &Arc<Registry>, url: &str) -> Result<Trial, Error> {
         Err(error) if code == Code::ScratchDown && error.kind() == ErrorKind::Plan => None,
         Err(error) => Some((code, error)),
     });
-    let diagnostic = failed.map(|(code, error)| diagnostic(code, registry, dialect, error)).transpose();
-    scratch.remove()?;
-    Ok(Trial { server, dialect, diagnostics: diagnostic?.into_iter().collect() })
+    let removed = scratch.remove();
+    // When the server is lost, that is what to tell, and not that the scratch database could not be removed either.
+    let diagnostic = failed.map(|(code, error)| diagnostic(code, registry, dialect, error)).transpose()?;
+    removed?;
+    Ok(Trial { server, dialect, diagnostics: diagnostic.into_iter().collect() })
 }
 
 /// A failure of a script as a problem of its file; any other is one of the server.

@@ -39,9 +39,9 @@ pub(super) fn check(
         found.extend(findings.iter().map(|finding| finding.diagnostic.clone()));
     }
     let is_advised = options.advice.as_ref().is_some_and(|known| {
-        let is_known = [known, &options.dialects].iter().any(|it| it.contains(&Dialect::Postgres));
         let is_named = || folders.iter().any(|folder| names(folder, Dialect::Postgres));
-        dialects == [Dialect::Postgres] || dialects.contains(&Dialect::Postgres) && (is_known || is_named())
+        let is_sure = || known.contains(&Dialect::Postgres) || is_named();
+        dialects == [Dialect::Postgres] || dialects.contains(&Dialect::Postgres) && is_sure()
     });
     if is_advised {
         let (advice, silent) = findings_by(folders, Dialect::Postgres, advise);
