@@ -48,6 +48,13 @@ CREATE TABLE tags (id integer);
 DROP TABLE tag;
 "#;
 
+const LOST_CONNECTION: &str = r#"
+--- v1.2.0_lost/metadata.json
+{"version": "1.2.0", "name": "lost", "irreversible": "it never gets there"}
+--- v1.2.0_lost/up.sql
+SELECT pg_terminate_backend(pg_backend_pid());
+"#;
+
 /// Runs `validate` on a scratch database of a server, which has none left afterwards.
 #[track_caller]
 fn validate(server: &Server, files: &str, options: &str) -> crate::support::Shown {
@@ -76,6 +83,10 @@ fn a_server_says_whether_a_set_runs_and_keeps_nothing_of_it() {
         validate(&server, HINT, ""),
         validate(&server, BROKEN_DOWN, ""),
     );
+
+    let lost = validate(&server, LOST_CONNECTION, "");
+    assert_ne!(lost.output.code, 0, "{lost}");
+    assert!(lost.output.stderr.contains("1.2.0") && lost.output.stderr.contains("57P01"), "{lost}");
 
     let document = validate(&server, BROKEN, " --json").document();
     assert_eq!(
