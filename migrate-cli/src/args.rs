@@ -133,8 +133,10 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate lock\n  migrate lock --check")]
     Lock(LockArgs),
     /// Check the directory and report every problem.
-    #[command(after_help = "Example:\n  migrate validate --dir migrations_v2")]
-    Validate,
+    #[command(
+        after_help = "Examples:\n  migrate validate\n  migrate validate --shadow-url postgres://app@localhost/postgres\n  migrate validate --shadow-url sqlite::memory:"
+    )]
+    Validate(ValidateArgs),
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
@@ -202,6 +204,14 @@ pub(crate) struct LockArgs {
     /// Only compare it with the directory.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Run the set on a scratch database as well: up, down and up again. For PostgreSQL name a server for tests and a role that
+    /// may create databases. A URL with a password belongs into the environment, where other users of the machine do not see it.
+    #[arg(long, value_name = "URL", env = "MIGRATION_SHADOW_URL", hide_env_values = true)]
+    pub(crate) shadow_url: Option<DatabaseUrl>,
 }
 
 #[derive(Debug, Args)]

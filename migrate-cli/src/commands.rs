@@ -8,6 +8,7 @@ mod lock;
 mod new;
 mod redo;
 mod run;
+mod scratch;
 mod source;
 mod status;
 mod up;
@@ -37,7 +38,7 @@ pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &O
     let result = match verb {
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
-        DirectoryVerb::Validate => validate::validate(directory, &options.connection, printer),
+        DirectoryVerb::Validate(args) => validate::validate(args, directory, &options.connection, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Database(verb) => return over_database(verb, printer, open),
     };

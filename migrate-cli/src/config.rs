@@ -6,7 +6,7 @@ use std::sync::Arc;
 use migrate_core::diagnostic::Diagnostic;
 use migrate_core::migration::Dialect;
 use migrate_core::source::{self, LoadOptions, Loaded};
-use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
+use migrate_runtime::{AnyDatabase, Migrator, Registry, ScratchDatabase, SharedRegistry};
 
 use crate::args::{ConnectionOptions, DatabaseUrl};
 use crate::error::Error;
@@ -66,17 +66,23 @@ pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
     source::load(directory, &LoadOptions { check_lock, ..load_options(directory) })
 }
 
-/// The same with the rows for tests, and also for the database of the URL if one is given: plain scripts that are not in
-/// SQLite's grammar would else be taken for PostgreSQL's.
-pub(crate) fn load_with(directory: &Path, options: &ConnectionOptions) -> Loaded {
-    let everything = LoadOptions { fixtures: true, ..load_options(directory) };
-    let loaded = source::load(directory, &everything);
-    let given = database(options).ok().map(|database| dialect(&database));
-    let Some(dialect) = given.filter(|dialect| !loaded.dialects().contains(dialect)) else {
-        return loaded;
-    };
-    let dialects = [loaded.dialects(), &[dialect]].concat();
-    source::load(directory, &LoadOptions { dialects, ..everything })
+/// The same with all that is worth a look, and also for the database of each URL that is given: plain scripts that are not
+/// in SQLite's grammar would else be taken for PostgreSQL's.
+pub(crate) fn load_to_validate(
+    directory: &Path,
+    options: &ConnectionOptions,
+    shadow_url: Option<&str>,
+) -> Result<Loaded, Error> {
+    let mut given: Vec<Dialect> = database(options).ok().map(|database| dialect(&database)).into_iter().collect();
+    given.extend(shadow_url.map(ScratchDatabase::dialect_of).transpose()?);
+    let with_advice = LoadOptions { advice: Some(given.clone()), fixtures: true, ..load_options(directory) };
+    let loaded = source::load(directory, &with_advice);
+    given.retain(|dialect| !loaded.dialects().contains(dialect));
+    if given.is_empty() {
+        return Ok(loaded);
+    }
+    let dialects = [loaded.dialects(), &given].concat();
+    Ok(source::load(directory, &LoadOptions { dialects, ..with_advice }))
 }
 
 fn load_options(directory: &Path) -> LoadOptions {

@@ -315,6 +315,7 @@ pub(crate) struct Validate {
     pub(crate) migrations: usize,
     pub(crate) digest: Option<String>,
     pub(crate) diagnostics: Vec<Problem>,
+    pub(crate) shadow: Option<String>,
 }
 
 /// A problem of a migrations directory.

@@ -3,6 +3,7 @@
 //! They are collected, never returned one at a time, and the macro and the command line show the same values.
 
 mod code;
+mod scratch;
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -38,6 +38,9 @@ pub struct LoadOptions {
     pub check_lock: bool,
     /// Whether each `fixtures.sql` is read and checked; what only runs migrations does without.
     pub fixtures: bool,
+    /// Whether what is worth a look is told as well, as `migrate validate` does, and the databases that the set is known to
+    /// run on whatever its file names say.
+    pub advice: Option<Vec<Dialect>>,
 }
 
 impl LoadOptions {
@@ -51,6 +54,7 @@ impl LoadOptions {
             name: None,
             check_lock: true,
             fixtures: false,
+            advice: None,
         }
     }
 }

@@ -22,6 +22,9 @@ mod classify;
 mod enums;
 #[cfg(feature = "sqlite-syntax")]
 mod grammar;
+mod locks;
+#[cfg(feature = "postgres-syntax")]
+mod postgres_grammar;
 mod problem;
 mod script;
 mod segment;
@@ -31,13 +34,19 @@ mod token;
 
 pub use enums::EnumValueUse;
 #[cfg(feature = "sqlite-syntax")]
-pub use grammar::{SyntaxError, sqlite_syntax_error};
+pub use grammar::sqlite_syntax_error;
+pub use locks::{StrongLock, strong_locks};
+#[cfg(feature = "postgres-syntax")]
+pub use postgres_grammar::postgres_syntax_error;
+#[cfg(any(feature = "sqlite-syntax", feature = "postgres-syntax"))]
+pub use problem::SyntaxError;
 pub use problem::{Problem, SqlError};
 pub use script::Script;
 pub use segment::{Segment, SegmentKind, segments};
 pub use text::{excerpt, line_column, offset_of_character};
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::migration::Dialect;
 use classify::Words;
@@ -176,6 +185,22 @@ pub fn answer(statement: &str) -> Answer {
 /// `)`), holds a NUL byte, or holds what only psql understands (`\connect`, `COPY … FROM stdin`).
 pub fn statements(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, SqlError> {
     Script::read(sql, dialect).map(Script::into_statements)
+}
+
+/// What a database means that names a place in a script: the statement that begins there, else the word or sign there.
+///
+/// Line and column count from 1, as in [`line_column`]. At the end of the script, or in one that does not lex, the range is
+/// empty.
+#[must_use]
+pub fn span_at(sql: &str, dialect: Dialect, line: usize, column: usize) -> Range<usize> {
+    let offset = text::offset_of_place(sql, line, column);
+    let statements = statements(sql, dialect).unwrap_or_default();
+    if let Some(statement) = statements.iter().find(|statement| statement.start == offset) {
+        return statement.start..statement.end;
+    }
+    let lexed = token::lex(sql, dialect);
+    let token = lexed.tokens.iter().find(|token| (token.start..token.end).contains(&offset));
+    offset..token.map_or(offset, |token| token.end)
 }
 
 /// The pragma that a SQLite statement sets or runs, if that has no effect, or fails, inside a transaction: `foreign_keys`

@@ -66,6 +66,7 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+mod scratch;
 mod stale;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
@@ -147,6 +148,7 @@ pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedR
 pub use crate::observer::{Event, Observer};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
 pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::scratch::ScratchDatabase;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

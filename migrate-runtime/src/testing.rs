@@ -47,6 +47,10 @@ use migrate_core::version::SchemaVersion;
 
 use crate::error::Error;
 use crate::migrator::{Migrator, SharedRegistry};
+#[cfg(feature = "postgres")]
+use crate::scratch::PostgresScratch;
+#[cfg(feature = "sqlite")]
+use crate::scratch::SqliteScratch;
 
 pub use self::failure::Failure;
 use self::scratch::Scratch;
@@ -99,9 +103,9 @@ impl Server {
     fn scratch(&self) -> Result<Box<dyn Scratch>, Error> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite => Ok(Box::new(sqlite::InMemory::new()?)),
+            Self::Sqlite => Ok(Box::new(SqliteScratch::create()?)),
             #[cfg(feature = "postgres")]
-            Self::Postgres(url) => Ok(Box::new(postgres::ScratchDatabase::create(url)?)),
+            Self::Postgres(url) => Ok(Box::new(PostgresScratch::create(url)?)),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! What the whole-system tests share: building the programs under test and racing them.
+//! What the whole-system tests share: building the programs under test, racing them, and counting statements.
+
+pub mod statements;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

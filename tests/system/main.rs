@@ -4,3 +4,4 @@ mod crates;
 mod kills;
 mod races;
 mod rebuilds;
+mod statements;

@@ -150,7 +150,7 @@ fn history_and_version_and_compatibility() {
 #[test]
 fn the_directory() {
     let project = Project::new(USERS_AND_POSTS);
-    let keys = ["format", "outcome", "errors", "warnings", "migrations", "digest", "diagnostics"];
+    let keys = ["format", "outcome", "errors", "warnings", "migrations", "digest", "diagnostics", "shadow"];
     assert_eq!(project.document("validate", 0, &keys)["outcome"], "valid");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "written");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "unchanged");

@@ -10,6 +10,7 @@ mod json;
 mod ledger;
 mod library;
 mod postgres;
+mod scratch;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;

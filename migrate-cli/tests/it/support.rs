@@ -82,7 +82,9 @@ impl Project {
     /// The program, with a line of arguments separated by spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-        for variable in ["DATABASE_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        for variable in
+            ["DATABASE_URL", "MIGRATION_SHADOW_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"]
+        {
             command.env_remove(variable);
         }
         command.current_dir(self.root.path()).env("USER", "tester").args(line.split_whitespace());

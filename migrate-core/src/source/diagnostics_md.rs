@@ -27,11 +27,29 @@ or outside a transaction.
 `sqlite-syntax` and `sqlite-syntax-in-down` are found by `migrate`, and by the compiler with the feature `check-sqlite`
 of `migrate-runtime`.
 
+`postgres-syntax` and `several-locks` are found by `migrate validate` alone, and those of the last section by
+`migrate validate --shadow-url URL`, which runs the set on a scratch database.
+
 This file is written by `UPDATE_DOCS=1 cargo test -p migrate-core diagnostics_md`.
 "#;
 
 fn load_example(example: &Example) -> Loaded {
     load_changed(example, |_| {})
+}
+
+/// All that `migrate validate` says of an example. What a server says of it stands in the example; that it does say so is
+/// tested where there is a server.
+fn said_of(example: &Example) -> Vec<Diagnostic> {
+    let mut diagnostics = load_example(example).diagnostics().to_vec();
+    if let Some((path, place, message)) = example.said() {
+        let files = example.files();
+        let (_, text) = files.iter().find(|(file, _)| *file == path).unwrap();
+        let path = format!("migrations_v2/{path}");
+        let file = SourceFile { path: &path, text };
+        let code = Code::from_word(example.code).unwrap();
+        diagnostics.push(Diagnostic::on_scratch(code, file, Dialect::Postgres, place, message));
+    }
+    diagnostics
 }
 
 /// The example, with a change made to it on disk.
@@ -44,6 +62,7 @@ fn load_changed(example: &Example, change: impl Fn(&Path)) -> Loaded {
     let options = LoadOptions {
         dialects: dialect.into_iter().collect(),
         runtime_version: example.argument("runtime_version").map(str::to_owned),
+        advice: Some(Vec::new()),
         ..LoadOptions::new("migrations_v2")
     };
     load(&directory, &options)
@@ -57,8 +76,7 @@ fn diagnostics_md_has_an_example_of_every_code() {
     shown.sort_by_key(|word| codes.iter().position(|code| code == word));
     assert_eq!(shown, codes);
     for example in examples() {
-        let loaded = load_example(&example);
-        let (code, diagnostics) = (example.code, loaded.diagnostics());
+        let (code, diagnostics) = (example.code, said_of(&example));
         assert!(!diagnostics.is_empty(), "the example of `{code}` has no mistake");
         for it in diagnostics {
             assert_eq!(it.code.as_str(), code, "the example of `{code}` has another mistake: {it}");
@@ -72,8 +90,10 @@ fn diagnostics_md_has_an_example_of_every_code() {
 fn every_diagnostic_of_sql_can_be_silenced() {
     let is_sql = |it: &Example| Code::from_word(it.code).is_some_and(|code| code.topic() == Topic::Sql);
     for example in examples().into_iter().filter(is_sql) {
+        let said = said_of(&example);
+        let folder = said[0].path.split('/').nth(1).unwrap();
         let loaded = load_changed(&example, |directory| {
-            let path = directory.join("v1.0.0_users").join(METADATA);
+            let path = directory.join(folder).join(METADATA);
             let text = std::fs::read_to_string(&path).unwrap();
             let allow = format!(r#", "allow": {{"{}": "known"}}}}"#, example.code);
             std::fs::write(&path, text.trim_end().trim_end_matches('}').to_owned() + &allow).unwrap();
@@ -106,6 +126,7 @@ fn document() -> String {
                 Topic::Set => "The set as a whole",
                 Topic::Sql => "SQL",
                 Topic::Lock => "migrations.lock",
+                Topic::Scratch => "The scratch database",
             };
             write!(text, "\n## {title}\n").unwrap();
         }
@@ -113,8 +134,8 @@ fn document() -> String {
         let example = examples.iter().find(|it| it.code == code.as_str()).unwrap();
         write!(text, "\n### {code}\n\nA{}. {}\n", severity(*code), code.meaning()).unwrap();
         write!(text, "\n```text\n{}```\n", shown(example)).unwrap();
-        let loaded = load_example(example);
-        let said = loaded.diagnostics().iter().map(|it| format!("{}: {}\n", it.severity, it.render()));
+        let said = said_of(example);
+        let said = said.iter().map(|it| format!("{}: {}\n", it.severity, it.render()));
         write!(text, "\n```text\n{}```\n", said.collect::<String>()).unwrap();
     }
     text

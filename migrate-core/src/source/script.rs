@@ -26,7 +26,6 @@ pub(super) fn check(
         silenced.extend(silent);
         all.push((dialect, findings));
     }
-    unused_allow(folders, &silenced, found);
     let mut dialects = Vec::new();
     for (dialect, findings) in &all {
         // Asked only where it matters, since scripts are read again for it.
@@ -40,6 +39,17 @@ pub(super) fn check(
         dialects.push(*dialect);
         found.extend(findings.iter().map(|finding| finding.diagnostic.clone()));
     }
+    let is_advised = options.advice.as_ref().is_some_and(|known| {
+        let is_named = || folders.iter().any(|folder| names(folder, Dialect::Postgres));
+        let is_sure = || known.contains(&Dialect::Postgres) || is_named();
+        dialects == [Dialect::Postgres] || dialects.contains(&Dialect::Postgres) && is_sure()
+    });
+    if is_advised {
+        let (advice, silent) = findings_by(folders, Dialect::Postgres, advise);
+        found.extend(advice.into_iter().map(|finding| finding.diagnostic));
+        silenced.extend(silent);
+    }
+    unused_allow(folders, &silenced, is_advised, found);
     dialects
 }
 
@@ -85,14 +95,29 @@ fn is_for_another(ours: &[Finding], theirs: &[Finding]) -> bool {
     only(ours, theirs, true) == 0 && only(ours, theirs, false) > only(theirs, ours, false)
 }
 
-/// Every script that is in effect on a dialect, with what is silenced left out; that it was needed is noted.
-fn findings(folders: &[Folder], dialect: Dialect) -> (Vec<Finding>, BTreeSet<(SchemaVersion, Code)>) {
+/// What is wrong in every script that is in effect on a dialect.
+fn findings(folders: &[Folder], dialect: Dialect) -> Found {
+    let (mut findings, silenced) = findings_by(folders, dialect, |folder, script, found| {
+        check_script(folder, script, dialect, found);
+    });
+    for folder in folders {
+        check_fixtures(folder, dialect, &mut findings);
+    }
+    (findings, silenced)
+}
+
+/// What was found, and what of it is silenced.
+type Found = (Vec<Finding>, BTreeSet<(SchemaVersion, Code)>);
+
+/// What a check finds in every script that is in effect on a dialect, with what is silenced left out; that it was needed
+/// is noted.
+fn findings_by(folders: &[Folder], dialect: Dialect, check: impl Fn(&Folder, &Script, &mut Vec<Finding>)) -> Found {
     let (mut findings, mut silenced) = (Vec::new(), BTreeSet::new());
     for folder in folders {
         let mut of_folder = Vec::new();
         for role in Role::ALL {
             if let Some(script) = in_effect(folder, role, dialect) {
-                check_script(folder, script, dialect, &mut of_folder);
+                check(folder, script, &mut of_folder);
             }
         }
         for finding in of_folder {
@@ -103,22 +128,29 @@ fn findings(folders: &[Folder], dialect: Dialect) -> (Vec<Finding>, BTreeSet<(Sc
                 findings.push(finding);
             }
         }
-        check_fixtures(folder, dialect, &mut findings);
     }
     (findings, silenced)
 }
 
 /// What is silenced and is not there.
-fn unused_allow(folders: &[Folder], silenced: &BTreeSet<(SchemaVersion, Code)>, found: &mut Vec<Diagnostic>) {
+fn unused_allow(
+    folders: &[Folder],
+    silenced: &BTreeSet<(SchemaVersion, Code)>,
+    is_advised: bool,
+    found: &mut Vec<Diagnostic>,
+) {
     for folder in folders {
         let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
             continue;
         };
         let path = folder.path(METADATA);
         for (code, allowed) in &metadata.allow {
-            // Where a check is not compiled in, nothing is known of what it would find.
-            let is_grammar = matches!(code, Code::SqliteSyntax | Code::SqliteSyntaxInDown);
-            let is_checked = !is_grammar || cfg!(feature = "sqlite-syntax");
+            // Where a check is not compiled in or not asked for, nothing is known of what it would find.
+            let is_checked = match code {
+                Code::SqliteSyntax | Code::SqliteSyntaxInDown => cfg!(feature = "sqlite-syntax"),
+                Code::PostgresSyntax => is_advised && cfg!(feature = "postgres-syntax"),
+                code => is_advised || !code.is_for_validate(),
+            };
             if !is_checked || silenced.contains(&(folder.name.version, *code)) {
                 continue;
             }
@@ -167,6 +199,49 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
             found.extend(statements.iter().filter_map(|statement| sqlite_syntax(file, *statement, script.role)));
         }
     }
+}
+
+/// What is worth a look in a script for PostgreSQL. A script that is not cut into statements has errors to mend first.
+fn advise(folder: &Folder, script: &Script, found: &mut Vec<Finding>) {
+    let path = folder.path(&script.file_name());
+    let file = SourceFile { path: &path, text: &script.sql };
+    let statements = sql::statements(file.text, Dialect::Postgres).unwrap_or_default();
+    #[cfg(feature = "postgres-syntax")]
+    found.extend(statements.iter().filter_map(|statement| postgres_syntax(file, *statement)));
+    let transaction = folder.metadata.as_ref().is_some_and(|it| it.settings.transaction);
+    if transaction && script.role == Role::Up {
+        found.extend(several_locks(file, &statements));
+    }
+}
+
+#[cfg(feature = "postgres-syntax")]
+fn postgres_syntax(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
+    let error = sql::postgres_syntax_error(statement.text(file.text))?;
+    let span = statement.start + error.span.start..statement.start + error.span.end;
+    let message = format!("PostgreSQL: {}", error.message);
+    let help = "correct the statement; `migrate validate --shadow-url` asks a server, and if it accepts the statement, say so: `\"allow\": {\"postgres-syntax\": \"...\"}`";
+    let diagnostic = Diagnostic::at(Code::PostgresSyntax, file, span, message).help(help);
+    Some(Finding { diagnostic, is_native: true })
+}
+
+/// Points at the second table: the first one alone would be no matter.
+fn several_locks(file: SourceFile<'_>, statements: &[Statement]) -> Option<Finding> {
+    const SHOWN: usize = 5;
+    let locks = sql::strong_locks(file.text, statements);
+    let second = locks.get(1)?;
+    let mut names: Vec<String> = locks
+        .iter()
+        .take(SHOWN)
+        .map(|lock| format!("`{}` (line {})", lock.table, sql::line_column(file.text, lock.start).0))
+        .collect();
+    if locks.len() > SHOWN {
+        names.push(format!("{} more", locks.len() - SHOWN));
+    }
+    let last = names.pop()?;
+    let message = format!("strong locks on {} and {last} are held together until the commit", names.join(", "));
+    let help = "give each table a migration of its own, so that nobody waits for one while the others are locked; or say why not: `\"allow\": {\"several-locks\": \"...\"}`";
+    let diagnostic = Diagnostic::at(Code::SeveralLocks, file, second.start..second.end, message).help(help);
+    Some(Finding { diagnostic, is_native: true })
 }
 
 fn check_fixtures(folder: &Folder, dialect: Dialect, found: &mut Vec<Finding>) {

@@ -552,3 +552,67 @@ fn reads_scripts_of_sqlite_by_its_grammar() {
         ["m/v1.0.0_a/down.sqlite.sql:1:6: SQLite: near `TABEL`: syntax error [sqlite-syntax-in-down]"]
     );
 }
+
+/// The files of one migration with a down script, its settings, and whom it is known to be for; `expect` is every warning.
+#[track_caller]
+fn check_advice(files: &str, settings: &str, advice: Option<&[Dialect]>, expect: &[&str]) {
+    let metadata = format!(r#"{{"version": "1.0.0", "name": "a"{settings}}}"#);
+    let files = files.replace("== ", "== v1.0.0_a/");
+    let text = format!("== v1.0.0_a/metadata.json\n{metadata}\n== v1.0.0_a/down.sql\nSELECT 1;\n{files}");
+    let options = LoadOptions { advice: advice.map(<[Dialect]>::to_vec), ..options() };
+    let loaded = load(directory(&text).path(), &options);
+    assert_eq!(told(&loaded, Severity::Error), [""; 0]);
+    let codes: Vec<&str> = loaded.diagnostics().iter().map(|it| it.code.as_str()).collect();
+    assert_eq!(codes, expect, "{files}");
+}
+
+#[test]
+fn gives_advice_on_postgres_where_it_is_asked_for() {
+    const LOCKS: &str = "ALTER TABLE a ADD b integer; ALTER TABLE c ADD b integer;";
+    let plain = format!("== up.sql\n{LOCKS}\n");
+    let named = format!("== up.postgres.sql\n{LOCKS}\n");
+    let known: Option<&[Dialect]> = Some(&[Dialect::Postgres]);
+
+    check_advice(&named, "", Some(&[]), &["several-locks"]);
+    check_advice(&named, "", None, &[]);
+    // A plain script that SQLite reads as well is for PostgreSQL only if somebody says so.
+    check_advice(&plain, "", Some(&[]), &[]);
+    check_advice(&plain, "", Some(&[Dialect::Sqlite]), &[]);
+    check_advice(&plain, "", known, &["several-locks"]);
+    check_advice(
+        "== up.sql\nCREATE TABLE a (b jsonb) PARTITION BY LIST (b); SELEC 1;\n",
+        "",
+        Some(&[]),
+        &["postgres-syntax"],
+    );
+    check_advice("== up.sqlite.sql\nSELECT 1;\n== up.postgres.sql\nSELEC 1;\n", "", Some(&[]), &["postgres-syntax"]);
+    check_advice("== up.sqlite.sql\nSELECT 1;\n", "", Some(&[]), &[]);
+
+    // Where each statement commits by itself, no lock is held while another is waited for.
+    check_advice(&named, r#", "transaction": false"#, Some(&[]), &[]);
+    check_advice(&format!("== up.sql\nSELECT 1;\n== down.sql\n{LOCKS}\n"), "", known, &[]);
+}
+
+#[test]
+fn advice_is_silenced_where_it_is_given_and_unknown_where_it_is_not() {
+    let allow = r#", "allow": {"several-locks": "both are small"}"#;
+    let named = "== up.postgres.sql\nTRUNCATE a; DROP TABLE b;\n";
+    check_advice(named, allow, Some(&[]), &[]);
+    check_advice(named, allow, None, &[]);
+    check_advice("== up.postgres.sql\nTRUNCATE a;\n", allow, None, &[]);
+    check_advice("== up.postgres.sql\nTRUNCATE a;\n", allow, Some(&[]), &["unused-allow"]);
+}
+
+#[test]
+fn the_message_names_up_to_five_tables() {
+    let statements: Vec<String> = (1..=7).map(|number| format!("TRUNCATE t{number};\n")).collect();
+    let root =
+        directory(&format!("== v1.0.0_a/up.postgres.sql\n{}== v1.0.0_a/down.sql\nSELECT 1;\n", statements.concat()));
+    let loaded = load(root.path(), &LoadOptions { advice: Some(Vec::new()), ..options() });
+    assert_eq!(
+        told(&loaded, Severity::Warning),
+        [
+            "m/v1.0.0_a/up.postgres.sql:2:1: strong locks on `t1` (line 1), `t2` (line 2), `t3` (line 3), `t4` (line 4), `t5` (line 5) and 2 more are held together until the commit [several-locks]"
+        ]
+    );
+}

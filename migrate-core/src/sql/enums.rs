@@ -103,7 +103,7 @@ fn place(words: Words<'_>, added: &Added) -> Option<(usize, bool)> {
 }
 
 /// The parts of the name at a place, as the catalogue has them, and the place behind it.
-fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
+pub(super) fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
     let mut parts = Vec::new();
     while let Some(token) = words.tokens.get(index) {
         let text = token.text(words.sql);

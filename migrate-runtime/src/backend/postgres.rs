@@ -354,7 +354,6 @@ impl Backend for PostgresBackend<'_> {
 }
 
 /// A failure outside a script.
-#[cfg(feature = "testing")]
 pub(crate) fn plain_error(what: &str, error: &tokio_postgres::Error) -> Error {
     MessageError::new(error, 0).plain(what)
 }

@@ -1,7 +1,6 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
-#[cfg(feature = "testing")]
-mod scratch;
+mod ask;
 
 use std::fmt;
 use std::time::Duration;
