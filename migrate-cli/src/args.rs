@@ -1,16 +1,13 @@
 //! What was typed.
 
-use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use migrate_core::duration::parse as duration;
-use migrate_runtime::{SchemaVersion, Version};
+use migrate_core::version::VersionError;
+use migrate_runtime::SchemaVersion;
 
 use crate::exit::Exit;
+use crate::settings::Typed;
 
 /// Applies the migrations of a directory to a SQLite or PostgreSQL database.
 #[derive(Debug, Parser)]
@@ -18,9 +15,8 @@ use crate::exit::Exit;
 pub(crate) struct DirectoryCommand {
     #[command(subcommand)]
     pub(crate) verb: DirectoryVerb,
-    /// The migrations directory.
-    #[arg(long, global = true, value_name = "PATH", env = "MIGRATION_DIR", default_value = "migrations_v2")]
-    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: Typed<true>,
     #[command(flatten)]
     pub(crate) options: Options,
 }
@@ -66,38 +62,9 @@ pub struct MigrateCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(crate) connection: ConnectionOptions,
+    pub(crate) settings: Typed<false>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Database options")]
-pub(crate) struct ConnectionOptions {
-    /// The database: `sqlite:app.db` or `postgres://user@host/name`.
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: Option<DatabaseUrl>,
-    /// The version of the program that is to work with the database.
-    #[arg(long, global = true, value_name = "VERSION", env = "MIGRATION_RUNTIME_VERSION")]
-    pub(crate) runtime_version: Option<Version>,
-    /// The name of the ledger table [default: schema_migrations_v2].
-    #[arg(long, global = true, value_name = "NAME", env = "MIGRATION_TABLE")]
-    pub(crate) table: Option<String>,
-    /// The schema of our tables on PostgreSQL [default: the first of the search path].
-    #[arg(long, global = true, value_name = "NAME", env = "MIGRATION_SCHEMA")]
-    pub(crate) schema: Option<String>,
-    /// How long to wait for another run [default: as long as it is alive].
-    #[arg(long, global = true, value_name = "DURATION", env = "MIGRATION_WAIT_LOCK", value_parser = duration)]
-    pub(crate) wait_lock: Option<Duration>,
-    /// How long a statement waits for a lock on PostgreSQL [default: 2s].
-    #[arg(long, global = true, value_name = "DURATION", env = "MIGRATION_LOCK_TIMEOUT", value_parser = duration)]
-    pub(crate) lock_timeout: Option<Duration>,
-    /// How long a statement may take on PostgreSQL [default: no bound].
-    #[arg(long, global = true, value_name = "DURATION", env = "MIGRATION_STATEMENT_TIMEOUT", value_parser = duration)]
-    pub(crate) statement_timeout: Option<Duration>,
-    /// Apply a pending migration also below an applied one.
-    #[arg(long, global = true)]
-    pub(crate) allow_out_of_order: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -138,6 +105,9 @@ pub(crate) enum DirectoryVerb {
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(ConfigVerb),
     #[command(flatten)]
     Database(Verb),
 }
@@ -147,8 +117,18 @@ pub(crate) enum EmbeddedVerb {
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Examples:\n  app migrate check\n  app migrate check --source migrations_v2")]
     Check(CheckArgs),
+    /// Show the configuration.
+    #[command(subcommand)]
+    Config(ConfigVerb),
     #[command(flatten)]
     Database(Verb),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Print each setting, its value without secrets, and where the value comes from.
+    #[command(after_help = "Examples:\n  migrate config show\n  migrate config show --profile production")]
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +161,7 @@ pub(crate) struct NewArgs {
     /// Lower-case letters, digits and underscores, such as `add_index`.
     pub(crate) name: String,
     /// Its version, instead of one counted up from the highest.
-    #[arg(long, group = "next")]
+    #[arg(long, group = "next", value_parser = version)]
     pub(crate) version: Option<SchemaVersion>,
     /// Count the major version up: older programs cannot work with it.
     #[arg(long, group = "next")]
@@ -214,11 +194,14 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// The last version to apply.
-    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to apply.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
     pub(crate) steps: Option<u32>,
+    /// The same as `--steps N`.
+    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -227,27 +210,39 @@ pub(crate) struct UpArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DownArgs {
     /// The version that stays: everything above it is undone.
-    #[arg(long, value_name = "VERSION", group = "target")]
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to undo [default: 1].
     #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
     pub(crate) steps: Option<u32>,
+    /// The same as `--steps N`.
+    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
     /// Undo every migration.
     #[arg(long, group = "target")]
     pub(crate) all: bool,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RedoArgs {
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}
+
+/// How a verb that may destroy data is told that it may.
+#[derive(Debug, Args)]
+pub(crate) struct Confirmation {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Do not ask, if this is the database's name; a protected database needs it instead of `--yes`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -257,26 +252,36 @@ pub(crate) struct HistoryArgs {
     pub(crate) limit: u32,
 }
 
-/// A URL that may hold a password, and so is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
+impl Verb {
+    /// Whether it runs migrations, and so answers with the document of a run.
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Down(_) | Self::Redo(_))
     }
 }
 
-impl FromStr for DatabaseUrl {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
+/// The version of a migration; for one that is written too short, the one that was probably meant.
+fn version(text: &str) -> Result<SchemaVersion, String> {
+    text.parse().map_err(|error: VersionError| {
+        let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        let padded = format!("{digits}{}", ".0".repeat(2_usize.saturating_sub(digits.matches('.').count())));
+        match padded.parse::<SchemaVersion>() {
+            Ok(meant) => format!("{error}; did you mean `{meant}`?"),
+            Err(_) => error.to_string(),
+        }
+    })
 }
 
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(..)")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_are_too_short_are_completed() {
+        for (text, meant) in [("1.1", "`1.1.0`"), ("2", "`2.0.0`"), ("v1.2.3", "`1.2.3`"), ("v1", "`1.0.0`")] {
+            let error = version(text).unwrap_err();
+            assert!(error.ends_with(&format!("did you mean {meant}?")), "{error}");
+        }
+        assert!(!version("1.x").unwrap_err().contains("did you mean"));
+        assert_eq!(version("1.2.3"), Ok(SchemaVersion::new(1, 2, 3)));
     }
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod compatibility;
+mod config_show;
+mod confirm;
 mod down;
 mod history;
 mod lock;
@@ -14,32 +16,46 @@ mod up;
 mod validate;
 mod version;
 
-use std::path::Path;
-
 use migrate_runtime::Registry;
 
-use crate::args::{DirectoryVerb, EmbeddedVerb, Options, Verb};
+use crate::args::{ConfigVerb, EmbeddedVerb, Verb};
+use crate::args::{DirectoryCommand, DirectoryVerb};
 use crate::config::{self, Session};
+use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Failed, Run};
 use crate::output::Printer;
+use crate::settings::Typed;
 
 pub(crate) use self::source::Differences;
 
 /// A verb of the program `migrate`.
-pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &Options, printer: &Printer) -> Exit {
-    let open = || {
-        let database = config::database(&options.connection)?;
-        let registry = config::registry(directory, &database, printer)?;
-        Ok(Session::new(database, registry, &options.connection, printer))
+#[cfg(feature = "program")]
+pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit {
+    let DirectoryCommand { verb, settings, options } = typed;
+    let typed = [settings.0, options.settings.0].concat();
+    let configuration = match Configuration::of_program(typed) {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            let runs = matches!(&verb, DirectoryVerb::Database(verb) if verb.runs());
+            return if runs { fail_run(&error, printer) } else { fail_without_answer(&error, printer) };
+        }
     };
-    let result = match verb {
+    configuration.warnings.iter().for_each(|warning| printer.warning(warning));
+    let (directory, connection) = (&*configuration.directory(), configuration.connection());
+    let open = || {
+        let database = config::database(&connection)?;
+        let registry = config::registry(directory, &database, printer)?;
+        Ok(Session::new(database, registry, &connection, printer))
+    };
+    let result = match &verb {
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
-        DirectoryVerb::Validate => validate::validate(directory, &options.connection, printer),
+        DirectoryVerb::Validate => validate::validate(directory, &connection, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
-        DirectoryVerb::Database(verb) => return over_database(verb, printer, open),
+        DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
+        DirectoryVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
@@ -48,37 +64,51 @@ pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &O
 pub(crate) fn over_registry(
     verb: &EmbeddedVerb,
     registry: &'static Registry,
-    options: &Options,
+    typed: Typed<false>,
     printer: &Printer,
 ) -> Exit {
+    let configuration = match Configuration::of_embedded(typed.0) {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            let runs = matches!(verb, EmbeddedVerb::Database(verb) if verb.runs());
+            return if runs { fail_run(&error, printer) } else { fail_without_answer(&error, printer) };
+        }
+    };
+    let connection = configuration.connection();
     let open = || {
-        let database = config::database(&options.connection)?;
-        Ok(Session::new(database, registry, &options.connection, printer))
+        let database = config::database(&connection)?;
+        Ok(Session::new(database, registry, &connection, printer))
     };
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
-        EmbeddedVerb::Database(verb) => return over_database(verb, printer, open),
+        EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
+        EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
 
 /// A verb that works on a database, whichever registry it is for.
-fn over_database(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Exit {
-    let runs = matches!(verb, Verb::Up(_) | Verb::Down(_) | Verb::Redo(_));
-    execute(verb, printer, open).unwrap_or_else(|error| {
-        if runs {
-            fail(&error, printer, &Document::new(Run::failed(&error)))
-        } else {
-            fail_without_answer(&error, printer)
-        }
+fn over_database(
+    verb: &Verb,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+    open: impl FnOnce() -> Result<Session, Error>,
+) -> Exit {
+    execute(verb, connection, printer, open).unwrap_or_else(|error| {
+        if verb.runs() { fail_run(&error, printer) } else { fail_without_answer(&error, printer) }
     })
 }
 
-fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Result<Exit, Error> {
+fn execute(
+    verb: &Verb,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+    open: impl FnOnce() -> Result<Session, Error>,
+) -> Result<Exit, Error> {
     // What was typed is judged before any database is touched.
     match verb {
-        Verb::Down(args) => down::check(args, printer)?,
-        Verb::Redo(args) => redo::check(args, printer)?,
+        Verb::Down(args) => down::check(args, connection.protected, printer)?,
+        Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
         _ => {}
     }
     let mut session = open()?;
@@ -91,6 +121,10 @@ fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Version => version::version(&mut session, printer),
     }
+}
+
+fn fail_run(error: &Error, printer: &Printer) -> Exit {
+    fail(error, printer, &Document::new(Run::failed(error)))
 }
 
 fn fail_without_answer(error: &Error, printer: &Printer) -> Exit {

@@ -8,7 +8,7 @@ use migrate_core::migration::Dialect;
 use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
-use crate::args::{ConnectionOptions, DatabaseUrl};
+use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::output::{Printer, count};
 
@@ -17,6 +17,8 @@ use crate::output::{Printer, count};
 pub(crate) struct Session {
     pub(crate) database: AnyDatabase,
     pub(crate) migrator: Migrator,
+    /// Whether the database's name is needed before data may be destroyed.
+    pub(crate) protected: bool,
 }
 
 impl Session {
@@ -26,7 +28,7 @@ impl Session {
         options: &ConnectionOptions,
         printer: &Printer,
     ) -> Self {
-        let session = Self { database, migrator: migrator(registry.into(), options) };
+        let session = Self { database, migrator: migrator(registry.into(), options), protected: options.protected };
         let registry = session.migrator.registry();
         printer.detail(&format!("database: {}", session.database));
         printer.detail(&format!("registry: {}, digest {}", registry.directory(), registry.digest()));
@@ -36,14 +38,16 @@ impl Session {
 
 /// The database of the URL that was given.
 pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error> {
-    let url = options.database_url.as_ref().map(DatabaseUrl::reveal).filter(|url| !url.is_empty());
-    let Some(url) = url else {
+    let Some(url) = &options.database_url else {
         return Err(Error::configuration(
             "no database is given",
             "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`",
         ));
     };
-    Ok(AnyDatabase::from_url(url)?)
+    AnyDatabase::from_url(url.reveal()).map_err(|error| {
+        let message = format!("{}: {error}", url.source);
+        Error::configuration(message, error.help().unwrap_or("mend the URL").to_owned())
+    })
 }
 
 /// The registry of a migrations directory, which must be free of errors; warnings are printed.
@@ -111,6 +115,15 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     }
     if let Some(timeout) = options.statement_timeout {
         migrator = migrator.statement_timeout(timeout);
+    }
+    if let Some(retries) = options.max_retries {
+        migrator = migrator.max_retries(retries);
+    }
+    if let Some(delay) = options.retry_delay {
+        migrator = migrator.retry_delay(delay);
+    }
+    if let Some(actor) = &options.actor {
+        migrator = migrator.actor(actor);
     }
     migrator
 }

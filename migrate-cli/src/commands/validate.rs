@@ -4,8 +4,8 @@ use std::path::Path;
 
 use migrate_core::diagnostic::Severity;
 
-use crate::args::ConnectionOptions;
 use crate::config;
+use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::error::{number_of, print_diagnostics};
 use crate::exit::Exit;

@@ -5,6 +5,7 @@ mod support;
 mod agreement;
 mod bad_input;
 mod command_line;
+mod configuration;
 mod directory;
 mod json;
 mod ledger;

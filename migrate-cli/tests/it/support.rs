@@ -82,7 +82,11 @@ impl Project {
     /// The program, with a line of arguments separated by spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-        for variable in ["DATABASE_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+            let name = name.to_string_lossy();
+            ["MIGRATION_", "PG"].iter().any(|start| name.starts_with(start))
+        });
+        for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
         }
         command.current_dir(self.root.path()).env("USER", "tester").args(line.split_whitespace());

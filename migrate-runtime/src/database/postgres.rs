@@ -76,6 +76,11 @@ impl Postgres {
         Ok(Self { config })
     }
 
+    /// The name of the database; without one in the configuration it is the user's.
+    pub(crate) fn name(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or_default()
+    }
+
     /// Connects; the task that drives the connection ends with the client.
     pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<Result<(), tokio_postgres::Error>>), Error> {
         let (client, connection) = self.config.connect(NoTls).await.map_err(|error| {
@@ -102,7 +107,7 @@ impl fmt::Display for Postgres {
             Some(Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
-        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.config.get_dbname().unwrap_or(user))
+        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.name())
     }
 }
 
