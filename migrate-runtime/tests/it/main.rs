@@ -9,3 +9,4 @@ mod postgres;
 mod sqlite;
 mod stale;
 mod testing;
+mod tls;

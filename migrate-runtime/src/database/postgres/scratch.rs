@@ -11,7 +11,7 @@ impl Postgres {
     pub(crate) fn sibling(&self, name: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(name);
-        Self { config }
+        Self { config, tls: self.tls.clone() }
     }
 
     /// Sends one message over a connection of its own; gives the first column of the rows that come back. An error says
