@@ -1,8 +1,10 @@
 //! What was typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use migrate_core::duration::parse_typed;
 use migrate_core::version::VersionError;
 use migrate_runtime::SchemaVersion;
 
@@ -93,6 +95,9 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DirectoryVerb {
+    /// Write migrate.toml, the migrations directory and .gitignore, as far as they are not there.
+    #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
+    Init,
     /// Write the files of a new migration.
     #[command(after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major")]
     New(NewArgs),
@@ -108,6 +113,16 @@ pub(crate) enum DirectoryVerb {
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Print the completions of a shell.
+    #[command(
+        after_help = "Examples:\n  migrate completions bash > /etc/bash_completion.d/migrate\n  migrate completions zsh > ~/.zfunc/_migrate"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command.
+    #[command(after_help = "Examples:\n  migrate man | man -l -\n  migrate man up > migrate-up.1")]
+    Man(ManArgs),
+    #[command(flatten)]
+    Set(SetVerb),
     #[command(flatten)]
     Database(Verb),
 }
@@ -121,7 +136,20 @@ pub(crate) enum EmbeddedVerb {
     #[command(subcommand)]
     Config(ConfigVerb),
     #[command(flatten)]
+    Set(SetVerb),
+    #[command(flatten)]
     Database(Verb),
+}
+
+/// What needs the migrations and no database.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetVerb {
+    /// List the migrations, without a database.
+    #[command(after_help = "Example:\n  migrate list")]
+    List,
+    /// Draw which migration depends on which.
+    #[command(after_help = "Examples:\n  migrate graph\n  migrate graph --format dot | dot -Tsvg > graph.svg")]
+    Graph(GraphArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +164,12 @@ pub(crate) enum Verb {
     /// Apply pending migrations.
     #[command(after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --dry-run")]
     Up(UpArgs),
+    /// Bring the database to exactly a version, up or down.
+    #[command(after_help = "Examples:\n  migrate goto 1.2.0\n  migrate goto 1.2.0 --dry-run")]
+    Goto(GotoArgs),
+    /// Show what `up` or `goto` would do, and with `--sql` the scripts.
+    #[command(after_help = "Examples:\n  migrate plan\n  migrate plan --to 1.2.0 --sql")]
+    Plan(PlanArgs),
     /// Undo the last applied migration, or more.
     #[command(after_help = "Examples:\n  migrate down\n  migrate down --to 1.2.0\n  migrate down --all --yes")]
     Down(DownArgs),
@@ -145,6 +179,12 @@ pub(crate) enum Verb {
     /// Show where every migration stands.
     #[command(after_help = "Example:\n  migrate status")]
     Status,
+    /// List what `up` would apply.
+    #[command(after_help = "Example:\n  migrate pending")]
+    Pending,
+    /// Wait until the database answers, or until its migrations are done.
+    #[command(after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m")]
+    Wait(WaitArgs),
     /// Show which versions of the program work with the database.
     #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
     Compatibility,
@@ -208,6 +248,88 @@ pub(crate) struct UpArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct GotoArgs {
+    /// The version that the database is to have: what is pending up to it is applied, what is above it undone.
+    #[arg(value_parser = version)]
+    pub(crate) version: SchemaVersion,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The version to go to, up or down, as with `goto`.
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
+    pub(crate) to: Option<SchemaVersion>,
+    /// How many migrations to apply.
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) steps: Option<u32>,
+    /// Show the scripts.
+    #[arg(long)]
+    pub(crate) sql: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// What to wait for.
+    #[arg(long, value_name = "WHAT", default_value = "reachable")]
+    pub(crate) until: Until,
+    /// How long to wait.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_typed)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Until {
+    /// The database answers.
+    Reachable,
+    /// Nothing is pending, because another run has done it.
+    Compatible,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// The language of the drawing.
+    #[arg(long, default_value = "text")]
+    pub(crate) format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Lines for people.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid, which many web pages draw.
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    pub(crate) shell: Shell,
+}
+
+/// The shells whose completions can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Which command; `migrate` itself if none is named.
+    pub(crate) command: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DownArgs {
     /// The version that stays: everything above it is undone.
     #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
@@ -255,7 +377,7 @@ pub(crate) struct HistoryArgs {
 impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Down(_) | Self::Redo(_))
+        matches!(self, Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_))
     }
 }
 

@@ -5,21 +5,29 @@ mod compatibility;
 mod config_show;
 mod confirm;
 mod down;
+mod goto;
+mod graph;
 mod history;
+mod init;
+mod list;
 mod lock;
 mod new;
+mod pending;
+mod plan;
 mod redo;
 mod run;
+#[cfg(feature = "program")]
+mod shell;
 mod source;
 mod status;
 mod up;
 mod validate;
 mod version;
+mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{ConfigVerb, EmbeddedVerb, Verb};
-use crate::args::{DirectoryCommand, DirectoryVerb};
+use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -50,6 +58,12 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         Ok(Session::new(database, registry, &connection, printer))
     };
     let result = match &verb {
+        DirectoryVerb::Init => init::init(directory, printer),
+        DirectoryVerb::Completions(args) => Ok(shell::completions(args, printer)),
+        DirectoryVerb::Man(args) => shell::man(args, printer),
+        DirectoryVerb::Set(verb) => {
+            config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
+        }
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
         DirectoryVerb::Validate => validate::validate(directory, &connection, printer),
@@ -82,9 +96,18 @@ pub(crate) fn over_registry(
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
         EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
+        EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
         EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
+}
+
+/// A verb that needs no database.
+fn over_set(verb: &SetVerb, registry: &Registry, printer: &Printer) -> Exit {
+    match verb {
+        SetVerb::List => list::list(registry, printer),
+        SetVerb::Graph(args) => graph::graph(args, registry, printer),
+    }
 }
 
 /// A verb that works on a database, whichever registry it is for.
@@ -108,12 +131,17 @@ fn execute(
     // What was typed is judged before any database is touched.
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
+        Verb::Goto(args) => goto::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
         _ => {}
     }
     let mut session = open()?;
     match verb {
         Verb::Up(args) => up::up(args, &mut session, printer),
+        Verb::Goto(args) => goto::goto(args, &mut session, printer),
+        Verb::Plan(args) => plan::plan(args, &mut session, printer),
+        Verb::Pending => pending::pending(&mut session, printer),
+        Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),

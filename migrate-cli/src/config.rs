@@ -58,6 +58,13 @@ pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Print
     Ok(Arc::new(registry))
 }
 
+/// The registry of a migrations directory, whatever database it is for.
+pub(crate) fn registry_for_any(directory: &Path, printer: &Printer) -> Result<Registry, Error> {
+    let (registry, warnings) = load(directory, true).into_registry().map_err(Error::Directory)?;
+    print_warnings(&warnings, printer);
+    Ok(registry)
+}
+
 /// The verbs that work on a database are not about the directory: they only say where its warnings are shown.
 fn print_warnings(warnings: &[Diagnostic], printer: &Printer) {
     if !warnings.is_empty() {
@@ -86,7 +93,7 @@ fn load_options(directory: &Path) -> LoadOptions {
     LoadOptions::new(directory.display().to_string())
 }
 
-fn dialect(database: &AnyDatabase) -> Dialect {
+pub(crate) fn dialect(database: &AnyDatabase) -> Dialect {
     match database {
         #[cfg(feature = "sqlite")]
         AnyDatabase::Sqlite(_) => Dialect::Sqlite,

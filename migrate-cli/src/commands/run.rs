@@ -61,7 +61,7 @@ fn ask(planned: &Report, session: &Session, printer: &Printer) -> Result<(), Err
 }
 
 /// A version that `--to` names and nobody knows is a typing mistake.
-fn failure(error: RuntimeError, target: Target) -> Error {
+pub(super) fn failure(error: RuntimeError, target: Target) -> Error {
     let (Target::UpTo(version) | Target::DownTo(version)) = target else {
         return error.into();
     };
@@ -88,7 +88,7 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     }
 }
 
-fn intention(step: &Step) -> String {
+pub(super) fn intention(step: &Step) -> String {
     let verb = match step.direction {
         Direction::Up => "apply",
         Direction::Down => "undo",
@@ -114,7 +114,10 @@ fn closing(report: &Report) -> String {
                 (number > 0).then(|| format!("{} {word}", count(number, "migration")))
             });
             let changes: Vec<String> = changes.into_iter().flatten().collect();
-            format!("done: {}; {}", changes.join(", "), place(version_after(report)))
+            let done = format!("done: {}; {}", changes.join(", "), place(version_after(report)));
+            // Whoever migrates a database for the first time may not know what else there is.
+            let first = report.assessment.database_version.is_none();
+            if first { format!("{done}; next: `migrate status`") } else { done }
         }
     }
 }

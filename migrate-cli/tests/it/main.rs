@@ -14,3 +14,4 @@ mod postgres;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod verbs;
