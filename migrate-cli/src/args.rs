@@ -113,14 +113,8 @@ pub(crate) enum DirectoryVerb {
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Print the completions of a shell.
-    #[command(
-        after_help = "Examples:\n  migrate completions bash > /etc/bash_completion.d/migrate\n  migrate completions zsh > ~/.zfunc/_migrate"
-    )]
-    Completions(CompletionsArgs),
-    /// Print the manual page of a command.
-    #[command(after_help = "Examples:\n  migrate man | man -l -\n  migrate man up > migrate-up.1")]
-    Man(ManArgs),
+    #[command(flatten)]
+    Shell(ShellVerb),
     #[command(flatten)]
     Set(SetVerb),
     #[command(flatten)]
@@ -139,6 +133,19 @@ pub(crate) enum EmbeddedVerb {
     Set(SetVerb),
     #[command(flatten)]
     Database(Verb),
+}
+
+/// What needs nothing but the definitions of the command line.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShellVerb {
+    /// Print the completions of a shell.
+    #[command(
+        after_help = "Examples:\n  migrate completions bash > /etc/bash_completion.d/migrate\n  migrate completions zsh > ~/.zfunc/_migrate"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command.
+    #[command(after_help = "Examples:\n  migrate man | man -l -\n  migrate man up > migrate-up.1")]
+    Man(ManArgs),
 }
 
 /// What needs the migrations and no database.

@@ -42,13 +42,13 @@ pub(crate) use self::source::Differences;
 #[cfg(feature = "program")]
 pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit {
     let DirectoryCommand { verb, settings, options } = typed;
+    if let DirectoryVerb::Shell(verb) = &verb {
+        return shell::shell(verb, printer).unwrap_or_else(|error| fail_without_answer(&error, printer));
+    }
     let typed = [settings.0, options.settings.0].concat();
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
-        Err(error) => {
-            let runs = matches!(&verb, DirectoryVerb::Database(verb) if verb.runs());
-            return if runs { fail_run(&error, printer) } else { fail_without_answer(&error, printer) };
-        }
+        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
     };
     configuration.warnings.iter().for_each(|warning| printer.warning(warning));
     let (directory, connection) = (&*configuration.directory(), configuration.connection());
@@ -59,8 +59,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     };
     let result = match &verb {
         DirectoryVerb::Init => init::init(directory, printer),
-        DirectoryVerb::Completions(args) => Ok(shell::completions(args, printer)),
-        DirectoryVerb::Man(args) => shell::man(args, printer),
+        DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
         DirectoryVerb::Set(verb) => {
             config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
         }
@@ -83,10 +82,7 @@ pub(crate) fn over_registry(
 ) -> Exit {
     let configuration = match Configuration::of_embedded(typed.0) {
         Ok(configuration) => configuration,
-        Err(error) => {
-            let runs = matches!(verb, EmbeddedVerb::Database(verb) if verb.runs());
-            return if runs { fail_run(&error, printer) } else { fail_without_answer(&error, printer) };
-        }
+        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
     };
     let connection = configuration.connection();
     let open = || {
@@ -117,9 +113,7 @@ fn over_database(
     printer: &Printer,
     open: impl FnOnce() -> Result<Session, Error>,
 ) -> Exit {
-    execute(verb, connection, printer, open).unwrap_or_else(|error| {
-        if verb.runs() { fail_run(&error, printer) } else { fail_without_answer(&error, printer) }
-    })
+    execute(verb, connection, printer, open).unwrap_or_else(|error| refuse(&error, verb.runs(), printer))
 }
 
 fn execute(
@@ -131,7 +125,6 @@ fn execute(
     // What was typed is judged before any database is touched.
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
-        Verb::Goto(args) => goto::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
         _ => {}
     }
@@ -151,8 +144,9 @@ fn execute(
     }
 }
 
-fn fail_run(error: &Error, printer: &Printer) -> Exit {
-    fail(error, printer, &Document::new(Run::failed(error)))
+/// A run that fails before it begins answers with the document of a run all the same.
+fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+    if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 
 fn fail_without_answer(error: &Error, printer: &Printer) -> Exit {

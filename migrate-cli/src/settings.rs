@@ -236,7 +236,7 @@ impl Setting {
         }
         let argument = argument.value_name(self.kind.placeholder());
         if self.kind == Kind::Url {
-            // An empty one would be a mistake of a script, and is told from none later.
+            // Checked later, where its source is named; an empty one counts as none.
             return argument.value_parser(clap::value_parser!(String));
         }
         let check = |text: &str| self.kind.parse(text).map(|_| text.to_owned());

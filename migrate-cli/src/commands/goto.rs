@@ -10,14 +10,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Printer;
 
-/// Which way it goes is only known later, so nothing is asked for here but a name for a protected database.
-pub(super) fn check(args: &GotoArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
-    if args.dry_run || !protected {
-        return Ok(());
-    }
-    confirm::check("goto", &args.confirmation, protected, "", printer)
-}
-
+/// Which way it goes is known once the database is read; the way down is confirmed.
 pub(super) fn goto(args: &GotoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let target = towards(args.version, session)?;
     let confirmation = if matches!(target, Target::DownTo(_)) {

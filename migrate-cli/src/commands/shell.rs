@@ -4,13 +4,21 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell as Generator;
 use clap_mangen::Man;
 
-use crate::args::{CompletionsArgs, DirectoryCommand, ManArgs, Shell};
+use crate::args::{CompletionsArgs, DirectoryCommand, ManArgs, Shell, ShellVerb};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
 use crate::output::Printer;
 
-pub(super) fn completions(args: &CompletionsArgs, printer: &Printer) -> Exit {
+/// Also where the configuration is broken.
+pub(super) fn shell(verb: &ShellVerb, printer: &Printer) -> Result<Exit, Error> {
+    match verb {
+        ShellVerb::Completions(args) => Ok(completions(args, printer)),
+        ShellVerb::Man(args) => man(args, printer),
+    }
+}
+
+fn completions(args: &CompletionsArgs, printer: &Printer) -> Exit {
     let generator = match args.shell {
         Shell::Bash => Generator::Bash,
         Shell::Elvish => Generator::Elvish,
@@ -24,7 +32,7 @@ pub(super) fn completions(args: &CompletionsArgs, printer: &Printer) -> Exit {
     Exit::Done
 }
 
-pub(super) fn man(args: &ManArgs, printer: &Printer) -> Result<Exit, Error> {
+fn man(args: &ManArgs, printer: &Printer) -> Result<Exit, Error> {
     let mut command = DirectoryCommand::command();
     command.build();
     let command = match &args.command {

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use testkit::certificates::Authority;
 use testkit::postgres::Server;
+use testkit::process;
 
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, snapshot};
 
@@ -80,6 +81,29 @@ fn a_pass_file_that_others_can_read() {
     project.write("pass", "*:*:*:*:geheim\n");
     std::fs::set_permissions(project.path("pass"), std::fs::Permissions::from_mode(0o640)).unwrap();
     snapshot!(project.migrate("check"));
+}
+
+#[test]
+fn the_variables_of_psql() {
+    let server = Server::start_with_passwords(&[]);
+    server.role("app", "geheim");
+    let database = server.database();
+    let project = Project::new(USERS_AND_POSTS).with_url("postgres://");
+    let with = |more: &[(&str, &str)]| {
+        let mut command = project.command("check");
+        command.envs([("PGHOST", "127.0.0.1"), ("PGUSER", "app"), ("PGDATABASE", database.name())]);
+        command.env("PGPORT", server.port().to_string()).env("HOME", project.path(""));
+        process::run(command.envs(more.iter().copied()))
+    };
+    assert_eq!(with(&[]).code, 69);
+    let found = with(&[("PGPASSWORD", "geheim")]);
+    assert_eq!(found.code, 1, "{found:?}");
+    project.write(".pgpass", "127.0.0.1:*:*:app:geheim\n");
+    std::fs::set_permissions(project.path(".pgpass"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let found = with(&[]);
+    assert_eq!(found.code, 1, "{found:?}");
+    let refused = with(&[("PGSSLMODE", "require")]);
+    assert!(refused.code == 69 && refused.stderr.contains("TLS"), "{refused:?}");
 }
 
 #[test]

@@ -91,9 +91,12 @@ fn goto_goes_both_ways_and_asks_on_the_way_down() {
     );
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
     project.write("migrate.toml", "protected = true\n");
-    assert_eq!(project.migrate("goto 1.2.0 --yes").output.code, 64);
-    project.done("goto 1.2.0 --confirm app.db");
+    // Going up destroys nothing.
+    project.done("goto 1.2.0");
+    assert_eq!(project.migrate("goto 1.0.0 --yes").output.code, 64);
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 3);
+    project.done("goto 1.0.0 --confirm app.db");
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
 }
 
 #[test]
@@ -194,6 +197,8 @@ fn completions_and_manual_pages() {
     assert!(page.output.code == 0 && page.output.stdout.contains(".TH migrate 1"), "{page}");
     let page = project.migrate("man goto");
     assert!(page.output.stdout.contains(".TH migrate-goto 1"), "{page}");
+    project.write("migrate.toml", "broken");
+    project.done("completions fish");
     assert_eq!(project.migrate("man nosuch").output.code, 64);
     assert_eq!(project.migrate("completions tcsh").output.code, 64);
 }

@@ -141,6 +141,7 @@ fn the_server_decides_who_comes_without_encryption() {
     check_refused("secure", "127.0.0.1", "sslmode=disable", "no encryption", "`sslmode=require`");
     check_refused("plain", "127.0.0.1", "sslmode=require", "SSL encryption", "");
     check("plain", "127.0.0.1", "sslmode=allow", false);
+    check("plain", "127.0.0.1", "sslmode=prefer", false);
 }
 
 #[test]

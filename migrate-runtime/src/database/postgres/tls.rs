@@ -126,10 +126,13 @@ impl Tls {
             _ if local => plain(config).await,
             Mode::Disable => plain(config).await,
             Mode::Allow => match plain(config).await {
-                Err(error) if refuses_plain(&error) => self.encrypted(config, SslMode::Require).await,
+                Err(error) if refuses(&error) => self.encrypted(config, SslMode::Require).await,
                 ended => ended,
             },
-            Mode::Prefer => self.encrypted(config, SslMode::Prefer).await,
+            Mode::Prefer => match self.encrypted(config, SslMode::Prefer).await {
+                Err(error) if is_handshake(&error) || refuses(&error) => plain(config).await.map_err(|_| error),
+                ended => ended,
+            },
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => self.encrypted(config, SslMode::Require).await,
         }
     }
@@ -152,7 +155,7 @@ impl Tls {
 
     /// What to do about a connection that failed, if it failed over encryption.
     pub(super) fn help(&self, error: &tokio_postgres::Error) -> Option<String> {
-        if error.to_string().contains("TLS") {
+        if is_handshake(error) {
             #[cfg(feature = "tls-rustls")]
             if let Some(help) = rustls_client::help(error) {
                 return Some(help);
@@ -181,7 +184,12 @@ fn is_socket(host: &Host) -> bool {
     return false;
 }
 
-/// The server has no entry for connections without encryption.
-fn refuses_plain(error: &tokio_postgres::Error) -> bool {
+/// The driver says the kind of its failures in words only.
+fn is_handshake(error: &tokio_postgres::Error) -> bool {
+    error.to_string().contains("TLS")
+}
+
+/// The server has no entry for such connections; perhaps it has one for the other kind.
+fn refuses(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
