@@ -113,6 +113,9 @@ pub(crate) enum DirectoryVerb {
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Say everything that looks wrong, and what to do about it.
+    #[command(after_help = "Example:\n  migrate doctor")]
+    Doctor,
     #[command(flatten)]
     Shell(ShellVerb),
     #[command(flatten)]
@@ -129,6 +132,9 @@ pub(crate) enum EmbeddedVerb {
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Say everything that looks wrong, and what to do about it.
+    #[command(after_help = "Example:\n  migrate doctor")]
+    Doctor,
     #[command(flatten)]
     Set(SetVerb),
     #[command(flatten)]

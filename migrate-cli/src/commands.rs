@@ -4,6 +4,7 @@ mod check;
 mod compatibility;
 mod config_show;
 mod confirm;
+mod doctor;
 mod down;
 mod goto;
 mod graph;
@@ -50,13 +51,15 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         Ok(configuration) => configuration,
         Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
     };
-    configuration.warnings.iter().for_each(|warning| printer.warning(warning));
+    if !matches!(verb, DirectoryVerb::Doctor) {
+        configuration.warnings.iter().for_each(|warning| printer.warning(warning));
+    }
     let (directory, connection) = (&*configuration.directory(), configuration.connection());
-    let open = || {
-        let database = config::database(&connection)?;
+    let session = |database| {
         let registry = config::registry(directory, &database, printer)?;
         Ok(Session::new(database, registry, &connection, printer))
     };
+    let open = || session(config::database(&connection)?);
     let result = match &verb {
         DirectoryVerb::Init => init::init(directory, printer),
         DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
@@ -67,6 +70,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
         DirectoryVerb::Validate => validate::validate(directory, &connection, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
+        DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
         DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
         DirectoryVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
@@ -85,12 +89,11 @@ pub(crate) fn over_registry(
         Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
     };
     let connection = configuration.connection();
-    let open = || {
-        let database = config::database(&connection)?;
-        Ok(Session::new(database, registry, &connection, printer))
-    };
+    let session = |database| Ok(Session::new(database, registry, &connection, printer));
+    let open = || session(config::database(&connection)?);
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
         EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),

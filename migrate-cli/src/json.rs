@@ -396,6 +396,22 @@ pub(crate) struct Node {
     pub(crate) depends_on: Vec<String>,
 }
 
+/// `doctor`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Doctor {
+    pub(crate) outcome: &'static str,
+    pub(crate) symptoms: Vec<Symptom>,
+}
+
+/// Something that looks wrong.
+#[derive(Debug, Serialize)]
+pub(crate) struct Symptom {
+    pub(crate) severity: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
 /// `init`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Init {

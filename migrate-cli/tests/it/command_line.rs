@@ -65,6 +65,7 @@ fn help_and_version() {
         "completions",
         "man",
         "config show",
+        "doctor",
     ];
     for verb in verbs {
         let shown = project.migrate(&format!("{verb} --help"));

@@ -182,6 +182,28 @@ fn wait_until_another_run_is_done() {
 }
 
 #[test]
+fn the_doctor_says_what_is_wrong() {
+    let project = Project::new(USERS_AND_POSTS);
+    snapshot!(project.migrate("doctor"));
+    assert!(!project.path("app.db").exists(), "looking made a database");
+    project.done("lock");
+    project.done("up");
+    snapshot!(project.migrate("doctor"));
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n");
+    project.done("lock");
+    project.remove("migrations_v2/v1.1.0_posts/down.sql");
+    snapshot!(project.migrate("doctor"));
+    let document = project.document("doctor", 70, &["format", "outcome", "symptoms"]);
+    assert_eq!(document["outcome"], "unhealthy");
+    check_keys(&document["symptoms"][0], &["severity", "about", "message", "help"]);
+    project.done("lock");
+    let document = project.document("doctor", 70, &["format", "outcome", "symptoms"]);
+    let changed = document["symptoms"].as_array().unwrap().iter().find(|it| it["about"] == "database");
+    assert_eq!(changed.expect("the database is incompatible")["severity"], "error");
+    snapshot!(project.without_url().migrate("doctor"));
+}
+
+#[test]
 fn completions_and_manual_pages() {
     let project = three();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
