@@ -72,6 +72,9 @@ pub(super) fn parse(url: &str, variable: &dyn Fn(&str) -> Option<String>) -> Res
         key: parameters.get("sslkey").map(PathBuf::from),
         home: variable("HOME").map(PathBuf::from),
     };
+    if parameters.get("sslnegotiation") == Some("direct") && tls.mode < Mode::Require {
+        return Err(wrong("`sslnegotiation=direct` needs `sslmode=require` or stricter"));
+    }
     let mut config: Config = parameters.keywords().parse().map_err(|error: tokio_postgres::Error| {
         // The driver's words name the parameter, never its value.
         wrong(format!("the PostgreSQL URL cannot be used: {}", causes(&error)))

@@ -86,6 +86,8 @@ fn what_cannot_be_used_is_refused_without_its_password() {
     check_refused("postgres://h/d?Geheim=x", "the PostgreSQL URL has a parameter that is none");
     check_refused("postgres://h/d?geheim", "a parameter of the PostgreSQL URL has no `=`");
     check_refused("postgres://h/d?sslmode=full", "`full` is no `sslmode`");
+    let direct = "`sslnegotiation=direct` needs `sslmode=require` or stricter";
+    check_refused("postgres://h/d?sslnegotiation=direct", direct);
     check_refused("postgres://h:port/d", "the PostgreSQL URL cannot be used: the port is no number up to 65535");
     check_refused("postgres://[::1/d", "the PostgreSQL URL has a `[` without a `]`");
     check_refused("postgres:app", "a PostgreSQL URL begins with `postgres://`");
