@@ -45,7 +45,7 @@ pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error
         ));
     };
     AnyDatabase::from_url(url.reveal()).map_err(|error| {
-        let message = format!("{}: {error}", url.source);
+        let message = format!("{}: {error}", options.database_url_source);
         Error::configuration(message, error.help().unwrap_or("mend the URL").to_owned())
     })
 }

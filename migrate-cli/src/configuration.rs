@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use migrate_runtime::Version;
 
+use crate::args::DatabaseUrl;
 use crate::error::Error;
 use crate::settings::{Key, Parsed, SETTINGS, Setting};
 
@@ -94,29 +95,12 @@ impl fmt::Display for Source {
     }
 }
 
-/// A URL that may hold a password, and so is never printed; with where it comes from.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct DatabaseUrl {
-    url: String,
-    pub(crate) source: Source,
-}
-
-impl DatabaseUrl {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.url
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(..)")
-    }
-}
-
 /// The settings that verbs work with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionOptions {
     pub(crate) database_url: Option<DatabaseUrl>,
+    /// Who names the database; empty when nobody does.
+    pub(crate) database_url_source: String,
     pub(crate) runtime_version: Option<Version>,
     pub(crate) table: Option<String>,
     pub(crate) schema: Option<String>,
@@ -221,7 +205,8 @@ impl Configuration {
     pub(crate) fn connection(&self) -> ConnectionOptions {
         let url = self.value(Key::DatabaseUrl);
         ConnectionOptions {
-            database_url: url.map(|value| DatabaseUrl { url: value.text.clone(), source: value.source.clone() }),
+            database_url: url.and_then(|value| value.text.parse().ok()),
+            database_url_source: url.map(|value| value.source.to_string()).unwrap_or_default(),
             runtime_version: match self.value(Key::RuntimeVersion).map(|value| &value.parsed) {
                 Some(Parsed::Version(version)) => Some(version.clone()),
                 _ => None,
