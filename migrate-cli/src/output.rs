@@ -155,7 +155,7 @@ impl Printer {
     /// Asks for a name on the terminal; any other is a no.
     pub(crate) fn confirm_by_name(&self, question: &str, name: &str) -> bool {
         let answer = self.ask(&format!("{question} It is protected: type its name, `{name}`, to go on: "));
-        answer.is_some_and(|answer| answer.trim() == name)
+        answer.is_some_and(|answer| !name.is_empty() && answer.trim() == name)
     }
 
     fn ask(&self, question: &str) -> Option<String> {

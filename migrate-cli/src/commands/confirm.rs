@@ -31,7 +31,8 @@ pub(super) fn is_due(confirmation: &Confirmation, protected: bool) -> bool {
 pub(super) fn check_name(confirmation: &Confirmation, session: &Session) -> Result<(), Error> {
     let name = session.database.name();
     match &confirmation.confirm {
-        Some(typed) if *typed != name => Err(Error::usage(
+        // A database without a name cannot be confirmed by it.
+        Some(typed) if *typed != name || name.is_empty() => Err(Error::usage(
             format!("`--confirm {typed}` does not name the database, which is `{name}`"),
             "nothing was changed; make sure that it is the database that you mean",
         )),

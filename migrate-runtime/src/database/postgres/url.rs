@@ -158,7 +158,7 @@ impl Parameters {
         }
     }
 
-    /// What the environment says and the URL does not, and where the server is if nobody says it.
+    /// What the environment says and the URL does not; who we are and where the server is if nobody says it.
     fn fill_in(&mut self, variable: &dyn Fn(&str) -> Option<String>) {
         for (name, from) in PARAMETERS.iter().filter(|(_, from)| !from.is_empty()) {
             // An address belongs to its host.
@@ -166,6 +166,11 @@ impl Parameters {
             if let Some(value) = variable(from).filter(|value| !skip && !value.is_empty()) {
                 self.0.insert(Cow::Borrowed(*name), value.into_bytes());
             }
+        }
+        if !self.0.contains_key("user")
+            && let Some(user) = variable("USER").or_else(|| variable("LOGNAME")).filter(|user| !user.is_empty())
+        {
+            self.0.insert(Cow::Borrowed("user"), user.into_bytes());
         }
         if !self.0.contains_key("host") && !self.0.contains_key("hostaddr") {
             let port = self.get("port").unwrap_or("5432").to_owned();
@@ -199,16 +204,16 @@ impl Parameters {
         let Some(file) = self.get("passfile").map(PathBuf::from).or(home) else {
             return Ok(None);
         };
-        let user = self.get("user").map(str::to_owned).or_else(|| variable("USER")).unwrap_or_default();
-        let database = self.get("dbname").unwrap_or(&user).to_owned();
+        let user = self.get("user").unwrap_or_default();
+        let database = self.get("dbname").unwrap_or(user);
         let ports: Vec<&str> = self.get("port").unwrap_or("5432").split(',').collect();
         let hosts = self.get("host").unwrap_or("localhost").split(',').enumerate();
         let wanted: Vec<Wanted<'_>> = hosts
             .map(|(at, host)| Wanted {
                 host: if SOCKET_FOLDERS.contains(&host) { "localhost" } else { host },
                 port: ports.get(at).or(ports.first()).copied().unwrap_or("5432"),
-                database: &database,
-                user: &user,
+                database,
+                user,
             })
             .collect();
         passfile::password(&file, self.0.contains_key("passfile"), &wanted)

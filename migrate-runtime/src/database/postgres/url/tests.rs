@@ -70,6 +70,10 @@ fn the_environment_fills_in_what_the_url_leaves_out() {
     assert_eq!((config.get_password(), tls.mode), (Some(&b"s"[..]), Mode::Require));
     assert_eq!((tls.root_certificates, config.get_connect_timeout()), (None, Some(&Duration::from_secs(4))));
 
+    // As psql: without anything else, the user of this machine.
+    let config = read("postgres://db", &[("USER", "me")]).unwrap().config;
+    assert_eq!((config.get_user(), config.get_dbname()), (Some("me"), None));
+
     let Parsed { config, tls } = read("postgres://app:pw@db:1/shop?sslmode=disable", &environment).unwrap();
     assert_eq!((hosts(&config), config.get_ports()), (vec!["db".to_owned()], &[1][..]));
     assert_eq!((config.get_user(), config.get_password()), (Some("app"), Some(&b"pw"[..])));
