@@ -330,6 +330,121 @@ pub(crate) struct Problem {
     help: Option<String>,
 }
 
+/// `plan`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned {
+    pub(crate) outcome: &'static str,
+    pub(crate) steps: Vec<PlannedStep>,
+}
+
+/// A step that would be done.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedStep {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) direction: &'static str,
+    pub(crate) transaction: Option<bool>,
+    pub(crate) path: Option<String>,
+    pub(crate) sql: Option<String>,
+}
+
+/// `list`.
+#[derive(Debug, Serialize)]
+pub(crate) struct List {
+    pub(crate) digest: String,
+    pub(crate) migrations: Vec<Listed>,
+}
+
+/// A migration of the set.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) dependencies: Vec<String>,
+    pub(crate) min_runtime_version: Option<String>,
+    pub(crate) transaction: bool,
+    pub(crate) scripts: Vec<String>,
+}
+
+/// `pending`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pending {
+    database_version: Option<String>,
+    migrations: Vec<Migration>,
+}
+
+impl From<&Assessment> for Pending {
+    fn from(assessment: &Assessment) -> Self {
+        Self {
+            database_version: assessment.database_version.map(|version| version.to_string()),
+            migrations: assessment.pending().map(Migration::from).collect(),
+        }
+    }
+}
+
+/// `graph`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Graph {
+    pub(crate) migrations: Vec<Node>,
+}
+
+/// A migration and what it depends on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Node {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) depends_on: Vec<String>,
+}
+
+/// `doctor`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Doctor {
+    pub(crate) outcome: &'static str,
+    pub(crate) symptoms: Vec<Symptom>,
+}
+
+/// Something that looks wrong.
+#[derive(Debug, Serialize)]
+pub(crate) struct Symptom {
+    pub(crate) severity: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// `init`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Init {
+    pub(crate) outcome: &'static str,
+    pub(crate) written: Vec<String>,
+    pub(crate) kept: Vec<String>,
+}
+
+/// `completions`, `man`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+}
+
+/// `config show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Config {
+    pub(crate) outcome: &'static str,
+    pub(crate) settings: Vec<ShownSetting>,
+}
+
+/// A setting, without secrets.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownSetting {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) default: Option<&'static str>,
+    pub(crate) source: &'static str,
+    pub(crate) place: Option<String>,
+    pub(crate) profile: Option<String>,
+}
+
 /// `lock`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Lock {

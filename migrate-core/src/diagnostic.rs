@@ -147,6 +147,13 @@ struct Place {
 }
 
 impl SourceFile<'_> {
+    /// The line and the column of a byte of the text, both from 1, columns in characters.
+    #[must_use]
+    pub fn line_and_column(self, at: usize) -> (usize, usize) {
+        let place = self.place(at..at);
+        (place.line, place.column)
+    }
+
     fn place(self, span: Range<usize>) -> Place {
         let start = self.text.floor_char_boundary(span.start);
         let before = &self.text[..start];
@@ -166,7 +173,8 @@ impl SourceFile<'_> {
 }
 
 /// The candidate that was probably meant, if one is close.
-pub(crate) fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     candidates
         .into_iter()

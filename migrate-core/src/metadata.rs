@@ -450,8 +450,12 @@ impl Reader<'_> {
     }
 }
 
-/// A version means exactly that version; anything else must say by operators what it means.
-fn requirement(text: &str) -> Result<semver::VersionReq, String> {
+/// Which versions a dependency means. A version means exactly that version; anything else must say by operators what it means.
+///
+/// # Errors
+///
+/// `"1.2"` (no operator, and not a whole version), `"1.0.0-rc.1"` (a migration has no pre-release part), `"newest"`.
+pub fn requirement(text: &str) -> Result<semver::VersionReq, String> {
     match text.parse::<SchemaVersion>() {
         Ok(version) => {
             let comparator = semver::Comparator {

@@ -45,6 +45,7 @@
 //! | `sqlite` | SQLite through rusqlite, linked to the system's library |
 //! | `sqlite-bundled` | SQLite compiled in |
 //! | `postgres` | PostgreSQL through tokio-postgres |
+//! | `tls-rustls` | encrypted connections to PostgreSQL, by rustls |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |

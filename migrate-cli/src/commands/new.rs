@@ -41,7 +41,10 @@ pub(super) fn new(args: &NewArgs, directory: &Path, printer: &Printer) -> Result
         files: files.iter().map(|file| file.display().to_string()).collect(),
     };
     printer.answer(&Document::new(document), || {
-        format!("wrote {}; after the scripts are written: `migrate lock`", directory.join(LOCK).display())
+        format!(
+            "wrote {}; next: write the scripts, then `migrate lock` and `migrate up`",
+            directory.join(LOCK).display()
+        )
     });
     Ok(Exit::Done)
 }

@@ -7,6 +7,8 @@ use migrate_runtime::{
     StepOutcome, StepReport, Target,
 };
 
+use super::confirm;
+use crate::args::Confirmation;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -14,20 +16,23 @@ use crate::json::{self, Document};
 use crate::output::{Printer, count, place};
 
 /// What is to be run.
-pub(super) struct Request {
+pub(super) struct Request<'a> {
     pub(super) target: Target,
     pub(super) dry_run: bool,
-    /// Whether the steps are to be shown and confirmed first.
-    pub(super) ask: bool,
+    /// What was typed to confirm it; `None` for what needs no confirmation.
+    pub(super) confirmation: Option<&'a Confirmation>,
 }
 
-pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let Session { database, migrator } = session;
+pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let failed = |error| failure(error, request.target);
-    if request.ask && !request.dry_run {
-        let planned = migrator.plan(database, request.target).wait().map_err(failed)?;
-        confirm(&planned, &database.to_string(), printer)?;
+    if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
+        confirm::check_name(confirmation, session)?;
+        if confirm::is_due(confirmation, session.protected) {
+            let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+            ask(&planned, session, printer)?;
+        }
     }
+    let Session { database, migrator, .. } = session;
     let progress = printer.clone();
     let migrator = migrator.clone().observer(move |event: &Event<'_>| tell(event, &progress));
     let report = if request.dry_run {
@@ -44,7 +49,7 @@ pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -
 }
 
 /// Shows what would be done, and asks.
-fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Error> {
+fn ask(planned: &Report, session: &Session, printer: &Printer) -> Result<(), Error> {
     let steps = &planned.plan.steps;
     if steps.is_empty() {
         return Ok(());
@@ -52,14 +57,11 @@ fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Er
     for step in steps {
         printer.aside(&intention(step));
     }
-    if printer.confirm(&format!("{} on {database}?", count(steps.len(), "step"))) {
-        return Ok(());
-    }
-    Err(Error::failed("not confirmed; nothing was changed"))
+    confirm::ask(&format!("{} on {}?", count(steps.len(), "step"), session.database), session, printer)
 }
 
 /// A version that `--to` names and nobody knows is a typing mistake.
-fn failure(error: RuntimeError, target: Target) -> Error {
+pub(super) fn failure(error: RuntimeError, target: Target) -> Error {
     let (Target::UpTo(version) | Target::DownTo(version)) = target else {
         return error.into();
     };
@@ -86,7 +88,7 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     }
 }
 
-fn intention(step: &Step) -> String {
+pub(super) fn intention(step: &Step) -> String {
     let verb = match step.direction {
         Direction::Up => "apply",
         Direction::Down => "undo",
@@ -112,7 +114,10 @@ fn closing(report: &Report) -> String {
                 (number > 0).then(|| format!("{} {word}", count(number, "migration")))
             });
             let changes: Vec<String> = changes.into_iter().flatten().collect();
-            format!("done: {}; {}", changes.join(", "), place(version_after(report)))
+            let done = format!("done: {}; {}", changes.join(", "), place(version_after(report)));
+            // Whoever migrates a database for the first time may not know what else there is.
+            let first = report.assessment.database_version.is_none();
+            if first { format!("{done}; next: `migrate status`") } else { done }
         }
     }
 }

@@ -5,24 +5,23 @@ use std::sync::Arc;
 
 use migrate_core::diagnostic::{Code, Diagnostic, Severity};
 use migrate_core::migration::Dialect;
+use migrate_runtime::ScratchDatabase;
 
 use super::scratch;
-use crate::args::{ConnectionOptions, DatabaseUrl, ValidateArgs};
+use crate::args::DatabaseUrl;
 use crate::config;
+use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::error::{number_of, print_diagnostics};
 use crate::exit::Exit;
 use crate::json::{self, Document, problems};
 use crate::output::{Printer, count};
 
-pub(super) fn validate(
-    args: &ValidateArgs,
-    directory: &Path,
-    options: &ConnectionOptions,
-    printer: &Printer,
-) -> Result<Exit, Error> {
-    let shadow = args.shadow_url.as_ref().map(DatabaseUrl::reveal).filter(|url| !url.is_empty());
-    let loaded = config::load_to_validate(directory, options, shadow)?;
+pub(super) fn validate(directory: &Path, configuration: &Configuration, printer: &Printer) -> Result<Exit, Error> {
+    let shadow = configuration.shadow_url();
+    let shadow = shadow.as_ref().map(DatabaseUrl::reveal);
+    let dialect = shadow.map(ScratchDatabase::dialect_of).transpose()?;
+    let loaded = config::load_to_validate(directory, &configuration.connection(), dialect);
     let migrations = loaded.lock_entries().len();
     let (registry, mut diagnostics) = match loaded.into_registry() {
         Err(diagnostics) => {

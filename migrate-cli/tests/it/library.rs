@@ -141,3 +141,16 @@ fn a_program_that_is_nothing_else() {
         assert_eq!(format!("{exit:?}"), format!("{:?}", ExitCode::from(code)));
     }
 }
+
+#[test]
+fn a_program_reads_no_files() {
+    let project = Project::new(USERS_AND_POSTS);
+    let error = App::try_parse_from(["app", "migrate", "check", "--profile", "dev"]).err().expect("it has no profiles");
+    assert!(error.to_string().contains("--profile"), "{error}");
+    let (exit, document) = run(&project, registry(&project), &["config", "show", "--json"]);
+    assert_eq!(exit, Exit::Done);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let names: Vec<_> = document["settings"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert!(names.contains(&json!("protected")) && !names.contains(&json!("dir")), "{names:?}");
+    assert_eq!(document["settings"][0]["place"], "--database-url");
+}

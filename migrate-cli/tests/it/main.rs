@@ -5,6 +5,7 @@ mod support;
 mod agreement;
 mod bad_input;
 mod command_line;
+mod configuration;
 mod directory;
 mod json;
 mod ledger;
@@ -14,3 +15,4 @@ mod scratch;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod verbs;

@@ -29,3 +29,18 @@ fn down_shows_what_it_would_do_and_asks() {
     assert_eq!(confirmed.code, 0, "{confirmed:?}");
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
 }
+
+#[test]
+fn a_protected_database_asks_for_its_name() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    project.write("migrate.toml", "protected = true\n");
+    let refused = at_a_terminal(&project, "down --yes", "y\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    assert!(refused.stdout.contains("type its name, `app.db`, to go on:"), "{refused:?}");
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+
+    let confirmed = at_a_terminal(&project, "down", "app.db\n");
+    assert_eq!(confirmed.code, 0, "{confirmed:?}");
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+}

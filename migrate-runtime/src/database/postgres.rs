@@ -1,14 +1,17 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
 mod ask;
+mod passfile;
+mod tls;
+mod url;
 
 use std::fmt;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use self::tls::{Connected, Tls, TlsOptions};
 use super::Database;
 use crate::backend::postgres::{PostgresBackend, causes, database_error};
 use crate::call::Operation;
@@ -29,63 +32,65 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Postgres {
     config: Config,
+    tls: Tls,
 }
 
 impl Postgres {
-    /// The database of a URL such as `postgres://user:password@host:5432/name`, with the parameters that
-    /// tokio-postgres knows.
+    /// The database of a URL such as `postgres://user:password@host:5432/name?sslmode=verify-full`.
+    ///
+    /// The parameters are libpq's, as far as `docs/connections.md` lists them. What the URL leaves out is taken from libpq's
+    /// environment variables (`PGHOST`, `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on), a password also from the pass file
+    /// (`PGPASSFILE`, or `~/.pgpass`).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, `sslmode=require` or stricter
-    /// (connections are not encrypted yet).
+    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, a certificate that cannot be read, a
+    /// pass file that other users can read, `sslmode=require` or stricter without the feature `tls-rustls`.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            // The driver's words name the parameter, never its value; the URL itself may hold a password.
-            Error::new(ErrorKind::Configuration, format!("the PostgreSQL URL cannot be used: {}", causes(&error)))
-                .with_help("use `postgres://user:password@host:5432/name`")
-        })?;
-        Self::from_config(config)
+        let url::Parsed { config, tls } = url::parse(url, &|name| std::env::var(name).ok())?;
+        Self::new(config, &tls)
     }
 
-    /// The database of a configuration of tokio-postgres.
+    /// The database of a configuration of tokio-postgres. Encryption is as its `sslmode` says; the server's certificate is
+    /// not checked, which only a URL can ask for.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
-    pub fn from_config(mut config: Config) -> Result<Self, Error> {
-        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
-            // Most likely a password with an unescaped `@`, so the host is not shown.
-            return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
-                .with_help("write an `@` in a user name or password as `%40`"));
-        }
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                "`sslmode=require` is asked for, and TLS is not supported",
-            )
-            .with_help("use `sslmode=prefer` on a network that you trust"));
-        }
+    /// [`ErrorKind::Configuration`]: `sslmode=require` without the feature `tls-rustls`.
+    pub fn from_config(config: Config) -> Result<Self, Error> {
+        let mode = config.get_ssl_mode().into();
+        Self::new(config, &TlsOptions { mode, root_certificates: None, certificate: None, key: None, home: None })
+    }
+
+    fn new(mut config: Config, tls: &TlsOptions) -> Result<Self, Error> {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         if config.get_application_name().is_none() {
             config.application_name("migrate");
         }
-        Ok(Self { config })
+        Ok(Self { config, tls: Tls::new(tls)? })
+    }
+
+    /// The name of the database; without one in the configuration it is the user's.
+    pub(crate) fn name(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or_default()
     }
 
     /// Connects; the task that drives the connection ends with the client.
-    pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<Result<(), tokio_postgres::Error>>), Error> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| {
+    pub(crate) async fn connect(&self) -> Result<Connected, Error> {
+        self.tls.connect(&self.config).await.map_err(|error| {
+            let help = self.tls.help(&error);
+            let help = help.unwrap_or_else(|| {
+                "check that the server runs, and host, port, user, password and database name".to_owned()
+            });
             let unreachable = Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}"));
             match database_error(&error) {
                 Some(database) => unreachable.with_database(database),
                 None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(&error))),
             }
-            .with_help("check that the server runs, and host, port, user, password and database name")
-        })?;
-        Ok((client, tokio::spawn(connection)))
+            .with_help(help)
+        })
     }
 }
 
@@ -101,7 +106,7 @@ impl fmt::Display for Postgres {
             Some(Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
-        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.config.get_dbname().unwrap_or(user))
+        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.name())
     }
 }
 

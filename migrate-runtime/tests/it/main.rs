@@ -10,3 +10,4 @@ mod postgres;
 mod sqlite;
 mod stale;
 mod testing;
+mod tls;
