@@ -1,13 +1,18 @@
 //! The verbs, a file each.
 
+mod amend;
+mod baseline;
 mod check;
 mod compatibility;
 mod down;
+mod force;
 mod history;
 mod lock;
 mod new;
 mod redo;
+mod repair;
 mod run;
+mod run_lock;
 mod source;
 mod status;
 mod up;
@@ -36,7 +41,10 @@ pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &O
     };
     let result = match verb {
         DirectoryVerb::New(args) => new::new(args, directory, printer),
-        DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
+        DirectoryVerb::Lock(args) => match &args.run_lock {
+            Some(verb) => run_lock::run_lock(verb, open, printer),
+            None => lock::lock(args, directory, printer),
+        },
         DirectoryVerb::Validate => validate::validate(directory, &options.connection, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Database(verb) => return over_database(verb, printer, open),
@@ -57,6 +65,7 @@ pub(crate) fn over_registry(
     };
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, open, printer),
         EmbeddedVerb::Database(verb) => return over_database(verb, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
@@ -79,6 +88,9 @@ fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session
     match verb {
         Verb::Down(args) => down::check(args, printer)?,
         Verb::Redo(args) => redo::check(args, printer)?,
+        Verb::Baseline(args) => amend::check("baseline", &args.consent, printer)?,
+        Verb::Force(args) => amend::check("force", &args.consent, printer)?,
+        Verb::Repair(args) => repair::check(args, printer)?,
         _ => {}
     }
     let mut session = open()?;
@@ -90,6 +102,9 @@ fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Version => version::version(&mut session, printer),
+        Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
+        Verb::Force(args) => force::force(args, &mut session, printer),
+        Verb::Repair(args) => repair::repair(args, &mut session, printer),
     }
 }
 

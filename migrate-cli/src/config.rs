@@ -82,7 +82,7 @@ fn load_options(directory: &Path) -> LoadOptions {
     LoadOptions::new(directory.display().to_string())
 }
 
-fn dialect(database: &AnyDatabase) -> Dialect {
+pub(crate) fn dialect(database: &AnyDatabase) -> Dialect {
     match database {
         #[cfg(feature = "sqlite")]
         AnyDatabase::Sqlite(_) => Dialect::Sqlite,

@@ -449,6 +449,7 @@ pub fn repairs(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Repair> {
             ReasonCode::Changed | ReasonCode::ChangedInComments => vec![repair],
             ReasonCode::Interrupted => [vec!["migrate up".to_owned()], settle.into()].concat(),
             ReasonCode::InterruptedForGood => settle.into(),
+            // Another program may need it: most often nothing is wrong.
             ReasonCode::Unknown | ReasonCode::UnknownMajor => {
                 let has_down = snapshot.find(version).is_some_and(|row| row.has_down);
                 match below(snapshot, version) {
@@ -460,7 +461,10 @@ pub fn repairs(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Repair> {
             _ => continue,
         };
         let safe = reason.code == ReasonCode::ChangedInComments;
-        repairs.push(Repair { version: Some(version), problem: reason.message.clone(), commands, safe });
+        let unknown = matches!(reason.code, ReasonCode::Unknown | ReasonCode::UnknownMajor);
+        let condition = if unknown { "; only if that one is gone for good:" } else { "" };
+        let problem = format!("{}{condition}", reason.message);
+        repairs.push(Repair { version: Some(version), problem, commands, safe });
     }
     let lock = snapshot.state.as_ref().and_then(|state| state.lock.as_ref());
     if let Some(holder) = lock.filter(|holder| !holder.live) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Outcome, Plan, Report, SchemaVersion, Step,
-    StepOutcome, StepReport, Target,
+    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Plan, Report, SchemaVersion,
+    Step, StepOutcome, StepReport, Target,
 };
 
 use crate::config::Session;
@@ -23,13 +23,14 @@ pub(super) struct Request {
 
 pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let Session { database, migrator } = session;
+    let mut migrator = migrator.clone();
     let failed = |error| failure(error, request.target);
     if request.ask && !request.dry_run {
         let planned = migrator.plan(database, request.target).wait().map_err(failed)?;
         confirm(&planned, &database.to_string(), printer)?;
+        migrator = migrator.expecting(planned.plan);
     }
-    let progress = printer.clone();
-    let migrator = migrator.clone().observer(move |event: &Event<'_>| tell(event, &progress));
+    let migrator = observed(migrator, printer);
     let report = if request.dry_run {
         migrator.plan(database, request.target).wait()
     } else {
@@ -43,6 +44,12 @@ pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -
     Ok(Exit::Done)
 }
 
+/// A migrator that tells of its progress.
+pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
+    let progress = printer.clone();
+    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+}
+
 /// Shows what would be done, and asks.
 fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Error> {
     let steps = &planned.plan.steps;
@@ -52,7 +59,12 @@ fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Er
     for step in steps {
         printer.aside(&intention(step));
     }
-    if printer.confirm(&format!("{} on {database}?", count(steps.len(), "step"))) {
+    ask(&format!("{} on {database}?", count(steps.len(), "step")), printer)
+}
+
+/// Asks; without a yes nothing is done.
+pub(super) fn ask(question: &str, printer: &Printer) -> Result<(), Error> {
+    if printer.confirm(question) {
         return Ok(());
     }
     Err(Error::failed("not confirmed; nothing was changed"))
@@ -74,7 +86,10 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
-        Event::Started(plan) => plan.steps.iter().for_each(|step| printer.detail(&intention(step))),
+        Event::Started(plan) => {
+            plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
+            plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
+        }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));
         }

@@ -9,6 +9,7 @@ mod directory;
 mod json;
 mod ledger;
 mod library;
+mod operator;
 mod postgres;
 mod sqlite;
 #[cfg(target_os = "linux")]

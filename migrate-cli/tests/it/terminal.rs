@@ -29,3 +29,27 @@ fn down_shows_what_it_would_do_and_asks() {
     assert_eq!(confirmed.code, 0, "{confirmed:?}");
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
 }
+
+#[test]
+fn changes_of_the_ledger_are_shown_and_asked_for() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up --to 1.0.0");
+    let line = "force 1.1.0 --applied --reason x";
+    let refused = at_a_terminal(&project, line, "n\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    for part in
+        ["to record 1.1.0 posts as applied", "1 change of the ledger of sqlite:app.db", "[y/N]", "not confirmed"]
+    {
+        assert!(refused.stdout.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+    assert_eq!(at_a_terminal(&project, line, "y\n").code, 0);
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+
+    project.leave_a_ghost();
+    let refused = at_a_terminal(&project, "lock release", "\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    assert!(refused.stdout.contains("to free: the run lock of ghost on host gone"), "{refused:?}");
+    assert_eq!(at_a_terminal(&project, "lock release", "y\n").code, 0);
+    assert_eq!(project.value("SELECT count(lock_owner) FROM schema_migrations_v2_state"), 0);
+}
