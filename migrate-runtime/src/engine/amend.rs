@@ -78,9 +78,9 @@ impl Migrate {
             let Err(error) = backend.amend(run, fence, edits, entries).await else {
                 return Ok(());
             };
-            backend.restore_session().await?;
-            if !error.is_retryable() || tries == self.settings.max_retries {
-                return Err(error);
+            let restored = backend.restore_session().await;
+            if !error.is_retryable() || restored.is_err() || tries == self.settings.max_retries {
+                return Err(error.and_also("and the transaction could not be ended", restored));
             }
             backend.sleep(self.retry_pause(tries)).await?;
             tries += 1;

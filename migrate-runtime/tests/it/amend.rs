@@ -1,14 +1,15 @@
 //! Amending the ledger, and the run lock in an operator's hands: the same on every backend.
 
 use std::sync::mpsc::channel;
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use migrate_runtime::{
-    Amendment, ErrorKind, Event, LockRelease, MigrationState, Migrator, Outcome, Standing, Target, Verdict,
+    Amendment, Error, ErrorKind, Event, LockRelease, MigrationState, Migrator, Outcome, Standing, Target, Verdict,
 };
 use testkit::migrations::Directory;
 
-use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, migrator, of, registry_at};
+use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, any, migrator, of, registry_at};
 use crate::conformance::{NOTES, TAGS, USERS, conformance, named, outside_transaction, version, while_locked};
 
 conformance! {
@@ -26,6 +27,8 @@ conformance! {
     a_baseline_can_be_undone
     all_changes_or_none
     an_amendment_waits_for_its_turn
+    an_amendment_that_lost_its_lock_changes_nothing
+    many_at_once_record_a_baseline_once
     another_programs_ledger_is_not_amended
     what_was_planned_writes_nothing
     what_was_confirmed_is_what_is_done
@@ -277,6 +280,33 @@ fn an_amendment_waits_for_its_turn(bench: &impl Bench) {
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
 
+fn an_amendment_that_lost_its_lock_changes_nothing(bench: &impl Bench) {
+    let migrator = migrator(&[USERS, NOTES]);
+    migrator.up(&mut bench.open()).wait().unwrap();
+    let error = stopped_by_force(bench, |paused| {
+        paused.amend(&mut bench.open(), force("1.1.0", Standing::NotApplied)).wait().unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+    assert_eq!(bench.ledger().len(), 2);
+    assert!(!bench.history().contains(&"force|1.1.0|succeeded".to_owned()));
+}
+
+fn many_at_once_record_a_baseline_once(bench: &impl Bench) {
+    let migrator = migrator(&[USERS, NOTES]);
+    let barrier = Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                barrier.wait();
+                migrator.amend(&mut any(&bench.url()), baseline("1.1.0")).wait().unwrap();
+            });
+        }
+    });
+    assert_eq!(bench.ledger(), ["1.0.0|baseline", "1.1.0|baseline"]);
+    let amended: Vec<String> = bench.history().into_iter().filter(|row| row.starts_with("baseline")).collect();
+    assert_eq!(amended, ["baseline|1.0.0|succeeded", "baseline|1.1.0|succeeded"]);
+}
+
 fn another_programs_ledger_is_not_amended(bench: &impl Bench) {
     let directory = Directory::simple(&[USERS, NOTES]);
     of(named("shop", &directory)).up(&mut bench.open()).wait().unwrap();
@@ -400,32 +430,37 @@ fn a_lock_of_a_live_run_is_kept(bench: &impl Bench) {
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
 
-fn a_lock_that_is_taken_by_force_stops_its_holder(bench: &impl Bench) {
+/// Runs an operation up to the moment when it holds the lock, takes the lock from it by force, and lets it go on.
+fn stopped_by_force(bench: &impl Bench, operation: impl FnOnce(Migrator) -> Error + Send) -> Error {
     let (started, is_started) = channel();
     let (go_on, may_go_on) = channel::<()>();
-    let may_go_on = std::sync::Mutex::new(may_go_on);
-    let holder = migrator(&[USERS]).actor("holder").observer(move |event: &Event<'_>| {
+    let may_go_on = Mutex::new(may_go_on);
+    let paused = migrator(&[USERS, NOTES]).actor("holder").observer(move |event: &Event<'_>| {
         if let Event::Started(_) = event {
             started.send(()).unwrap();
             let _ = may_go_on.lock().unwrap().recv();
         }
     });
-    let migrator = migrator(&[USERS]);
-    let error = std::thread::scope(|scope| {
-        let run = scope.spawn(|| holder.up(&mut bench.open()).wait().unwrap_err());
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| operation(paused));
         is_started.recv().unwrap();
         let force = LockRelease { force: true, ..LockRelease::default() };
-        let freed = migrator.release_lock(&mut bench.open(), force).wait().unwrap();
-        assert_eq!((freed.outcome, freed.run), (Outcome::Done, Some(2)));
+        let freed = migrator(&[USERS, NOTES]).release_lock(&mut bench.open(), force).wait().unwrap();
+        assert_eq!((freed.outcome, freed.holder.unwrap().owner), (Outcome::Done, "holder".to_owned()));
         drop(go_on);
         run.join().unwrap()
-    });
+    })
+}
+
+fn a_lock_that_is_taken_by_force_stops_its_holder(bench: &impl Bench) {
+    let error = stopped_by_force(bench, |paused| paused.up(&mut bench.open()).wait().unwrap_err());
     assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
     assert_eq!(bench.tables(), [""; 0]);
     assert_eq!(bench.lock_owner(), [""; 0]);
+    let migrator = migrator(&[USERS, NOTES]);
     assert!(note(&migrator, bench).ends_with(", which was alive"));
     migrator.up(&mut bench.open()).wait().unwrap();
-    assert_eq!(bench.tables(), ["users"]);
+    assert_eq!(bench.tables(), ["notes", "users"]);
 }
 
 fn only_the_lock_that_was_shown_is_freed(bench: &impl Bench) {
