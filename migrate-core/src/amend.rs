@@ -214,9 +214,9 @@ impl AmendError {
             Self::Unsaid { version } => format!(
                 "look at the database, then say how it stands: `migrate repair {version} --applied` or `migrate repair {version} --not-applied`"
             ),
-            Self::NotInterrupted { version } => {
-                format!("to change its standing all the same: `migrate force {version}`")
-            }
+            Self::NotInterrupted { version } => format!(
+                "to change its standing all the same: `migrate force {version} --applied --reason TEXT`, or `--not-applied` in its place"
+            ),
             Self::NoScript { .. } => "add an `up.sql`, or one for this kind of database".to_owned(),
             Self::CanBeUndone { version, below } => {
                 let undo = below.map_or_else(|| "--all".to_owned(), |below| format!("--to {below}"));
@@ -239,7 +239,7 @@ impl fmt::Display for AmendError {
             Self::Unclear { version } => {
                 write!(
                     f,
-                    "no single migration was interrupted at or after {version}, so it is not clear what to change"
+                    "it is not clear what to change: this settles one interrupted migration at or above {version}"
                 )
             }
             Self::Unsaid { version } => {

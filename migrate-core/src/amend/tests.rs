@@ -62,7 +62,7 @@ fn force_alone_settles_what_was_interrupted() {
 #[test]
 fn force_alone_is_refused_where_it_is_not_clear() {
     let unclear = |version| {
-        format!("error: no single migration was interrupted at or after {version}, so it is not clear what to change")
+        format!("error: it is not clear what to change: this settles one interrupted migration at or above {version}")
     };
     check("1.0.0 1.1.0", "1.0.0", "force 1.1.0", &unclear("1.1.0"));
     check("1.0.0 1.1.0", "1.0.0 1.1.0", "force 1.0.0", &unclear("1.0.0"));
