@@ -193,9 +193,13 @@ impl Printer {
     }
 }
 
-/// Fails where a question is due and nobody can answer it. `why` is the reason for the question, as in "`down` may
-/// destroy data".
-pub(crate) fn check_answerable(why: &str, help: &str, printer: &Printer) -> Result<(), Error> {
+/// Fails where a question is due and nobody can answer it.
+pub(crate) fn check_answerable(verb: &str, help: &str, printer: &Printer) -> Result<(), Error> {
+    check_answerable_because(&format!("`{verb}` may destroy data"), help, printer)
+}
+
+/// The same for another reason than that data may be lost.
+pub(crate) fn check_answerable_because(why: &str, help: &str, printer: &Printer) -> Result<(), Error> {
     if printer.interactive {
         return Ok(());
     }

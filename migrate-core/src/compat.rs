@@ -394,7 +394,7 @@ impl Judge<'_> {
                 ReasonCode::Changed,
                 Some(version),
                 format!("the script of migration {version} was changed after it was applied"),
-                Some("put the released script back, and make the change in a new migration; or accept it with `migrate repair`"),
+                Some("put the released script back, and make the change in a new migration"),
             );
             return MigrationState::Changed;
         }
@@ -430,7 +430,7 @@ impl Judge<'_> {
                 ReasonCode::InterruptedForGood,
                 Some(version),
                 format!("migration {version} was interrupted while {}, and its script was changed since", row.status),
-                Some("put the script back that was interrupted, then run `up` to resume it; or settle it with `migrate repair`"),
+                Some("put the script back that was interrupted, then run `up` to resume it"),
             );
         }
         MigrationState::Interrupted

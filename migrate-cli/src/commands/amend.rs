@@ -8,7 +8,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, check_answerable, count, place};
+use crate::output::{Printer, check_answerable_because, count, place};
 
 pub(super) fn check(verb: &str, consent: &Consent, printer: &Printer) -> Result<(), Error> {
     check_consent(&format!("`{verb}` changes what counts as applied"), consent, printer)
@@ -19,7 +19,7 @@ pub(super) fn check_consent(why: &str, consent: &Consent, printer: &Printer) -> 
     if consent.dry_run || consent.yes {
         return Ok(());
     }
-    check_answerable(why, "look at it with `--dry-run`, then confirm it with `--yes`", printer)
+    check_answerable_because(why, "look at it with `--dry-run`, then confirm it with `--yes`", printer)
 }
 
 pub(super) fn amend(

@@ -13,11 +13,7 @@ pub(super) fn check(args: &DownArgs, printer: &Printer) -> Result<(), Error> {
     if args.dry_run || args.yes {
         return Ok(());
     }
-    check_answerable(
-        "`down` may destroy data",
-        "look at the steps with `--dry-run`, then confirm them with `--yes`",
-        printer,
-    )
+    check_answerable("down", "look at the steps with `--dry-run`, then confirm them with `--yes`", printer)
 }
 
 pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {

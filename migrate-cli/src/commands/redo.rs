@@ -13,7 +13,7 @@ pub(super) fn check(args: &RedoArgs, printer: &Printer) -> Result<(), Error> {
     if args.yes {
         return Ok(());
     }
-    check_answerable("`redo` may destroy data", "confirm with `--yes`", printer)
+    check_answerable("redo", "confirm with `--yes`", printer)
 }
 
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
