@@ -205,6 +205,31 @@ SELECT 1;
 }
 
 #[test]
+fn the_same_on_postgres() {
+    let database = Server::shared().database();
+    let project = Project::new(&format!("{USERS_AND_POSTS}{INTERRUPTED}")).with_url(database.url());
+    snapshot!(project.migrate("baseline 1.0.0 --dry-run"), project.migrate("lock show"));
+    assert_eq!(database.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+    database.psql("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+    snapshot!(
+        project.migrate("baseline 1.0.0 --yes"),
+        project.migrate("up --quiet"),
+        project.migrate("repair"),
+        project.migrate("force 1.1.0 --yes"),
+        project.migrate("force 1.2.0 --applied --reason \"made by hand\" --yes"),
+        project.migrate("check"),
+    );
+    database.psql(
+        "UPDATE schema_migrations_v2_state SET lock_owner = 'ghost', lock_host = 'gone', lock_process = 1,
+            lock_acquired_at = '2026-01-01T00:00:00Z', lock_expires_at = '2026-01-01T00:00:30Z'",
+    );
+    snapshot!(project.migrate("lock show"), project.migrate("lock release --yes"), project.migrate("lock show"));
+    let newest = "SELECT string_agg(operation || ' ' || outcome, ', ' ORDER BY id) FROM
+        (SELECT * FROM schema_migrations_v2_history ORDER BY id DESC LIMIT 3) newest";
+    assert_eq!(database.psql(newest), "run started, unlock succeeded, run succeeded");
+}
+
+#[test]
 fn who_acted_can_be_named() {
     let project = Project::new(USERS_AND_POSTS);
     let named = |value| {
