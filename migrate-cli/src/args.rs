@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use migrate_core::duration::parse_typed;
 use migrate_core::version::VersionError;
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{SchemaVersion, Standing};
 
 use crate::exit::Exit;
 use crate::settings::Typed;
@@ -35,8 +36,8 @@ pub(crate) struct EmbeddedCommand {
 
 /// The commands over the registry that is part of a program: a subcommand for the program's own command line.
 ///
-/// `new`, `lock` and `validate` work on a migrations directory, which a program in production does not have; they are
-/// offered by the program `migrate` only.
+/// `new`, `validate` and the `lock` that writes `migrations.lock` work on a migrations directory, which a program in
+/// production does not have; they are offered by the program `migrate` only.
 ///
 /// ```
 /// use clap::Parser;
@@ -104,8 +105,10 @@ pub(crate) enum DirectoryVerb {
     /// Write the files of a new migration.
     #[command(after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major")]
     New(NewArgs),
-    /// Write migrations.lock.
-    #[command(after_help = "Examples:\n  migrate lock\n  migrate lock --check")]
+    /// Write migrations.lock; or show or free the run lock.
+    #[command(
+        after_help = "Examples:\n  migrate lock\n  migrate lock --check\n  migrate lock show\n  migrate lock release"
+    )]
     Lock(LockArgs),
     /// Check the directory and report every problem.
     #[command(
@@ -142,6 +145,9 @@ pub(crate) enum EmbeddedVerb {
     Doctor,
     #[command(flatten)]
     Set(SetVerb),
+    /// Show or free the run lock.
+    #[command(subcommand, after_help = "Examples:\n  app migrate lock show\n  app migrate lock release")]
+    Lock(RunLockVerb),
     #[command(flatten)]
     Database(Verb),
 }
@@ -212,6 +218,44 @@ pub(crate) enum Verb {
     /// Print the version of the database.
     #[command(after_help = "Example:\n  migrate version")]
     Version,
+    /// Record what the database holds already, without running it.
+    #[command(after_help = "Examples:\n  migrate baseline 1.4.0 --dry-run\n  migrate baseline 1.4.0 --yes")]
+    Baseline(BaselineArgs),
+    /// Say that a migration is applied, or is not, without running it.
+    #[command(after_help = FORCE_EXAMPLES)]
+    Force(ForceArgs),
+    /// Show what does not fit in the ledger, or mend it.
+    #[command(after_help = REPAIR_EXAMPLES)]
+    Repair(RepairArgs),
+}
+
+const FORCE_EXAMPLES: &str = "\
+Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.
+
+Examples:
+  migrate force 1.2.0 --applied --reason \"was run by hand\"
+  migrate force 1.2.0 --not-applied --reason \"was never there\"
+  migrate force 1.2.0";
+
+const REPAIR_EXAMPLES: &str = "\
+A script that was changed is accepted, an interrupted migration counts as said, and a row is forgotten that this set
+does not hold and nothing can undo.
+
+Examples:
+  migrate repair
+  migrate repair --all
+  migrate repair 1.2.0
+  migrate repair 1.2.0 --not-applied";
+
+/// What can be done with the run lock.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunLockVerb {
+    /// Show who holds the run lock. Writes nothing.
+    #[command(after_help = "Example:\n  migrate lock show")]
+    Show,
+    /// Free the run lock that a dead run left behind.
+    #[command(after_help = "Examples:\n  migrate lock release\n  migrate lock release --force --yes")]
+    Release(ReleaseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -236,8 +280,11 @@ pub(crate) struct NewArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LockArgs {
-    /// Only compare it with the directory.
+    #[command(subcommand)]
+    pub(crate) run_lock: Option<RunLockVerb>,
+    /// Only compare migrations.lock with the directory.
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -249,6 +296,88 @@ pub(crate) struct ValidateArgs {
     /// [env: MIGRATION_SHADOW_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) shadow_url: Option<DatabaseUrl>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// Free it also while its holder is alive, which then stops with an error before its next change.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BaselineArgs {
+    /// The last version that the database holds already.
+    #[arg(value_parser = version)]
+    pub(crate) version: SchemaVersion,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForceArgs {
+    /// The migration.
+    #[arg(value_parser = version)]
+    pub(crate) version: SchemaVersion,
+    #[command(flatten)]
+    pub(crate) standing: StandingArgs,
+    /// Why, for the history.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_if_eq_any = [("applied", "true"), ("not_applied", "true")],
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// The migrations; without any, what could be repaired is shown.
+    #[arg(value_name = "VERSION", value_parser = version)]
+    pub(crate) versions: Vec<SchemaVersion>,
+    #[command(flatten)]
+    pub(crate) standing: StandingArgs,
+    /// Repair what cannot be wrong: accept scripts that differ in comments or white space only.
+    #[arg(long, conflicts_with_all = ["versions", "applied", "not_applied"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+/// How a migration stands.
+#[derive(Debug, Args)]
+pub(crate) struct StandingArgs {
+    /// It is in effect.
+    #[arg(long, group = "standing")]
+    applied: bool,
+    /// It is not in effect, and nothing of it is left.
+    #[arg(long, group = "standing")]
+    not_applied: bool,
+}
+
+impl StandingArgs {
+    pub(crate) const fn get(&self) -> Option<Standing> {
+        match (self.applied, self.not_applied) {
+            (true, _) => Some(Standing::Applied),
+            (_, true) => Some(Standing::NotApplied),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a change may be made without asking, or at all.
+#[derive(Debug, Args)]
+pub(crate) struct Consent {
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
 }
 
 #[derive(Debug, Args)]

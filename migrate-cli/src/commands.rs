@@ -1,11 +1,14 @@
 //! The verbs, a file each.
 
+mod amend;
+mod baseline;
 mod check;
 mod compatibility;
 mod config_show;
 mod confirm;
 mod doctor;
 mod down;
+mod force;
 mod goto;
 mod graph;
 mod history;
@@ -16,7 +19,9 @@ mod new;
 mod pending;
 mod plan;
 mod redo;
+mod repair;
 mod run;
+mod run_lock;
 mod scratch;
 #[cfg(feature = "program")]
 mod shell;
@@ -71,7 +76,10 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
             config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
         }
         DirectoryVerb::New(args) => new::new(args, directory, printer),
-        DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
+        DirectoryVerb::Lock(args) => match &args.run_lock {
+            Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
+            None => lock::lock(args, directory, printer),
+        },
         DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
@@ -100,6 +108,7 @@ pub(crate) fn over_registry(
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
+        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, &connection, open, printer),
         EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
@@ -133,6 +142,9 @@ fn execute(
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
+        Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
+        Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
         _ => {}
     }
     let mut session = open()?;
@@ -148,6 +160,9 @@ fn execute(
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Version => version::version(&mut session, printer),
+        Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
+        Verb::Force(args) => force::force(args, &mut session, printer),
+        Verb::Repair(args) => repair::repair(args, &mut session, printer),
     }
 }
 

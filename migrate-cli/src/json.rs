@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
-use migrate_runtime::{Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport};
+use migrate_runtime::{
+    Assessment, Change, Entry, FreedLock, HistoryRow, LockHolder, Outcome, Plan, Reason, Report, Step, StepOutcome,
+    StepReport,
+};
 use serde::Serialize;
 
 use crate::commands;
@@ -140,15 +143,11 @@ struct RunStep {
 
 impl Run {
     pub(crate) fn done(report: &Report) -> Self {
-        let outcome = match report.outcome {
-            Outcome::Done => "done",
-            Outcome::NothingToDo => "nothing_to_do",
-            Outcome::DryRun => return Self::planned(&report.plan),
-            Outcome::Refused => "refused",
-            _ => "failed",
-        };
+        if report.outcome == Outcome::DryRun {
+            return Self::planned(&report.plan);
+        }
         Self {
-            outcome,
+            outcome: outcome(report.outcome),
             steps: report.steps.iter().map(RunStep::from).collect(),
             error: None,
             run: report.run,
@@ -208,6 +207,127 @@ impl From<&Step> for RunStep {
             execution_time_ms: None,
             name: step.name.clone(),
         }
+    }
+}
+
+/// `baseline`, `force`, `repair`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Amended {
+    outcome: &'static str,
+    changes: Vec<Amendment>,
+    run: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Amendment {
+    version: String,
+    name: String,
+    change: &'static str,
+}
+
+impl From<&Report> for Amended {
+    fn from(report: &Report) -> Self {
+        let changes = report.plan.changes.iter().map(Amendment::from).collect();
+        Self { outcome: outcome(report.outcome), changes, run: report.run }
+    }
+}
+
+impl From<&Change> for Amendment {
+    fn from(change: &Change) -> Self {
+        Self { version: change.version.to_string(), name: change.name.clone(), change: change.action.as_str() }
+    }
+}
+
+/// `repair` without arguments.
+#[derive(Debug, Serialize)]
+pub(crate) struct Repairs {
+    repairs: Vec<Repair>,
+}
+
+#[derive(Debug, Serialize)]
+struct Repair {
+    version: Option<String>,
+    problem: String,
+    commands: Vec<String>,
+    safe: bool,
+}
+
+impl From<&[migrate_runtime::Repair]> for Repairs {
+    fn from(repairs: &[migrate_runtime::Repair]) -> Self {
+        Self { repairs: repairs.iter().map(Repair::from).collect() }
+    }
+}
+
+impl From<&migrate_runtime::Repair> for Repair {
+    fn from(repair: &migrate_runtime::Repair) -> Self {
+        Self {
+            version: repair.version.map(|version| version.to_string()),
+            problem: repair.problem.clone(),
+            commands: repair.commands.clone(),
+            safe: repair.safe,
+        }
+    }
+}
+
+/// `lock show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunLock {
+    holder: Option<Holder>,
+}
+
+impl From<Option<&LockHolder>> for RunLock {
+    fn from(holder: Option<&LockHolder>) -> Self {
+        Self { holder: holder.map(Holder::from) }
+    }
+}
+
+/// Who holds the run lock.
+#[derive(Debug, Serialize)]
+struct Holder {
+    owner: String,
+    host: String,
+    process: u32,
+    acquired_at: String,
+    expires_at: Option<String>,
+    alive: bool,
+}
+
+impl From<&LockHolder> for Holder {
+    fn from(holder: &LockHolder) -> Self {
+        Self {
+            owner: holder.owner.clone(),
+            host: holder.host.clone(),
+            process: holder.process,
+            acquired_at: holder.acquired_at.clone(),
+            expires_at: holder.expires_at.clone(),
+            alive: holder.live,
+        }
+    }
+}
+
+/// `lock release`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LockRelease {
+    outcome: &'static str,
+    holder: Option<Holder>,
+    run: Option<i64>,
+}
+
+impl From<&FreedLock> for LockRelease {
+    fn from(freed: &FreedLock) -> Self {
+        let holder = freed.holder.as_ref().map(Holder::from);
+        Self { outcome: outcome(freed.outcome), holder, run: freed.run }
+    }
+}
+
+/// The word for how a run ended.
+const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::NothingToDo => "nothing_to_do",
+        Outcome::DryRun => "dry_run",
+        Outcome::Refused => "refused",
+        _ => "failed",
     }
 }
 

@@ -202,12 +202,12 @@ impl Printer {
     }
 }
 
-/// Fails where a question is due and nobody can answer it.
-pub(crate) fn check_answerable(verb: &str, help: &str, printer: &Printer) -> Result<(), Error> {
+/// Fails where a question is due and nobody can answer it. `why` is the reason for asking.
+pub(crate) fn check_answerable(why: &str, help: &str, printer: &Printer) -> Result<(), Error> {
     if printer.interactive {
         return Ok(());
     }
-    Err(Error::usage(format!("`{verb}` may destroy data, and there is no terminal to ask at"), help))
+    Err(Error::usage(format!("{why}, and there is no terminal to ask at"), help))
 }
 
 /// A table for people, within 80 columns. The columns named in `right` are aligned to the right.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::amend::Change;
 use crate::ledger::{LedgerRow, Snapshot, Status};
 use crate::migration::{Dialect, Migration, Role};
 use crate::registry::Registry;
@@ -91,29 +92,33 @@ impl fmt::Display for Step {
     }
 }
 
-/// Ordered steps towards a target.
+/// Ordered steps towards a target, or changes of the ledger that run no script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// Why the plan ends short of its target; the run fails with it after its steps. Only [`Target::DownAll`] does this.
     pub ends_with: Option<PlanError>,
+    /// What is changed in the ledger without running anything. Only an amendment has such, and it has no steps.
+    pub changes: Vec<Change>,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.ends_with.is_none()
+        self.steps.is_empty() && self.ends_with.is_none() && self.changes.is_empty()
     }
 }
 
 impl fmt::Display for Plan {
-    /// One step a line, such as `up 1.2.0 add_index`.
+    /// One step or change a line, such as `up 1.2.0 add_index`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.steps.iter().enumerate().try_for_each(|(index, step)| {
+        let steps = self.steps.iter().map(|step| step as &dyn fmt::Display);
+        let lines = steps.chain(self.changes.iter().map(|change| change as &dyn fmt::Display));
+        lines.enumerate().try_for_each(|(index, line)| {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{step}")
+            write!(f, "{separator}{line}")
         })
     }
 }
@@ -249,7 +254,7 @@ impl Planner<'_> {
             }
             steps.push(Step { resume_after: interrupted(Status::Applying), ..step(migration, Direction::Up) });
         }
-        Plan { steps, ends_with: None }
+        Plan { steps, ..Plan::default() }
     }
 
     /// The applied migrations from the top, as long as `wanted` says so; it is told how many are planned before.
@@ -259,7 +264,7 @@ impl Planner<'_> {
             .take_while(|(planned, row)| wanted(*planned, row))
             .map(|(_, row)| self.undo(row))
             .collect::<Result<_, _>>()?;
-        Ok(Plan { steps, ends_with: None })
+        Ok(Plan { steps, ..Plan::default() })
     }
 
     fn down_as_far_as_possible(&self) -> Result<Plan, PlanError> {

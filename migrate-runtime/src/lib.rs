@@ -76,6 +76,7 @@ pub mod testing;
 pub use database::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
 pub use database::{BorrowedConnection, Sqlite};
+pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, Role, Script};
@@ -144,11 +145,12 @@ pub use semver::Version;
 
 pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
+pub use crate::engine::LockRelease;
 pub use crate::error::{DatabaseError, Error, ErrorKind, Location};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
 pub use crate::scratch::ScratchDatabase;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_core::plan::Plan;
 use semver::Version;
 
 use crate::error::{Error, ErrorKind};
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) max_retries: u32,
     pub(crate) retry_delay: Duration,
     pub(crate) identity: Identity,
+    /// The plan that was confirmed, if one was.
+    pub(crate) expected: Option<Plan>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -49,6 +52,7 @@ impl Settings {
             max_retries: DEFAULT_MAX_RETRIES,
             retry_delay: DEFAULT_RETRY_DELAY,
             identity: Identity::of_this_process(),
+            expected: None,
             observer: None,
         }
     }

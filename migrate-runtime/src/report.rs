@@ -1,6 +1,7 @@
 //! What a run did.
 
 use migrate_core::compat::Assessment;
+use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan};
 use migrate_core::version::SchemaVersion;
 
@@ -17,6 +18,17 @@ pub struct Report {
     pub plan: Plan,
     /// What it did, in order. The last one of a failed run is the one that failed.
     pub steps: Vec<StepReport>,
+}
+
+/// What came of freeing the run lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreedLock {
+    /// `Done`; `NothingToDo` when nobody held it; or `DryRun`.
+    pub outcome: Outcome,
+    /// Who held it.
+    pub holder: Option<LockHolder>,
+    /// The number under which the history has it; the holder's own was lower.
+    pub run: Option<i64>,
 }
 
 /// How a run ended.
@@ -67,9 +79,10 @@ pub struct HistoryRow {
     pub id: i64,
     /// The run that it belongs to.
     pub run: i64,
-    /// What was done: `run` for the run itself, `up` or `down` for a step.
+    /// What was done: `run` for the run itself, `up` or `down` for a step, `force`, `repair` or `baseline` for a change of
+    /// the ledger, `unlock` when the run lock was freed.
     pub operation: String,
-    /// The version of the migration, for a step.
+    /// The version of the migration, if it is about one.
     pub version: Option<String>,
     /// `started`, `succeeded`, `failed`, `interrupted` or `nothing_to_do`.
     pub outcome: String,
@@ -89,6 +102,7 @@ pub struct HistoryRow {
     pub process: u32,
     /// When: RFC 3339, UTC, the database's clock.
     pub recorded_at: String,
-    /// What the run set out to do, one step a line; for the first row of a run.
+    /// What the run set out to do, one step a line, for the first row of a run; what was changed and why, for a change of
+    /// the ledger or the lock.
     pub plan: Option<String>,
 }

@@ -1,13 +1,13 @@
-//! Asking before data may be destroyed: a yes, or, for a protected database, its name.
+//! Asking before data may be destroyed or the ledger is changed by hand: a yes, or, for a protected database, its name.
 
 use crate::args::Confirmation;
 use crate::config::Session;
 use crate::error::Error;
 use crate::output::{Printer, check_answerable};
 
-/// Fails, before any database is touched, where a question is due and nobody can answer it.
+/// Fails, before any database is touched, where a question is due and nobody can answer it. `why` is the reason for asking.
 pub(super) fn check(
-    verb: &str,
+    why: &str,
     confirmation: &Confirmation,
     protected: bool,
     help: &str,
@@ -17,9 +17,9 @@ pub(super) fn check(
         return Ok(());
     }
     if protected {
-        return check_answerable(verb, "the database is protected: confirm with its name, `--confirm NAME`", printer);
+        return check_answerable(why, "the database is protected: confirm with its name, `--confirm NAME`", printer);
     }
-    check_answerable(verb, help, printer)
+    check_answerable(why, help, printer)
 }
 
 /// Whether something is to be asked, given what was typed.

@@ -15,7 +15,7 @@ pub(super) fn check(args: &DownArgs, protected: bool, printer: &Printer) -> Resu
         return Ok(());
     }
     let help = "look at the steps with `--dry-run`, then confirm them with `--yes`";
-    confirm::check("down", &args.confirmation, protected, help, printer)
+    confirm::check("`down` may destroy data", &args.confirmation, protected, help, printer)
 }
 
 pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {

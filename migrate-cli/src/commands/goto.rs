@@ -16,7 +16,7 @@ pub(super) fn goto(args: &GotoArgs, session: &mut Session, printer: &Printer) ->
     let confirmation = if matches!(target, Target::DownTo(_)) {
         if !args.dry_run {
             let help = "look at the steps with `--dry-run`, then confirm them with `--yes`";
-            confirm::check("goto", &args.confirmation, session.protected, help, printer)?;
+            confirm::check("`goto` may destroy data", &args.confirmation, session.protected, help, printer)?;
         }
         Some(&args.confirmation)
     } else {

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::output::Printer;
 
 pub(super) fn check(args: &RedoArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
-    confirm::check("redo", &args.confirmation, protected, "confirm with `--yes`", printer)
+    confirm::check("`redo` may destroy data", &args.confirmation, protected, "confirm with `--yes`", printer)
 }
 
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {

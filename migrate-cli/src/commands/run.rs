@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Outcome, Plan, Report, SchemaVersion, Step,
-    StepOutcome, StepReport, Target,
+    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Plan, Report, SchemaVersion,
+    Step, StepOutcome, StepReport, Target,
 };
 
 use super::confirm;
@@ -24,17 +24,17 @@ pub(super) struct Request<'a> {
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let mut migrator = observed(session.migrator.clone(), printer);
     let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
         if confirm::is_due(confirmation, session.protected) {
             let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
             ask(&planned, session, printer)?;
+            migrator = migrator.expecting(planned.plan);
         }
     }
-    let Session { database, migrator, .. } = session;
-    let progress = printer.clone();
-    let migrator = migrator.clone().observer(move |event: &Event<'_>| tell(event, &progress));
+    let database = &mut session.database;
     let report = if request.dry_run {
         migrator.plan(database, request.target).wait()
     } else {
@@ -46,6 +46,12 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         printer.warning(&format!("then it would end: {error}"));
     }
     Ok(Exit::Done)
+}
+
+/// A migrator that tells of its progress.
+pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
+    let progress = printer.clone();
+    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
 }
 
 /// Shows what would be done, and asks.
@@ -76,7 +82,10 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
-        Event::Started(plan) => plan.steps.iter().for_each(|step| printer.detail(&intention(step))),
+        Event::Started(plan) => {
+            plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
+            plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
+        }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));
         }

@@ -23,6 +23,17 @@ fn typing_mistakes_are_no_verdict() {
         "new",
         "new x --major --patch",
         "--runtime-version 1 check",
+        "force",
+        "force 1.0 --applied --reason x",
+        "force 1.0.0 --applied",
+        "force 1.0.0 --applied --reason=",
+        "force 1.0.0 --applied --not-applied --reason x",
+        "repair 1.0.0 --all",
+        "repair --all --applied",
+        "repair --applied",
+        "baseline",
+        "lock --check show",
+        "lock sho",
     ] {
         let shown = project.migrate(line);
         assert_eq!(shown.output.code, 64, "{shown}");
@@ -66,6 +77,11 @@ fn help_and_version() {
         "man",
         "config show",
         "doctor",
+        "baseline",
+        "force",
+        "repair",
+        "lock show",
+        "lock release",
     ];
     for verb in verbs {
         let shown = project.migrate(&format!("{verb} --help"));

@@ -69,6 +69,10 @@ fn a_server_mounts_the_verbs() {
     assert_eq!(exit, Exit::Done);
     assert!(document.contains(r#""runtime_version":"1.2.3""#), "{document}");
     assert_eq!(run(&project, registry, &["down"]).0, Exit::Usage);
+    let (exit, shown) = run(&project, registry, &["lock", "show"]);
+    assert_eq!((exit, &*shown), (Exit::Done, "the run lock is free\n"));
+    assert_eq!(run(&project, registry, &["force", "1.1.0", "--not-applied", "--reason", "x", "--yes"]).0, Exit::Done);
+    assert_eq!(run(&project, registry, &["check"]).0, Exit::NeedsMigration);
 }
 
 /// What a program's own check says of a directory: the exit, and the document.

@@ -10,6 +10,7 @@ mod directory;
 mod json;
 mod ledger;
 mod library;
+mod operator;
 mod postgres;
 mod scratch;
 mod sqlite;

@@ -74,6 +74,13 @@ impl Project {
         rusqlite::Connection::open(self.path("app.db")).expect("SQLite opens the file of the test")
     }
 
+    /// Leaves the name of a run in the lock that is gone.
+    pub(crate) fn leave_a_ghost(&self) {
+        let sql = "UPDATE schema_migrations_v2_state SET fence = 41, lock_owner = 'ghost', lock_host = 'gone',
+                   lock_process = 1, lock_acquired_at = '2026-01-01T00:00:00.000Z'";
+        assert_eq!(self.sqlite().execute(sql, []).expect("the state row can be written"), 1);
+    }
+
     /// The first column of the first row of a query on SQLite.
     pub(crate) fn value(&self, sql: &str) -> i64 {
         self.sqlite().query_row(sql, [], |row| row.get(0)).expect("the query of the test gives a number")
@@ -89,7 +96,13 @@ impl Project {
         for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
         }
-        command.current_dir(self.root.path()).env("USER", "tester").args(line.split_whitespace());
+        // A quoted argument may hold spaces.
+        let quoted = line.split('"').enumerate();
+        let words = quoted.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        command.current_dir(self.root.path()).env("USER", "tester").args(words);
         if let Some(url) = &self.url {
             command.env("DATABASE_URL", url);
         }

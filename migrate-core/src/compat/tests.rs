@@ -93,6 +93,7 @@ fn under_a_live_lock_an_unfinished_row_is_in_progress() {
             host: "a".to_owned(),
             process: 7,
             acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
+            expires_at: None,
             live,
         };
         snapshot.state.as_mut().unwrap().lock = Some(holder);

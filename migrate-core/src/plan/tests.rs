@@ -141,7 +141,7 @@ proptest! {
         let before = snapshot(&chosen(applied & held));
         let whole = plan(&registry, &before, DIALECT, Target::Latest).unwrap();
         let (head, tail) = whole.steps.split_at(done.min(whole.steps.len()));
-        let halfway = execute(&before, &Plan { steps: head.to_vec(), ends_with: None });
+        let halfway = execute(&before, &Plan { steps: head.to_vec(), ..Plan::default() });
         let rest = plan(&registry, &halfway, DIALECT, Target::Latest).unwrap();
         prop_assert_eq!(&rest.steps[..], tail);
     }

@@ -25,7 +25,7 @@ use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
 use self::session::Session;
 use self::tables::Names;
-use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, ledger_error};
+use crate::backend::{Backend, Edit, Fence, HistoryEntry, Run, RunEnd, Stored, Took, Work, ledger_error};
 use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
 use crate::options::Tables;
@@ -113,6 +113,25 @@ impl<'c> PostgresBackend<'c> {
             .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the run lock if a condition on the state row holds.
+    async fn acquire_if(&mut self, free: &str, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        if !self.names.present {
+            match self.create().await? {
+                Created::Here => self.names.present = true,
+                Created::Elsewhere => return Ok((None, self.read().await?)),
+            }
+        }
+        let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
+        let fence = rows[1].first().map(|row| self.names.parse_fence(row)).transpose()?;
+        let snapshot = self.names.snapshot(&rows[2..])?;
+        if let Some(fence) = fence {
+            self.session = Session::new(&rows[0], self.connector.is_some());
+            self.held = Some(fence);
+            self.renewal = self.connector.clone().map(|connector| Renewal::start(connector, self.names.renew(fence)));
+        }
+        Ok((fence, snapshot))
     }
 
     /// The message of a transactional step.
@@ -225,21 +244,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
-        if !self.names.present {
-            match self.create().await? {
-                Created::Here => self.names.present = true,
-                Created::Elsewhere => return Ok((None, self.read().await?)),
-            }
-        }
-        let rows = self.ask("the lock could not be taken", self.names.take_lock(run, seen)).await?;
-        let fence = rows[1].first().map(|row| self.names.parse_fence(row)).transpose()?;
-        let snapshot = self.names.snapshot(&rows[2..])?;
-        if let Some(fence) = fence {
-            self.session = Session::new(&rows[0], self.connector.is_some());
-            self.held = Some(fence);
-            self.renewal = self.connector.clone().map(|connector| Renewal::start(connector, self.names.renew(fence)));
-        }
-        Ok((fence, snapshot))
+        self.acquire_if(tables::FREE, run, seen).await
     }
 
     async fn apply(
@@ -350,6 +355,36 @@ impl Backend for PostgresBackend<'_> {
     async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
         tokio::time::sleep(duration).await;
         Ok(())
+    }
+
+    async fn amend(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        edits: &[Edit<'_>],
+        entries: &[HistoryEntry<'_>],
+    ) -> Result<(), Error> {
+        let mut message = Message::of(&["BEGIN READ WRITE", &self.names.prove(fence, None)]);
+        for edit in edits {
+            message.push(&match edit {
+                Edit::Insert(work, status) => self.names.insert(run, work, *status),
+                Edit::Accept(work) => self.names.accept(run, work),
+                Edit::Complete(step) => self.names.complete(step, Duration::ZERO),
+                Edit::Forget(step) => self.names.delete(step),
+            });
+        }
+        for entry in entries {
+            message.push(&self.names.add_history(run, fence, entry));
+        }
+        message.push("COMMIT");
+        match send(self.client(), &message).await.error {
+            None => Ok(()),
+            Some(error) => Err(error.of_ledger(fence, "the ledger could not be changed")),
+        }
+    }
+
+    async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        self.acquire_if("true", run, seen).await
     }
 }
 

@@ -108,8 +108,9 @@ impl Names {
     fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
-                    lock_process, {acquired}, NOT ({free}) FROM {state} WHERE id = 1",
+                    lock_process, {acquired}, NOT ({free}), {expires} FROM {state} WHERE id = 1",
             acquired = rfc3339("lock_acquired_at"),
+            expires = rfc3339("lock_expires_at"),
             free = FREE,
             state = self.state(),
         )
@@ -145,6 +146,7 @@ impl Names {
                 host: row.text(6)?,
                 process: row.number(7)?,
                 acquired_at: row.text(8)?,
+                expires_at: row.optional(10),
                 live: row.truth(9)?,
             }),
         };
@@ -298,14 +300,14 @@ impl Names {
         ])
     }
 
-    /// Reads the session's settings, takes the lock if it is free, and reads state and ledger. Never waits: a state row
+    /// Reads the session's settings, takes the lock if it is free by that condition, and reads state and ledger. Never waits: a state row
     /// that somebody else works on is skipped.
-    pub(super) fn take_lock(&self, run: &Run, seen: Fence) -> Message<'static> {
+    pub(super) fn take_lock(&self, free: &str, run: &Run, seen: Fence) -> Message<'static> {
         let (state, history) = (self.state(), self.history_table());
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
         let take = format!(
             "WITH free AS (
-                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen} AND ({FREE}) FOR UPDATE SKIP LOCKED
+                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen} AND ({free}) FOR UPDATE SKIP LOCKED
              ), taken AS (
                  UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
                      lock_process = {process}, lock_backend = pg_catalog.pg_backend_pid(),
@@ -417,6 +419,26 @@ impl Names {
         )
     }
 
+    /// Takes over what the registry records of a migration.
+    pub(super) fn accept(&self, run: &Run, work: &Work<'_>) -> String {
+        let record = work.record.as_ref().expect("a step up carries its record");
+        let set = format!(
+            "name = {name}, checksum = {checksum}, min_runtime_version = {floor}, dependencies = {dependencies},
+             up_sql = {up}, down_sql = {down}, registry_digest = {digest}, transactional = {transactional},
+             foreign_keys_off = {foreign_keys_off}",
+            name = literal(&work.step.name),
+            checksum = literal(&record.checksum),
+            floor = optional_literal(record.min_runtime_version.as_deref()),
+            dependencies = literal(&record.dependencies),
+            up = literal(record.up_sql),
+            down = optional_literal(record.down_sql),
+            digest = literal(&run.registry_digest),
+            transactional = record.transactional,
+            foreign_keys_off = record.foreign_keys_off,
+        );
+        self.update(work.step, &set)
+    }
+
     /// Removes the ledger row of a migration that was undone.
     pub(super) fn delete(&self, step: &Step) -> String {
         exactly_one(&format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string())))
@@ -467,7 +489,7 @@ fn exactly_one(change: &str) -> String {
 ///
 /// A lock of this very connection was left by a run that was dropped half way. On a standby no backend of the primary
 /// can be seen, so there only the lease counts.
-const FREE: &str = "lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp()
+pub(super) const FREE: &str = "lock_owner IS NULL OR lock_expires_at < pg_catalog.clock_timestamp()
     OR lock_backend = pg_catalog.pg_backend_pid()
     OR (NOT pg_catalog.pg_is_in_recovery()
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend))";
