@@ -127,7 +127,9 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DirectoryVerb {
     /// Write the files of a new migration.
-    #[command(after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major")]
+    #[command(
+        after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major --min-runtime-version 2.3.0"
+    )]
     New(NewArgs),
     /// Write migrations.lock.
     #[command(after_help = "Examples:\n  migrate lock\n  migrate lock --check")]
@@ -195,6 +197,9 @@ pub(crate) struct NewArgs {
     /// One line, shown by `status`.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    /// The oldest version of the program that still works afterwards; a higher major version must raise it.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) min_runtime_version: Option<Version>,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,13 @@ impl Example {
         Some(value.trim_matches('"'))
     }
 
+    /// The migration whose `metadata.json` would silence the diagnostic: the last that has one, or else the first.
+    pub fn silenced_in(&self) -> &'static str {
+        let files = self.files();
+        let with_metadata = files.iter().rev().find_map(|(path, _)| path.strip_suffix("/metadata.json"));
+        with_metadata.unwrap_or("v1.0.0_users")
+    }
+
     /// The files that make the example, as the documentation shows them.
     pub fn files(&self) -> Vec<(&'static str, String)> {
         let parts = self.text.split("--- ").skip(1);

@@ -16,8 +16,8 @@ All that `migrate validate` and the compiler say of a migrations directory. An e
 Every problem of a directory is reported in one go. What is shown here is what `migrate validate` prints; the compiler adds
 where the directory is embedded.
 
-Those about SQL can be silenced for one migration, by `"allow": {"CODE": "the reason"}` in its `metadata.json`. That
-silences the check and nothing else: a script that cannot be cut into statements is still refused when it runs on PostgreSQL
+Those about SQL and about rolling deploys can be silenced for one migration, by `"allow": {"CODE": "the reason"}` in its
+`metadata.json`. That silences the check and nothing else: a script that cannot be cut into statements is still refused when it runs on PostgreSQL
 or outside a transaction.
 
 `sqlite-syntax` and `sqlite-syntax-in-down` are found by `migrate`, and by the compiler with the feature `check-sqlite`
@@ -65,11 +65,11 @@ fn diagnostics_md_has_an_example_of_every_code() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "an example is changed")]
-fn every_diagnostic_of_sql_can_be_silenced() {
-    let is_sql = |it: &Example| Code::from_word(it.code).is_some_and(|code| code.topic() == Topic::Sql);
-    for example in examples().into_iter().filter(is_sql) {
+fn every_diagnostic_of_sql_and_deploys_can_be_silenced() {
+    let is_meant = |it: &Example| Code::from_word(it.code).is_some_and(Code::can_be_silenced);
+    for example in examples().into_iter().filter(is_meant) {
         let loaded = load_changed(&example, |directory| {
-            let path = directory.join("v1.0.0_users").join(METADATA);
+            let path = directory.join(example.silenced_in()).join(METADATA);
             let text = std::fs::read_to_string(&path).unwrap();
             let allow = format!(r#", "allow": {{"{}": "known"}}}}"#, example.code);
             std::fs::write(&path, text.trim_end().trim_end_matches('}').to_owned() + &allow).unwrap();
@@ -100,6 +100,7 @@ fn document() -> String {
                 Topic::Directory => "The directory",
                 Topic::Metadata => "metadata.json",
                 Topic::Set => "The set as a whole",
+                Topic::Deploy => "Rolling deploys",
                 Topic::Sql => "SQL",
                 Topic::Lock => "migrations.lock",
             };
