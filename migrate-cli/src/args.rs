@@ -156,7 +156,9 @@ pub(crate) enum EmbeddedVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Apply pending migrations.
-    #[command(after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --dry-run")]
+    #[command(
+        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --dry-run"
+    )]
     Up(UpArgs),
     /// Undo the last applied migration, or more.
     #[command(after_help = "Examples:\n  migrate down\n  migrate down --to 1.2.0\n  migrate down --all --yes")]
@@ -219,14 +221,23 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// The last version to apply.
-    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    #[arg(long, value_name = "VERSION", group = "target")]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to apply.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
     pub(crate) steps: Option<u32>,
+    /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
+    #[arg(long, value_name = "PHASE", group = "target")]
+    pub(crate) phase: Option<UpPhase>,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpPhase {
+    Expand,
+    Contract,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use semver::Version;
 
 use crate::checksum;
 use crate::ledger::{FORMAT, LedgerRow, Snapshot, Status};
-use crate::migration::{Dialect, Migration, Role};
+use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::sql;
 use crate::version::SchemaVersion;
@@ -135,6 +135,8 @@ pub struct Entry {
     pub description: Option<String>,
     /// Whether the registry holds it.
     pub known: bool,
+    /// Its part in a change that takes two steps, if the registry knows it and it has one.
+    pub phase: Option<Phase>,
     /// Where it stands.
     pub state: MigrationState,
     /// Its row in the ledger.
@@ -273,6 +275,7 @@ impl Judge<'_> {
             name: migration.map(Migration::name).or(row.map(|row| &*row.name)).unwrap_or_default().to_owned(),
             description: migration.and_then(Migration::description).map(str::to_owned),
             known: migration.is_some(),
+            phase: migration.and_then(Migration::phase),
             state,
             row: row.cloned(),
             checksum: script

@@ -11,7 +11,7 @@ use jsonc_parser::{CollectOptions, parse_to_ast};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
 use crate::duration;
-use crate::migration::Settings;
+use crate::migration::{Phase, Settings};
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
@@ -30,8 +30,6 @@ pub struct Metadata {
     pub min_runtime_version_span: Range<usize>,
     /// Who wrote it.
     pub author: Option<String>,
-    /// Its part in a change of two steps.
-    pub phase: Option<Phase>,
     /// Where `phase` stands in the file.
     pub phase_span: Range<usize>,
     /// Objects that must exist afterwards, by kind, such as `tables`.
@@ -58,15 +56,6 @@ pub struct Dependency {
     pub requirement: semver::VersionReq,
     /// Where it stands in the file.
     pub span: Range<usize>,
-}
-
-/// The part of a migration in a change that takes two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Adds what the new program needs, so that old and new programs both work.
-    Expand,
-    /// Removes what only the old program needed.
-    Contract,
 }
 
 /// Every key of `metadata.json`, required ones first.
@@ -106,7 +95,6 @@ pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Di
             dependencies: Vec::new(),
             min_runtime_version_span: 0..0,
             author: None,
-            phase: None,
             phase_span: 0..0,
             expects: BTreeMap::new(),
             allow: BTreeMap::new(),
@@ -200,7 +188,7 @@ impl Reader<'_> {
             }
             "phase" => {
                 self.metadata.phase_span = span(value);
-                self.metadata.phase = match self.choice(key, value, &["expand", "contract"]) {
+                self.metadata.settings.phase = match self.choice(key, value, &["expand", "contract"]) {
                     Some("expand") => Some(Phase::Expand),
                     Some(_) => Some(Phase::Contract),
                     None => None,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Outcome, Plan, Report, SchemaVersion, Step,
-    StepOutcome, StepReport, Target,
+    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Outcome, Phase, Plan, Report,
+    SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
 use crate::config::Session;
@@ -36,7 +36,10 @@ pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -
         migrator.run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
-    printer.answer(&Document::new(json::Run::done(&report)), || closing(&report));
+    printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
+    if matches!(request.target, Target::Phase(_)) && !request.dry_run {
+        report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
+    }
     if let Some(error) = report.plan.ends_with.as_ref().filter(|_| request.dry_run) {
         printer.warning(&format!("then it would end: {error}"));
     }
@@ -115,6 +118,19 @@ fn closing(report: &Report) -> String {
             format!("done: {}; {}", changes.join(", "), place(version_after(report)))
         }
     }
+}
+
+/// What a phase left pending, and why.
+fn remaining(report: &Report, first: &Entry) -> String {
+    let names: Vec<String> = report.remaining().map(|entry| format!("{} {}", entry.version, entry.name)).collect();
+    let Entry { version, .. } = first;
+    let why = match first.phase {
+        Some(Phase::Contract) => {
+            format!("{version} contracts: once no older program is left, `migrate up --phase contract`")
+        }
+        _ => format!("{version} does not contract: `migrate up --phase expand`"),
+    };
+    format!("still pending: {}\n{why}", names.join(", "))
 }
 
 fn planned(plan: &Plan) -> String {

@@ -8,7 +8,8 @@ use semver::Version;
 
 use super::{Folder, LoadOptions};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::metadata::{Metadata, Phase};
+use crate::metadata::Metadata;
+use crate::migration::Phase;
 use crate::name::METADATA;
 use crate::version::SchemaVersion;
 
@@ -68,13 +69,13 @@ struct Migration<'a> {
 impl Migration<'_> {
     fn findings(&self, version: SchemaVersion, runtime: Option<&Version>) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let is_contract = self.metadata.phase == Some(Phase::Contract);
+        let is_contract = self.metadata.settings.phase == Some(Phase::Contract);
         if is_contract {
             findings.extend(self.without_expand());
             findings.extend(self.without_minimum());
             findings.extend(runtime.and_then(|runtime| self.too_early(runtime)));
         }
-        if self.metadata.phase == Some(Phase::Expand) && self.minimum.is_some() && self.raises {
+        if self.metadata.settings.phase == Some(Phase::Expand) && self.minimum.is_some() && self.raises {
             let message = format!("`{}` expands, and raises the minimum: older programs could not go on", self.title);
             let help = "remove `min_runtime_version`, or the phase if older programs do break".to_owned();
             findings.push((Code::ExpandRaisesMinimum, self.minimum_span(), message, help));
@@ -92,7 +93,8 @@ impl Migration<'_> {
 
     /// A contract step names the step that made it possible.
     fn without_expand(&self) -> Option<Finding> {
-        let is_expand = |folder: &&Folder| folder.metadata.as_ref().is_some_and(|it| it.phase == Some(Phase::Expand));
+        let is_expand =
+            |folder: &&Folder| folder.metadata.as_ref().is_some_and(|it| it.settings.phase == Some(Phase::Expand));
         let expands: Vec<&Folder> = self.before.iter().filter(is_expand).collect();
         let depends = |folder: &&Folder| {
             let version = folder.name.version.to_semver();
