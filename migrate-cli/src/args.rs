@@ -10,7 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use migrate_core::duration::parse_typed;
 use migrate_core::version::VersionError;
-use migrate_runtime::{SchemaVersion, Standing};
+use migrate_runtime::{SchemaVersion, Standing, Version};
 
 use crate::exit::Exit;
 use crate::settings::Typed;
@@ -103,7 +103,9 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
     Init,
     /// Write the files of a new migration.
-    #[command(after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major")]
+    #[command(
+        after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major --min-runtime-version 2.3.0"
+    )]
     New(NewArgs),
     /// Write migrations.lock; or show or free the run lock.
     #[command(
@@ -186,7 +188,9 @@ pub(crate) enum ConfigVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Apply pending migrations.
-    #[command(after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --dry-run")]
+    #[command(
+        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --dry-run"
+    )]
     Up(UpArgs),
     /// Bring the database to exactly a version, up or down.
     #[command(after_help = "Examples:\n  migrate goto 1.2.0\n  migrate goto 1.2.0 --dry-run")]
@@ -277,6 +281,9 @@ pub(crate) struct NewArgs {
     /// One line, shown by `status`.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    /// The oldest version of the program that still works afterwards; a higher major version must raise it.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) min_runtime_version: Option<Version>,
 }
 
 #[derive(Debug, Args)]
@@ -398,9 +405,18 @@ pub(crate) struct UpArgs {
     /// The same as `--steps N`.
     #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
+    /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
+    #[arg(long, value_name = "PHASE", group = "target")]
+    pub(crate) phase: Option<UpPhase>,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpPhase {
+    Expand,
+    Contract,
 }
 
 #[derive(Debug, Args)]

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_runtime::{
-    Assessment, Change, Entry, FreedLock, HistoryRow, LockHolder, Outcome, Plan, Reason, Report, Step, StepOutcome,
-    StepReport,
+    Assessment, Change, Entry, FreedLock, HistoryRow, LockHolder, Outcome, Phase, Plan, Reason, Report, Step,
+    StepOutcome, StepReport, Target,
 };
 use serde::Serialize;
 
@@ -130,6 +130,21 @@ pub(crate) struct Run {
     error: Option<Failure>,
     run: Option<i64>,
     ends_with: Option<String>,
+    remaining: Vec<Remaining>,
+}
+
+/// A migration that is pending after a run.
+#[derive(Debug, Serialize)]
+struct Remaining {
+    version: String,
+    name: String,
+    phase: Option<&'static str>,
+}
+
+impl From<&Entry> for Remaining {
+    fn from(entry: &Entry) -> Self {
+        Self { version: entry.version.to_string(), name: entry.name.clone(), phase: entry.phase.map(Phase::as_str) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -142,7 +157,7 @@ struct RunStep {
 }
 
 impl Run {
-    pub(crate) fn done(report: &Report) -> Self {
+    pub(crate) fn done(report: &Report, target: Target) -> Self {
         if report.outcome == Outcome::DryRun {
             return Self::planned(&report.plan);
         }
@@ -152,6 +167,7 @@ impl Run {
             error: None,
             run: report.run,
             ends_with: None,
+            remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
         }
     }
 
@@ -167,6 +183,7 @@ impl Run {
             error: Some(Failure::from(error)),
             run: report.and_then(|report| report.run),
             ends_with: None,
+            remaining: Vec::new(),
         }
     }
 
@@ -178,6 +195,7 @@ impl Run {
             error: None,
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
+            remaining: Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::mem;
 use std::time::Duration;
 
 use crate::checksum::Checksum;
-use crate::migration::{Dialect, Migration, Role, Script, Settings, Text};
+use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings, Text};
 use crate::version::SchemaVersion;
 
 /// The place of a text: which of the long texts holds it, where it begins there, and its length.
@@ -24,8 +24,8 @@ const FULL: usize = 4096;
 const SCRIPT: usize = 2 + TEXT + 32;
 /// Whether there is one, seconds, nanoseconds.
 const DURATION: usize = 1 + 8 + 4;
-/// Version, name, three optional texts, two flags, two durations, the number of dependencies and of scripts.
-const MIGRATION: usize = 24 + 4 * TEXT + 2 + 2 * DURATION + 2 * 4;
+/// Version, name, three optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
+const MIGRATION: usize = 24 + 4 * TEXT + 3 + 2 * DURATION + 2 * 4;
 /// Holds no text.
 const NONE: u32 = u32::MAX;
 
@@ -70,6 +70,11 @@ impl Encoded {
             }
         }
         record.extend([u8::from(migration.transaction()), u8::from(migration.foreign_keys_off())]);
+        record.push(match migration.phase() {
+            None => 0,
+            Some(Phase::Expand) => 1,
+            Some(Phase::Contract) => 2,
+        });
         for duration in [migration.lock_timeout(), migration.statement_timeout()] {
             record.push(u8::from(duration.is_some()));
             let duration = duration.unwrap_or_default();
@@ -178,12 +183,17 @@ pub const fn migrations<const N: usize>(
         let record = table.split_at(index * MIGRATION).1;
         let version = SchemaVersion::new(u64_at(record, 0), u64_at(record, 8), u64_at(record, 16));
         let flags = 24 + 4 * TEXT;
-        let durations = flags + 2;
+        let durations = flags + 3;
         let counts = durations + 2 * DURATION;
         let settings = Settings {
             description: option_text_at(texts, record, 24 + TEXT),
             min_runtime_version: option_text_at(texts, record, 24 + 2 * TEXT),
             irreversible: option_text_at(texts, record, 24 + 3 * TEXT),
+            phase: match record[flags + 2] {
+                0 => None,
+                1 => Some(Phase::Expand),
+                _ => Some(Phase::Contract),
+            },
             transaction: record[flags] == 1,
             foreign_keys_off: record[flags + 1] == 1,
             lock_timeout: duration_at(record, durations),
@@ -264,6 +274,7 @@ mod tests {
                 description: Some("Ünï".into()),
                 min_runtime_version: Some("2.0.0-0".into()),
                 irreversible: Some("".into()),
+                phase: Some(Phase::Contract),
                 transaction: false,
                 foreign_keys_off: true,
                 lock_timeout: Some(Duration::new(u64::MAX, 999_999_999)),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::amend::Change;
 use crate::ledger::{LedgerRow, Snapshot, Status};
-use crate::migration::{Dialect, Migration, Role};
+use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::version::SchemaVersion;
 
@@ -18,6 +18,9 @@ pub enum Target {
     UpTo(SchemaVersion),
     /// Apply the next so many pending migrations.
     UpBy(usize),
+    /// Apply what is pending, in order, as long as it belongs to a phase: up to the first step that contracts, which old
+    /// programs would not survive; or, for [`Phase::Contract`], up to the first that does not.
+    Phase(Phase),
     /// Undo what is applied above a version, which itself stays.
     DownTo(SchemaVersion),
     /// Undo the last so many applied migrations.
@@ -32,7 +35,7 @@ impl Target {
     /// Whether it only ever applies migrations.
     #[must_use]
     pub const fn is_up(self) -> bool {
-        matches!(self, Self::Latest | Self::UpTo(_) | Self::UpBy(_))
+        matches!(self, Self::Latest | Self::UpTo(_) | Self::UpBy(_) | Self::Phase(_))
     }
 }
 
@@ -211,6 +214,10 @@ pub fn plan(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, target: 
             Ok(planner.up(|_, migration| migration.version() <= version))
         }
         Target::UpBy(count) => Ok(planner.up(|planned, _| planned < count)),
+        Target::Phase(phase) => {
+            let contracts = |migration: &Migration| migration.phase() == Some(Phase::Contract);
+            Ok(planner.up(|_, migration| contracts(migration) == (phase == Phase::Contract)))
+        }
         Target::DownTo(version) => {
             planner.exists(version)?;
             planner.down(|_, row| row.version > version)

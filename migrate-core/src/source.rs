@@ -2,6 +2,7 @@
 //!
 //! [`load`] never stops at the first problem. This module is the only one that touches a disk.
 
+mod deploy;
 mod disk;
 mod script;
 mod set;
@@ -145,8 +146,9 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
     set::check_versions(&folders, &mut found.diagnostics);
     set::check_dependencies(&folders, &found.meant, &mut found.diagnostics);
     set::check_runtime(&folders, shown, options, &mut found.diagnostics);
+    let silenced = deploy::check(&folders, options, &mut found.diagnostics);
     let candidates = set::dialects(&folders, shown, options, &mut found.diagnostics);
-    let dialects = script::check(&folders, &candidates, options, &mut found.diagnostics);
+    let dialects = script::check(&folders, &candidates, options, silenced, &mut found.diagnostics);
     set::check_way_back(&folders, &dialects, &mut found.diagnostics);
 
     let entries: Vec<Entry> = folders.iter().map(Folder::entry).collect();

@@ -79,7 +79,7 @@ pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
-pub use migrate_core::migration::{Dialect, Migration, Role, Script};
+pub use migrate_core::migration::{Dialect, Migration, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
 pub use migrate_core::stale::Stale;

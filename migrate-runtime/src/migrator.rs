@@ -7,7 +7,7 @@ use std::time::Duration;
 use migrate_core::amend::{Amendment, Repair};
 use migrate_core::compat::{Assessment, Entry, Verdict};
 use migrate_core::ledger::LockHolder;
-use migrate_core::migration::Migration;
+use migrate_core::migration::{Migration, Phase};
 use migrate_core::plan::{Plan, Target};
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
@@ -256,6 +256,23 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         self.run(database, Target::UpBy(1))
+    }
+
+    /// Applies what is pending, in order, as far as it belongs to a phase.
+    ///
+    /// [`Phase::Expand`], before a deploy, stops before the first step that contracts; [`Phase::Contract`], once no older
+    /// program is left, applies the steps that contract and stops before the first other one.
+    /// [`Report::remaining`] tells what is left.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up).
+    pub fn up_phase<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        phase: Phase,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::Phase(phase))
     }
 
     /// Undoes the last applied migration: one, never more.

@@ -1,6 +1,6 @@
 //! What a run did.
 
-use migrate_core::compat::Assessment;
+use migrate_core::compat::{Assessment, Entry};
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan};
 use migrate_core::version::SchemaVersion;
@@ -18,6 +18,17 @@ pub struct Report {
     pub plan: Plan,
     /// What it did, in order. The last one of a failed run is the one that failed.
     pub steps: Vec<StepReport>,
+}
+
+impl Report {
+    /// What was pending and still is, lowest version first: what a run up was not asked for or did not come to.
+    pub fn remaining(&self) -> impl Iterator<Item = &Entry> {
+        let is_done = |entry: &Entry| {
+            let done = |step: &StepReport| step.direction == Direction::Up && step.outcome == StepOutcome::Done;
+            self.steps.iter().any(|step| done(step) && step.version == entry.version)
+        };
+        self.assessment.pending().filter(move |entry| !is_done(entry))
+    }
 }
 
 /// What came of freeing the run lock.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Plan, Report, SchemaVersion,
-    Step, StepOutcome, StepReport, Target,
+    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan, Report,
+    SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
 use super::confirm;
@@ -41,7 +41,10 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         migrator.run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
-    printer.answer(&Document::new(json::Run::done(&report)), || closing(&report));
+    printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
+    if matches!(request.target, Target::Phase(_)) && !request.dry_run {
+        report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
+    }
     if let Some(error) = report.plan.ends_with.as_ref().filter(|_| request.dry_run) {
         printer.warning(&format!("then it would end: {error}"));
     }
@@ -129,6 +132,19 @@ fn closing(report: &Report) -> String {
             if first { format!("{done}; next: `migrate status`") } else { done }
         }
     }
+}
+
+/// What a phase left pending, and why.
+fn remaining(report: &Report, first: &Entry) -> String {
+    let names: Vec<String> = report.remaining().map(|entry| format!("{} {}", entry.version, entry.name)).collect();
+    let Entry { version, .. } = first;
+    let why = match first.phase {
+        Some(Phase::Contract) => {
+            format!("{version} contracts: once no older program is left, `migrate up --phase contract`")
+        }
+        _ => format!("{version} does not contract: `migrate up --phase expand`"),
+    };
+    format!("still pending: {}\n{why}", names.join(", "))
 }
 
 fn planned(plan: &Plan) -> String {

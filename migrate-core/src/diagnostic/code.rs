@@ -29,7 +29,9 @@ pub enum Topic {
     Metadata,
     /// How the migrations fit together.
     Set,
-    /// The text of a script. These, and no others, the key `allow` silences.
+    /// What programs of different versions on one database need.
+    Deploy,
+    /// The text of a script.
     Sql,
     /// `migrations.lock`.
     Lock,
@@ -129,6 +131,13 @@ codes! {
         MissingDown Warning "missing-down" "A migration has no way back and does not say why."
         IrreversibleDown Warning "irreversible-down" "A migration has a way back and says that there is none."
     }
+    Deploy {
+        MajorWithoutMinimum Error "major-without-minimum" "A migration has a higher MAJOR than the one before it and does not raise the minimum version of the program."
+        ExpandRaisesMinimum Error "expand-raises-minimum" "A step that expands raises the minimum version of the program."
+        ContractWithoutExpand Error "contract-without-expand" "A step that contracts depends on no step that expands."
+        ContractWithoutMinimum Error "contract-without-minimum" "A step that contracts does not raise the minimum version of the program."
+        ContractTooEarly Error "contract-too-early" "A step that contracts needs the very version that is being built: no released version lies in between."
+    }
     Sql {
         NulByte Error "nul-byte" "A script holds a NUL byte, behind which a database would not read on."
         UnterminatedString Error "unterminated-string" "A string has no closing quote."
@@ -182,6 +191,12 @@ codes! {
 }
 
 impl Code {
+    /// Whether the key `allow` silences it.
+    #[must_use]
+    pub const fn can_be_silenced(self) -> bool {
+        matches!(self.topic(), Topic::Deploy | Topic::Sql)
+    }
+
     /// Whether only `migrate validate` says it, and not the compiler: it needs a parser or a server that the macro does
     /// not have, or it is advice that a released set cannot follow any more.
     #[must_use]

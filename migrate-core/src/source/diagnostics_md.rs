@@ -20,8 +20,8 @@ Each is shown at a line and column of a file that an editor can open. What conce
 beginning of its `metadata.json`, or of its first script where it has none; what concerns only a directory, with the
 directory's path alone: there the compiler's own place, the path in the macro, is what to open.
 
-Those about SQL can be silenced for one migration, by `"allow": {"CODE": "the reason"}` in its `metadata.json`. That
-silences the check and nothing else: a script that cannot be cut into statements is still refused when it runs on PostgreSQL
+Those about SQL and about rolling deploys can be silenced for one migration, by `"allow": {"CODE": "the reason"}` in its
+`metadata.json`. That silences the check and nothing else: a script that cannot be cut into statements is still refused when it runs on PostgreSQL
 or outside a transaction.
 
 `sqlite-syntax` and `sqlite-syntax-in-down` are found by `migrate`, and by the compiler with the feature `check-sqlite`
@@ -87,9 +87,9 @@ fn diagnostics_md_has_an_example_of_every_code() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "an example is changed")]
-fn every_diagnostic_of_sql_can_be_silenced() {
-    let is_sql = |it: &Example| Code::from_word(it.code).is_some_and(|code| code.topic() == Topic::Sql);
-    for example in examples().into_iter().filter(is_sql) {
+fn every_diagnostic_of_sql_and_deploys_can_be_silenced() {
+    let is_meant = |it: &Example| Code::from_word(it.code).is_some_and(Code::can_be_silenced);
+    for example in examples().into_iter().filter(is_meant) {
         let said = said_of(&example);
         let folder = said[0].path.split('/').nth(1).unwrap();
         let loaded = load_changed(&example, |directory| {
@@ -124,6 +124,7 @@ fn document() -> String {
                 Topic::Directory => "The directory",
                 Topic::Metadata => "metadata.json",
                 Topic::Set => "The set as a whole",
+                Topic::Deploy => "Rolling deploys",
                 Topic::Sql => "SQL",
                 Topic::Lock => "migrations.lock",
                 Topic::Scratch => "The scratch database",

@@ -13,14 +13,15 @@ use crate::sql::{self, Kind, Problem, Statement};
 use crate::version::SchemaVersion;
 
 /// Checks every script for every dialect on which it is in effect; gives back the dialects that the set is for.
+/// What was silenced before counts as needed.
 pub(super) fn check(
     folders: &[Folder],
     candidates: &[Dialect],
     options: &LoadOptions,
+    mut silenced: BTreeSet<(SchemaVersion, Code)>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Dialect> {
     let found_each = each_dialect(candidates, |dialect| findings(folders, dialect));
-    let mut silenced = BTreeSet::new();
     let mut all = Vec::new();
     for (dialect, (findings, silent)) in found_each {
         silenced.extend(silent);

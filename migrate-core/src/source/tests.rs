@@ -507,18 +507,19 @@ fn names_the_path_of_a_cycle() {
              == v{version}_m/up.sql\nSELECT 1;\n"
         )
     };
-    let set = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#"">=1, <3""#)];
+    let set =
+        [migration("1.0.0", r#""1.2.0""#), migration("1.1.0", r#""1.0.0""#), migration("1.2.0", r#"">=1, <1.2""#)];
     check(
         &set[..].concat(),
         &[
-            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `1.2.0`, in a cycle: `v1.0.0_m` -> `v1.2.0_m` -> `v1.0.0_m` [cyclic-dependency]",
         ],
     );
-    let longer = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#""2.0.0""#)];
+    let longer = [migration("1.0.0", r#""1.2.0""#), migration("1.1.0", r#""1.0.0""#), migration("1.2.0", r#""1.1.0""#)];
     check(
         &longer.concat(),
         &[
-            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v2.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `1.2.0`, in a cycle: `v1.0.0_m` -> `v1.2.0_m` -> `v1.1.0_m` -> `v1.0.0_m` [cyclic-dependency]",
         ],
     );
 }
@@ -614,5 +615,75 @@ fn the_message_names_up_to_five_tables() {
         [
             "m/v1.0.0_a/up.postgres.sql:2:1: strong locks on `t1` (line 1), `t2` (line 2), `t3` (line 3), `t4` (line 4), `t5` (line 5) and 2 more are held together until the commit [several-locks]"
         ]
+    );
+}
+
+/// Migrations as `VERSION KEYS`, each with an up script; `expect` is every error, as `VERSION CODE`.
+#[track_caller]
+fn check_deploy(runtime: Option<&str>, migrations: &[&str], expect: &[&str]) {
+    let migration = |it: &&str| {
+        let (version, keys) = it.split_once(' ').unwrap_or((it, ""));
+        let comma = if keys.is_empty() { "" } else { ", " };
+        format!(
+            "== v{version}_m/metadata.json\n{{\"version\": \"{version}\", \"name\": \"m\"{comma}{keys}}}\n\
+             == v{version}_m/up.sql\nSELECT 1;\n"
+        )
+    };
+    let root = directory(&migrations.iter().map(migration).collect::<String>());
+    let loaded = load(root.path(), &LoadOptions { runtime_version: runtime.map(str::to_owned), ..options() });
+    let errors = loaded.diagnostics().iter().filter(|it| it.severity == Severity::Error);
+    let version = |it: &Diagnostic| it.path.trim_start_matches("m/v").split('_').next().unwrap().to_owned();
+    let found: Vec<String> = errors.map(|it| format!("{} {}", version(it), it.code)).collect();
+    assert_eq!(found, expect, "{migrations:?} in {runtime:?}");
+}
+
+#[test]
+fn a_higher_major_raises_the_minimum() {
+    check_deploy(None, &["2.0.0", "2.1.0"], &[]);
+    check_deploy(None, &["1.0.0", "2.0.0"], &["2.0.0 major-without-minimum"]);
+    check_deploy(None, &["1.0.0", r#"2.0.0 "min_runtime_version": "1.4.0""#, "2.1.0"], &[]);
+    let first = r#"1.0.0 "min_runtime_version": "1.4.0""#;
+    let same = r#"2.0.0 "min_runtime_version": "1.4.0""#;
+    check_deploy(None, &[first, same], &["2.0.0 major-without-minimum"]);
+    // A pre-release is below its release.
+    check_deploy(None, &[first, r#"2.0.0 "min_runtime_version": "1.4.0-rc.1""#], &["2.0.0 major-without-minimum"]);
+    check_deploy(None, &[first, r#"2.0.0 "allow": {"major-without-minimum": "nobody runs 1"}"#], &[]);
+    // One mistake, one message.
+    check_deploy(None, &["1.0.0", r#"2.0.0 "min_runtime_version": "1.4""#], &["2.0.0 invalid-minimum"]);
+}
+
+#[test]
+fn a_contract_step_follows_its_expand_step_and_a_release() {
+    let expand = r#"1.1.0 "phase": "expand""#;
+    let contract = |keys: &str| format!(r#"1.2.0 "phase": "contract", {keys}"#);
+    let good = contract(r#""dependencies": ["1.1.0"], "min_runtime_version": "1.4.0""#);
+    let set = |contract: &str| ["1.0.0".to_owned(), expand.to_owned(), contract.to_owned()];
+    let check = |runtime: Option<&str>, contract: &str, expect: &[&str]| {
+        let set = set(contract);
+        check_deploy(runtime, &set.each_ref().map(|it| &**it), expect);
+    };
+    check(None, &good, &[]);
+    check(Some("1.5.0"), &good, &[]);
+    check(Some("1.4.1"), &good, &[]);
+    check(Some("1.4.0"), &good, &["1.2.0 contract-too-early"]);
+    check(Some("1.3.0"), &good, &["1.2.0 runtime-too-old"]);
+    check(
+        Some("2.0.0"),
+        &contract(r#""dependencies": ["1.1.0"], "min_runtime_version": "2.0.0-0""#),
+        &["1.2.0 contract-too-early"],
+    );
+    check(None, &contract(r#""min_runtime_version": "1.4.0""#), &["1.2.0 contract-without-expand"]);
+    check(
+        None,
+        &contract(r#""dependencies": ["1.0.0"], "min_runtime_version": "1.4.0""#),
+        &["1.2.0 contract-without-expand"],
+    );
+    check(None, &contract(r#""dependencies": [">=1.1, <1.2"]"#), &["1.2.0 contract-without-minimum"]);
+    let major = ["1.0.0", expand, r#"2.0.0 "phase": "contract", "dependencies": ["1.1.0"]"#];
+    check_deploy(None, &major, &["2.0.0 contract-without-minimum"]);
+    check_deploy(
+        None,
+        &["1.0.0", r#"1.1.0 "phase": "expand", "min_runtime_version": "1.4.0""#],
+        &["1.1.0 expand-raises-minimum"],
     );
 }
