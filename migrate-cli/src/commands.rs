@@ -1,45 +1,90 @@
 //! The verbs, a file each.
 
+mod amend;
+mod baseline;
 mod check;
 mod compatibility;
+mod config_show;
+mod confirm;
+mod doctor;
 mod down;
+mod force;
+mod goto;
+mod graph;
 mod history;
+mod init;
+mod list;
 mod lock;
 mod new;
+mod pending;
+mod plan;
 mod redo;
+mod repair;
 mod run;
+mod run_lock;
+mod scratch;
+#[cfg(feature = "program")]
+mod shell;
 mod source;
 mod status;
 mod up;
 mod validate;
 mod version;
-
-use std::path::Path;
+mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{DirectoryVerb, EmbeddedVerb, Options, Verb};
+use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, ValidateArgs, Verb};
 use crate::config::{self, Session};
+use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Failed, Run};
 use crate::output::Printer;
+use crate::settings::{Key, Typed};
 
 pub(crate) use self::source::Differences;
 
 /// A verb of the program `migrate`.
-pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &Options, printer: &Printer) -> Exit {
-    let open = || {
-        let database = config::database(&options.connection)?;
-        let registry = config::registry(directory, &database, printer)?;
-        Ok(Session::new(database, registry, &options.connection, printer))
+#[cfg(feature = "program")]
+pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit {
+    let DirectoryCommand { verb, settings, options } = typed;
+    if let DirectoryVerb::Shell(verb) = &verb {
+        return shell::shell(verb, printer).unwrap_or_else(|error| fail_without_answer(&error, printer));
+    }
+    let mut typed = [settings.0, options.settings.0].concat();
+    if let DirectoryVerb::Validate(ValidateArgs { shadow_url: Some(url) }) = &verb {
+        typed.push((Key::ShadowUrl, url.reveal().to_owned()));
+    }
+    let configuration = match Configuration::of_program(typed) {
+        Ok(configuration) => configuration,
+        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
     };
-    let result = match verb {
+    if !matches!(verb, DirectoryVerb::Doctor) {
+        configuration.warnings.iter().for_each(|warning| printer.warning(warning));
+    }
+    let (directory, connection) = (&*configuration.directory(), configuration.connection());
+    let session = |database| {
+        let registry = config::registry(directory, &database, printer)?;
+        Ok(Session::new(database, registry, &connection, printer))
+    };
+    let open = || session(config::database(&connection)?);
+    let result = match &verb {
+        DirectoryVerb::Init => init::init(directory, printer),
+        DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
+        DirectoryVerb::Set(verb) => {
+            config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
+        }
         DirectoryVerb::New(args) => new::new(args, directory, printer),
-        DirectoryVerb::Lock(args) => lock::lock(args, directory, printer),
-        DirectoryVerb::Validate => validate::validate(directory, &options.connection, printer),
+        DirectoryVerb::Lock(args) => match &args.run_lock {
+            Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
+            None => lock::lock(args, directory, printer),
+        },
+        DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
-        DirectoryVerb::Database(verb) => return over_database(verb, printer, open),
+        DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
+        DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
+        DirectoryVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
@@ -48,49 +93,82 @@ pub(crate) fn over_directory(verb: &DirectoryVerb, directory: &Path, options: &O
 pub(crate) fn over_registry(
     verb: &EmbeddedVerb,
     registry: &'static Registry,
-    options: &Options,
+    typed: Typed<false>,
     printer: &Printer,
 ) -> Exit {
-    let open = || {
-        let database = config::database(&options.connection)?;
-        Ok(Session::new(database, registry, &options.connection, printer))
+    let configuration = match Configuration::of_embedded(typed.0) {
+        Ok(configuration) => configuration,
+        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
     };
+    let connection = configuration.connection();
+    let session = |database| Ok(Session::new(database, registry, &connection, printer));
+    let open = || session(config::database(&connection)?);
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
-        EmbeddedVerb::Database(verb) => return over_database(verb, printer, open),
+        EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
+        EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
+        EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
+        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, &connection, open, printer),
+        EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
 
-/// A verb that works on a database, whichever registry it is for.
-fn over_database(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Exit {
-    let runs = matches!(verb, Verb::Up(_) | Verb::Down(_) | Verb::Redo(_));
-    execute(verb, printer, open).unwrap_or_else(|error| {
-        if runs {
-            fail(&error, printer, &Document::new(Run::failed(&error)))
-        } else {
-            fail_without_answer(&error, printer)
-        }
-    })
+/// A verb that needs no database.
+fn over_set(verb: &SetVerb, registry: &Registry, printer: &Printer) -> Exit {
+    match verb {
+        SetVerb::List => list::list(registry, printer),
+        SetVerb::Graph(args) => graph::graph(args, registry, printer),
+    }
 }
 
-fn execute(verb: &Verb, printer: &Printer, open: impl FnOnce() -> Result<Session, Error>) -> Result<Exit, Error> {
+/// A verb that works on a database, whichever registry it is for.
+fn over_database(
+    verb: &Verb,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+    open: impl FnOnce() -> Result<Session, Error>,
+) -> Exit {
+    execute(verb, connection, printer, open).unwrap_or_else(|error| refuse(&error, verb.runs(), printer))
+}
+
+fn execute(
+    verb: &Verb,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+    open: impl FnOnce() -> Result<Session, Error>,
+) -> Result<Exit, Error> {
     // What was typed is judged before any database is touched.
     match verb {
-        Verb::Down(args) => down::check(args, printer)?,
-        Verb::Redo(args) => redo::check(args, printer)?,
+        Verb::Down(args) => down::check(args, connection.protected, printer)?,
+        Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
+        Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
+        Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
         _ => {}
     }
     let mut session = open()?;
     match verb {
         Verb::Up(args) => up::up(args, &mut session, printer),
+        Verb::Goto(args) => goto::goto(args, &mut session, printer),
+        Verb::Plan(args) => plan::plan(args, &mut session, printer),
+        Verb::Pending => pending::pending(&mut session, printer),
+        Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Version => version::version(&mut session, printer),
+        Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
+        Verb::Force(args) => force::force(args, &mut session, printer),
+        Verb::Repair(args) => repair::repair(args, &mut session, printer),
     }
+}
+
+/// A run that fails before it begins answers with the document of a run all the same.
+fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+    if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 
 fn fail_without_answer(error: &Error, printer: &Printer) -> Exit {

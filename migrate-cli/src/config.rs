@@ -8,7 +8,7 @@ use migrate_core::migration::Dialect;
 use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
-use crate::args::{ConnectionOptions, DatabaseUrl};
+use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::output::{Printer, count};
 
@@ -17,6 +17,8 @@ use crate::output::{Printer, count};
 pub(crate) struct Session {
     pub(crate) database: AnyDatabase,
     pub(crate) migrator: Migrator,
+    /// Whether the database's name is needed before data may be destroyed.
+    pub(crate) protected: bool,
 }
 
 impl Session {
@@ -26,7 +28,7 @@ impl Session {
         options: &ConnectionOptions,
         printer: &Printer,
     ) -> Self {
-        let session = Self { database, migrator: migrator(registry.into(), options) };
+        let session = Self { database, migrator: migrator(registry.into(), options), protected: options.protected };
         let registry = session.migrator.registry();
         printer.detail(&format!("database: {}", session.database));
         printer.detail(&format!("registry: {}, digest {}", registry.directory(), registry.digest()));
@@ -36,14 +38,16 @@ impl Session {
 
 /// The database of the URL that was given.
 pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error> {
-    let url = options.database_url.as_ref().map(DatabaseUrl::reveal).filter(|url| !url.is_empty());
-    let Some(url) = url else {
+    let Some(url) = &options.database_url else {
         return Err(Error::configuration(
             "no database is given",
             "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`",
         ));
     };
-    Ok(AnyDatabase::from_url(url)?)
+    AnyDatabase::from_url(url.reveal()).map_err(|error| {
+        let message = format!("{}: {error}", options.database_url_source);
+        Error::configuration(message, error.help().unwrap_or("mend the URL").to_owned())
+    })
 }
 
 /// The registry of a migrations directory, which must be free of errors; warnings are printed.
@@ -52,6 +56,13 @@ pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Print
     let (registry, warnings) = source::load(directory, &options).into_registry().map_err(Error::Directory)?;
     print_warnings(&warnings, printer);
     Ok(Arc::new(registry))
+}
+
+/// The registry of a migrations directory, whatever database it is for.
+pub(crate) fn registry_for_any(directory: &Path, printer: &Printer) -> Result<Registry, Error> {
+    let (registry, warnings) = load(directory, true).into_registry().map_err(Error::Directory)?;
+    print_warnings(&warnings, printer);
+    Ok(registry)
 }
 
 /// The verbs that work on a database are not about the directory: they only say where its warnings are shown.
@@ -66,23 +77,26 @@ pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
     source::load(directory, &LoadOptions { check_lock, ..load_options(directory) })
 }
 
-/// The same, and also for the database of the URL if one is given: plain scripts that are not in SQLite's grammar would
-/// else be taken for PostgreSQL's.
-pub(crate) fn load_with(directory: &Path, options: &ConnectionOptions) -> Loaded {
-    let loaded = load(directory, true);
-    let given = database(options).ok().map(|database| dialect(&database));
-    let Some(dialect) = given.filter(|dialect| !loaded.dialects().contains(dialect)) else {
+/// The same with all that is worth a look, and also for the databases that are named: plain scripts that are not
+/// in SQLite's grammar would else be taken for PostgreSQL's.
+pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, shadow: Option<Dialect>) -> Loaded {
+    let mut given: Vec<Dialect> = database(options).ok().map(|database| dialect(&database)).into_iter().collect();
+    given.extend(shadow);
+    let with_advice = LoadOptions { advice: Some(given.clone()), fixtures: true, ..load_options(directory) };
+    let loaded = source::load(directory, &with_advice);
+    given.retain(|dialect| !loaded.dialects().contains(dialect));
+    if given.is_empty() {
         return loaded;
-    };
-    let dialects = [loaded.dialects(), &[dialect]].concat();
-    source::load(directory, &LoadOptions { dialects, ..load_options(directory) })
+    }
+    let dialects = [loaded.dialects(), &given].concat();
+    source::load(directory, &LoadOptions { dialects, ..with_advice })
 }
 
 fn load_options(directory: &Path) -> LoadOptions {
     LoadOptions::new(directory.display().to_string())
 }
 
-fn dialect(database: &AnyDatabase) -> Dialect {
+pub(crate) fn dialect(database: &AnyDatabase) -> Dialect {
     match database {
         #[cfg(feature = "sqlite")]
         AnyDatabase::Sqlite(_) => Dialect::Sqlite,
@@ -111,6 +125,15 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     }
     if let Some(timeout) = options.statement_timeout {
         migrator = migrator.statement_timeout(timeout);
+    }
+    if let Some(retries) = options.max_retries {
+        migrator = migrator.max_retries(retries);
+    }
+    if let Some(delay) = options.retry_delay {
+        migrator = migrator.retry_delay(delay);
+    }
+    if let Some(actor) = &options.actor {
+        migrator = migrator.actor(actor);
     }
     migrator
 }

@@ -138,6 +138,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Configuration => "configuration",
         ErrorKind::Incompatible => "incompatible",
         ErrorKind::Plan => "plan",
+        ErrorKind::Usage => "usage",
         ErrorKind::Migration => "migration",
         ErrorKind::LockBusy => "lock_busy",
         ErrorKind::LockLost => "lock_lost",

@@ -67,6 +67,7 @@ impl Exit {
             ErrorKind::Configuration => Self::Configuration,
             ErrorKind::Incompatible => Self::Incompatible,
             ErrorKind::LockBusy => Self::LockBusy,
+            ErrorKind::Usage => Self::Usage,
             _ => Self::Failed,
         }
     }

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
-use migrate_runtime::{Assessment, Entry, HistoryRow, Outcome, Plan, Reason, Report, Step, StepOutcome, StepReport};
+use migrate_runtime::{
+    Assessment, Change, Entry, FreedLock, HistoryRow, LockHolder, Outcome, Phase, Plan, Reason, Report, Step,
+    StepOutcome, StepReport, Target,
+};
 use serde::Serialize;
 
 use crate::commands;
@@ -127,6 +130,21 @@ pub(crate) struct Run {
     error: Option<Failure>,
     run: Option<i64>,
     ends_with: Option<String>,
+    remaining: Vec<Remaining>,
+}
+
+/// A migration that is pending after a run.
+#[derive(Debug, Serialize)]
+struct Remaining {
+    version: String,
+    name: String,
+    phase: Option<&'static str>,
+}
+
+impl From<&Entry> for Remaining {
+    fn from(entry: &Entry) -> Self {
+        Self { version: entry.version.to_string(), name: entry.name.clone(), phase: entry.phase.map(Phase::as_str) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -139,20 +157,17 @@ struct RunStep {
 }
 
 impl Run {
-    pub(crate) fn done(report: &Report) -> Self {
-        let outcome = match report.outcome {
-            Outcome::Done => "done",
-            Outcome::NothingToDo => "nothing_to_do",
-            Outcome::DryRun => return Self::planned(&report.plan),
-            Outcome::Refused => "refused",
-            _ => "failed",
-        };
+    pub(crate) fn done(report: &Report, target: Target) -> Self {
+        if report.outcome == Outcome::DryRun {
+            return Self::planned(&report.plan);
+        }
         Self {
-            outcome,
+            outcome: outcome(report.outcome),
             steps: report.steps.iter().map(RunStep::from).collect(),
             error: None,
             run: report.run,
             ends_with: None,
+            remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
         }
     }
 
@@ -168,6 +183,7 @@ impl Run {
             error: Some(Failure::from(error)),
             run: report.and_then(|report| report.run),
             ends_with: None,
+            remaining: Vec::new(),
         }
     }
 
@@ -179,6 +195,7 @@ impl Run {
             error: None,
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
+            remaining: Vec::new(),
         }
     }
 }
@@ -208,6 +225,127 @@ impl From<&Step> for RunStep {
             execution_time_ms: None,
             name: step.name.clone(),
         }
+    }
+}
+
+/// `baseline`, `force`, `repair`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Amended {
+    outcome: &'static str,
+    changes: Vec<Amendment>,
+    run: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Amendment {
+    version: String,
+    name: String,
+    change: &'static str,
+}
+
+impl From<&Report> for Amended {
+    fn from(report: &Report) -> Self {
+        let changes = report.plan.changes.iter().map(Amendment::from).collect();
+        Self { outcome: outcome(report.outcome), changes, run: report.run }
+    }
+}
+
+impl From<&Change> for Amendment {
+    fn from(change: &Change) -> Self {
+        Self { version: change.version.to_string(), name: change.name.clone(), change: change.action.as_str() }
+    }
+}
+
+/// `repair` without arguments.
+#[derive(Debug, Serialize)]
+pub(crate) struct Repairs {
+    repairs: Vec<Repair>,
+}
+
+#[derive(Debug, Serialize)]
+struct Repair {
+    version: Option<String>,
+    problem: String,
+    commands: Vec<String>,
+    safe: bool,
+}
+
+impl From<&[migrate_runtime::Repair]> for Repairs {
+    fn from(repairs: &[migrate_runtime::Repair]) -> Self {
+        Self { repairs: repairs.iter().map(Repair::from).collect() }
+    }
+}
+
+impl From<&migrate_runtime::Repair> for Repair {
+    fn from(repair: &migrate_runtime::Repair) -> Self {
+        Self {
+            version: repair.version.map(|version| version.to_string()),
+            problem: repair.problem.clone(),
+            commands: repair.commands.clone(),
+            safe: repair.safe,
+        }
+    }
+}
+
+/// `lock show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunLock {
+    holder: Option<Holder>,
+}
+
+impl From<Option<&LockHolder>> for RunLock {
+    fn from(holder: Option<&LockHolder>) -> Self {
+        Self { holder: holder.map(Holder::from) }
+    }
+}
+
+/// Who holds the run lock.
+#[derive(Debug, Serialize)]
+struct Holder {
+    owner: String,
+    host: String,
+    process: u32,
+    acquired_at: String,
+    expires_at: Option<String>,
+    alive: bool,
+}
+
+impl From<&LockHolder> for Holder {
+    fn from(holder: &LockHolder) -> Self {
+        Self {
+            owner: holder.owner.clone(),
+            host: holder.host.clone(),
+            process: holder.process,
+            acquired_at: holder.acquired_at.clone(),
+            expires_at: holder.expires_at.clone(),
+            alive: holder.live,
+        }
+    }
+}
+
+/// `lock release`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LockRelease {
+    outcome: &'static str,
+    holder: Option<Holder>,
+    run: Option<i64>,
+}
+
+impl From<&FreedLock> for LockRelease {
+    fn from(freed: &FreedLock) -> Self {
+        let holder = freed.holder.as_ref().map(Holder::from);
+        Self { outcome: outcome(freed.outcome), holder, run: freed.run }
+    }
+}
+
+/// The word for how a run ended.
+const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::NothingToDo => "nothing_to_do",
+        Outcome::DryRun => "dry_run",
+        Outcome::Refused => "refused",
+        _ => "failed",
     }
 }
 
@@ -315,6 +453,7 @@ pub(crate) struct Validate {
     pub(crate) migrations: usize,
     pub(crate) digest: Option<String>,
     pub(crate) diagnostics: Vec<Problem>,
+    pub(crate) shadow: Option<String>,
 }
 
 /// A problem of a migrations directory.
@@ -327,6 +466,121 @@ pub(crate) struct Problem {
     column: usize,
     message: String,
     help: Option<String>,
+}
+
+/// `plan`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned {
+    pub(crate) outcome: &'static str,
+    pub(crate) steps: Vec<PlannedStep>,
+}
+
+/// A step that would be done.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedStep {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) direction: &'static str,
+    pub(crate) transaction: Option<bool>,
+    pub(crate) path: Option<String>,
+    pub(crate) sql: Option<String>,
+}
+
+/// `list`.
+#[derive(Debug, Serialize)]
+pub(crate) struct List {
+    pub(crate) digest: String,
+    pub(crate) migrations: Vec<Listed>,
+}
+
+/// A migration of the set.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) dependencies: Vec<String>,
+    pub(crate) min_runtime_version: Option<String>,
+    pub(crate) transaction: bool,
+    pub(crate) scripts: Vec<String>,
+}
+
+/// `pending`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pending {
+    database_version: Option<String>,
+    migrations: Vec<Migration>,
+}
+
+impl From<&Assessment> for Pending {
+    fn from(assessment: &Assessment) -> Self {
+        Self {
+            database_version: assessment.database_version.map(|version| version.to_string()),
+            migrations: assessment.pending().map(Migration::from).collect(),
+        }
+    }
+}
+
+/// `graph`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Graph {
+    pub(crate) migrations: Vec<Node>,
+}
+
+/// A migration and what it depends on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Node {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) depends_on: Vec<String>,
+}
+
+/// `doctor`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Doctor {
+    pub(crate) outcome: &'static str,
+    pub(crate) symptoms: Vec<Symptom>,
+}
+
+/// Something that looks wrong.
+#[derive(Debug, Serialize)]
+pub(crate) struct Symptom {
+    pub(crate) severity: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// `init`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Init {
+    pub(crate) outcome: &'static str,
+    pub(crate) written: Vec<String>,
+    pub(crate) kept: Vec<String>,
+}
+
+/// `completions`, `man`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+}
+
+/// `config show`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Config {
+    pub(crate) outcome: &'static str,
+    pub(crate) settings: Vec<ShownSetting>,
+}
+
+/// A setting, without secrets.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownSetting {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) default: Option<&'static str>,
+    pub(crate) source: &'static str,
+    pub(crate) place: Option<String>,
+    pub(crate) profile: Option<String>,
 }
 
 /// `lock`.

@@ -29,6 +29,9 @@
 //! }
 //! ```
 //!
+//! A program's own commands read flags and the environment (`DATABASE_URL`, `MIGRATION_*`); `migrate.toml` and `.env` are
+//! read by `migrate` only. `docs/configuration.md` lists every setting.
+//!
 //! Exit codes 0, 1 and 2 are the verdict and nothing else; [`Exit`] lists them all. Every document of `--json` is
 //! described in `docs/json.md`.
 //!
@@ -39,14 +42,25 @@
 //! | `sqlite` | SQLite, linked to the system's library |
 //! | `sqlite-bundled` (default) | SQLite compiled in |
 //! | `postgres` (default) | PostgreSQL |
+//! | `tls-rustls` (default) | encrypted connections to PostgreSQL |
+//! | `program` (default) | what only the program `migrate` has: the verbs over a directory, `migrate.toml`, `.env`, completions, the manual page |
+
+#![cfg_attr(
+    not(feature = "program"),
+    expect(dead_code, unused_imports, reason = "what belongs to the program `migrate` alone has no use")
+)]
 
 mod args;
 mod commands;
 mod config;
+mod configuration;
 mod error;
 mod exit;
 mod json;
 mod output;
+#[cfg(all(test, feature = "program"))]
+mod reference;
+mod settings;
 mod usage;
 
 use std::ffi::OsString;
@@ -77,6 +91,7 @@ where
 }
 
 /// Runs the command line of the program `migrate`, which works on a directory. The first argument is the program's name.
+#[cfg(feature = "program")]
 #[must_use]
 pub fn run_directory<I, T>(arguments: I) -> ExitCode
 where
@@ -89,7 +104,7 @@ where
         Err(error) => return usage::report(&error, &arguments),
     };
     let printer = Output::standard().with(typed.options.output);
-    let exit = commands::over_directory(&typed.verb, &typed.dir, &typed.options, &printer);
+    let exit = commands::over_directory(typed, &printer);
     printer.close(exit).into()
 }
 
@@ -107,7 +122,7 @@ impl MigrateCommand {
     pub fn execute_to(self, registry: &'static Registry, output: Output) -> Exit {
         let Self { verb, options } = self;
         let printer = output.with(options.output);
-        let exit = commands::over_registry(&verb, registry, &options, &printer);
+        let exit = commands::over_registry(&verb, registry, options.settings, &printer);
         printer.close(exit)
     }
 }

@@ -149,14 +149,23 @@ impl Printer {
 
     /// Asks a question on the terminal; anything but a yes is a no.
     pub(crate) fn confirm(&self, question: &str) -> bool {
+        self.ask(&format!("{question} [y/N] ")).is_some_and(|answer| is_yes(&answer))
+    }
+
+    /// Asks for a name on the terminal; any other is a no.
+    pub(crate) fn confirm_by_name(&self, question: &str, name: &str) -> bool {
+        let answer = self.ask(&format!("{question} It is protected: type its name, `{name}`, to go on: "));
+        answer.is_some_and(|answer| !name.is_empty() && answer.trim() == name)
+    }
+
+    fn ask(&self, question: &str) -> Option<String> {
         let mut answer = String::new();
         {
             let mut streams = self.streams();
-            let _ = write!(streams.stderr, "{question} [y/N] ");
+            let _ = write!(streams.stderr, "{question}");
             let _ = streams.stderr.flush();
         }
-        let read = io::stdin().lock().read_line(&mut answer);
-        read.is_ok() && is_yes(&answer)
+        io::stdin().lock().read_line(&mut answer).is_ok().then_some(answer)
     }
 
     /// How the process ends, given how the command did: an answer that could not be written is a failure, unless its
@@ -193,12 +202,12 @@ impl Printer {
     }
 }
 
-/// Fails where a question is due and nobody can answer it.
-pub(crate) fn check_answerable(verb: &str, help: &str, printer: &Printer) -> Result<(), Error> {
+/// Fails where a question is due and nobody can answer it. `why` is the reason for asking.
+pub(crate) fn check_answerable(why: &str, help: &str, printer: &Printer) -> Result<(), Error> {
     if printer.interactive {
         return Ok(());
     }
-    Err(Error::usage(format!("`{verb}` may destroy data, and there is no terminal to ask at"), help))
+    Err(Error::usage(format!("{why}, and there is no terminal to ask at"), help))
 }
 
 /// A table for people, within 80 columns. The columns named in `right` are aligned to the right.

@@ -29,7 +29,7 @@ pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         printer.line(text.trim_end());
         return printer.close(Exit::Done).into();
     }
-    document(error, has(&["up", "down", "redo"]), &printer);
+    document(error, has(&["up", "down", "redo", "goto"]), &printer);
     printer.aside(without_passwords(&text).trim_end());
     printer.close(Exit::Usage).into()
 }

@@ -66,7 +66,16 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Not `write!` of each byte: the macro, where nothing is optimised, shows every checksum of a set.
+        let mut text = [0; 64];
+        let mut index = 0;
+        while index < 32 {
+            text[2 * index] = DIGITS[usize::from(self.0[index] >> 4)];
+            text[2 * index + 1] = DIGITS[usize::from(self.0[index] & 0xf)];
+            index += 1;
+        }
+        f.write_str(std::str::from_utf8(&text).expect("hexadecimal digits are ASCII"))
     }
 }
 

@@ -3,16 +3,20 @@
 //! A pure function of a registry, a snapshot and a runtime version. Every finding is a [`Reason`] with a stable code, and
 //! the verdict is what the worst of them says.
 
+mod code;
+
 use std::fmt;
 
 use semver::Version;
 
 use crate::checksum;
 use crate::ledger::{FORMAT, LedgerRow, Snapshot, Status};
-use crate::migration::{Dialect, Migration, Role};
+use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::sql;
 use crate::version::SchemaVersion;
+
+pub use self::code::ReasonCode;
 
 /// Judges a database.
 ///
@@ -131,6 +135,8 @@ pub struct Entry {
     pub description: Option<String>,
     /// Whether the registry holds it.
     pub known: bool,
+    /// Its part in a change that takes two steps, if the registry knows it and it has one.
+    pub phase: Option<Phase>,
     /// Where it stands.
     pub state: MigrationState,
     /// Its row in the ledger.
@@ -187,79 +193,8 @@ pub struct Reason {
     pub version: Option<SchemaVersion>,
     /// A sentence for people.
     pub message: String,
-    /// What to do about it, if something is to be done.
+    /// What to do about it, with the command; `None` when nothing is to be done.
     pub remedy: Option<String>,
-}
-
-/// The kinds of findings. Each belongs to one verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ReasonCode {
-    /// Applied by a newer program, and nothing forbids this one. Compatible.
-    Unknown,
-    /// Comments or white space differ from what was applied. Compatible.
-    ChangedInComments,
-    /// Another run is working on it at this moment. Needs migration.
-    InProgress,
-    /// Not applied yet. Needs migration.
-    Pending,
-    /// Stopped half way, and can be resumed. Needs migration.
-    Interrupted,
-    /// An applied migration needs a newer program. Incompatible.
-    NeedsNewerRuntime,
-    /// An applied script was changed in substance. Incompatible.
-    Changed,
-    /// Pending below an applied version, which is not allowed. Incompatible.
-    OutOfOrder,
-    /// Stopped half way, and its script was changed since or is not known. Incompatible.
-    InterruptedForGood,
-    /// Applied by a program of a higher MAJOR that recorded no minimum. Incompatible.
-    UnknownMajor,
-    /// The tables belong to another program's registry. Incompatible.
-    OtherRegistry,
-    /// The tables were written in a format that this version cannot read. Incompatible.
-    NewerFormat,
-    /// The registry has no scripts for this kind of database. Incompatible.
-    NoScript,
-}
-
-impl ReasonCode {
-    /// The word used in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::ChangedInComments => "changed_in_comments",
-            Self::InProgress => "in_progress",
-            Self::Pending => "pending",
-            Self::Interrupted => "interrupted",
-            Self::NeedsNewerRuntime => "needs_newer_runtime",
-            Self::Changed => "changed",
-            Self::OutOfOrder => "out_of_order",
-            Self::InterruptedForGood => "interrupted_for_good",
-            Self::UnknownMajor => "unknown_major",
-            Self::OtherRegistry => "other_registry",
-            Self::NewerFormat => "newer_format",
-            Self::NoScript => "no_script",
-        }
-    }
-
-    /// The verdict that a finding of this kind leads to.
-    #[must_use]
-    pub const fn verdict(self) -> Verdict {
-        match self {
-            Self::Unknown | Self::ChangedInComments => Verdict::Compatible,
-            Self::InProgress | Self::Pending | Self::Interrupted => Verdict::NeedsMigration,
-            Self::NeedsNewerRuntime
-            | Self::Changed
-            | Self::OutOfOrder
-            | Self::InterruptedForGood
-            | Self::UnknownMajor
-            | Self::OtherRegistry
-            | Self::NewerFormat
-            | Self::NoScript => Verdict::Incompatible,
-        }
-    }
 }
 
 struct Judge<'a> {
@@ -271,8 +206,8 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn find(&mut self, code: ReasonCode, version: Option<SchemaVersion>, message: String, remedy: Option<&str>) {
-        self.reasons.push(Reason { code, version, message, remedy: remedy.map(str::to_owned) });
+    fn find(&mut self, code: ReasonCode, version: Option<SchemaVersion>, message: String) {
+        self.reasons.push(Reason { code, version, message, remedy: code.remedy().map(str::to_owned) });
     }
 
     /// Findings about our tables as a whole.
@@ -290,7 +225,6 @@ impl Judge<'_> {
                     state.checksum_algorithm,
                     checksum::ALGORITHM
                 ),
-                Some("use a program built with the version of migrate that wrote it, or a newer one"),
             );
         }
         if let (Some(theirs), Some(ours)) = (&state.registry_name, self.registry.name())
@@ -300,7 +234,6 @@ impl Judge<'_> {
                 ReasonCode::OtherRegistry,
                 None,
                 format!("the ledger belongs to `{theirs}`, and this program is `{ours}`"),
-                Some("give this program tables of its own with the `table` option"),
             );
         }
     }
@@ -342,6 +275,7 @@ impl Judge<'_> {
             name: migration.map(Migration::name).or(row.map(|row| &*row.name)).unwrap_or_default().to_owned(),
             description: migration.and_then(Migration::description).map(str::to_owned),
             known: migration.is_some(),
+            phase: migration.and_then(Migration::phase),
             state,
             row: row.cloned(),
             checksum: script
@@ -359,7 +293,6 @@ impl Judge<'_> {
                 ReasonCode::NoScript,
                 Some(version),
                 format!("migration {version} has no up script for {}", self.dialect),
-                Some("add an `up.sql`, or one for this kind of database"),
             );
         }
         match head {
@@ -367,9 +300,8 @@ impl Judge<'_> {
                 ReasonCode::OutOfOrder,
                 Some(version),
                 format!("migration {version} is not applied, but the higher version {head} is"),
-                Some("give it a version above every released one, or allow migrations out of order"),
             ),
-            _ => self.find(ReasonCode::Pending, Some(version), format!("migration {version} is not applied yet"), None),
+            _ => self.find(ReasonCode::Pending, Some(version), format!("migration {version} is not applied yet")),
         }
         MigrationState::Pending
     }
@@ -394,7 +326,6 @@ impl Judge<'_> {
                 ReasonCode::Changed,
                 Some(version),
                 format!("the script of migration {version} was changed after it was applied"),
-                Some("put the released script back, and make the change in a new migration"),
             );
             return MigrationState::Changed;
         }
@@ -402,7 +333,6 @@ impl Judge<'_> {
             ReasonCode::ChangedInComments,
             Some(version),
             format!("comments or white space of migration {version} differ from what was applied"),
-            None,
         );
         complete
     }
@@ -414,7 +344,6 @@ impl Judge<'_> {
                 ReasonCode::InProgress,
                 Some(version),
                 format!("migration {version} is being worked on by another run"),
-                None,
             );
             return MigrationState::Pending;
         }
@@ -423,14 +352,12 @@ impl Judge<'_> {
                 ReasonCode::Interrupted,
                 Some(version),
                 format!("migration {version} was interrupted while {}", row.status),
-                Some("run `up` to resume it"),
             );
         } else {
             self.find(
                 ReasonCode::InterruptedForGood,
                 Some(version),
                 format!("migration {version} was interrupted while {}, and its script was changed since", row.status),
-                Some("put the script back that was interrupted, then run `up` to resume it"),
             );
         }
         MigrationState::Interrupted
@@ -438,12 +365,17 @@ impl Judge<'_> {
 
     fn unknown(&mut self, row: &LedgerRow) -> MigrationState {
         let version = row.version;
-        if !row.status.is_complete() && !self.lock_is_live() {
+        if !row.status.is_complete() {
+            if self.lock_is_live() {
+                // Nothing is known of it but its floor, which is judged like any other.
+                let message = format!("migration {version} of another version of this program is being worked on");
+                self.find(ReasonCode::Unknown, Some(version), message);
+                return MigrationState::Unknown;
+            }
             self.find(
                 ReasonCode::InterruptedForGood,
                 Some(version),
-                format!("migration {version} was interrupted, and this program does not hold it"),
-                Some("run `up` with the program that holds it"),
+                format!("migration {version} was interrupted while {}, and this program does not hold it", row.status),
             );
             return MigrationState::Interrupted;
         }
@@ -453,14 +385,12 @@ impl Judge<'_> {
                 ReasonCode::UnknownMajor,
                 Some(version),
                 format!("migration {version} was applied by a newer program, has a higher major version, and records no minimum"),
-                Some("deploy the program that applied it, or a newer one"),
             );
         } else {
             self.find(
                 ReasonCode::Unknown,
                 Some(version),
                 format!("migration {version} was applied by another version of this program"),
-                None,
             );
         }
         MigrationState::Unknown
@@ -480,7 +410,6 @@ impl Judge<'_> {
                     "migration {} needs version {theirs} or newer of this program, and this is {ours}",
                     row.version
                 ),
-                Some("deploy a newer version of this program, or undo the migration with the one that applied it"),
             );
         }
     }
@@ -492,4 +421,8 @@ impl Judge<'_> {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdict_md;

@@ -3,6 +3,7 @@
 //! They are collected, never returned one at a time, and the macro and the command line show the same values.
 
 mod code;
+mod scratch;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -21,6 +22,8 @@ pub struct Diagnostic {
     pub code: Code,
     /// The file or directory: the migrations directory as it was given, and the path below it.
     pub path: String,
+    /// Whether the path is that of a directory, which has no lines: then it is shown alone.
+    pub is_directory: bool,
     /// The line, from 1; 1 when the problem is with the whole file or directory.
     pub line: usize,
     /// The column in characters, from 1; 1 when the problem is with the whole file or directory.
@@ -43,19 +46,26 @@ pub struct Excerpt {
 }
 
 impl Diagnostic {
-    /// A problem with a whole file or directory.
+    /// A problem with a whole file, shown at its beginning.
     #[must_use]
     pub fn whole(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity: code.severity(),
             code,
             path: path.into(),
+            is_directory: false,
             line: 1,
             column: 1,
             message: message.into(),
             help: None,
             excerpt: None,
         }
+    }
+
+    /// A problem with a directory, or with the lack of one.
+    #[must_use]
+    pub fn directory(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { is_directory: true, ..Self::whole(code, path, message) }
     }
 
     /// A problem with a part of a file, given as bytes of its text.
@@ -80,7 +90,8 @@ impl Diagnostic {
     #[must_use]
     pub fn render(&self) -> String {
         let place: Element<'_> = match &self.excerpt {
-            None => Origin::path(&self.path).into(),
+            None if self.is_directory => Origin::path(&self.path).into(),
+            None => Origin::path(&self.path).line(self.line).char_column(self.column).into(),
             Some(excerpt) => Snippet::source(&excerpt.text)
                 .path(&self.path)
                 .line_start(self.line)
@@ -93,11 +104,11 @@ impl Diagnostic {
     }
 }
 
-/// One line: `path:line:column: message`.
+/// One line: `path:line:column: message`, for a directory `path: message`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, column, message, .. } = self;
-        write!(f, "{path}:{line}:{column}: {message}")
+        let Self { path, is_directory, line, column, message, .. } = self;
+        if *is_directory { write!(f, "{path}: {message}") } else { write!(f, "{path}:{line}:{column}: {message}") }
     }
 }
 
@@ -136,6 +147,13 @@ struct Place {
 }
 
 impl SourceFile<'_> {
+    /// The line and the column of a byte of the text, both from 1, columns in characters.
+    #[must_use]
+    pub fn line_and_column(self, at: usize) -> (usize, usize) {
+        let place = self.place(at..at);
+        (place.line, place.column)
+    }
+
     fn place(self, span: Range<usize>) -> Place {
         let start = self.text.floor_char_boundary(span.start);
         let before = &self.text[..start];
@@ -155,7 +173,8 @@ impl SourceFile<'_> {
 }
 
 /// The candidate that was probably meant, if one is close.
-pub(crate) fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     candidates
         .into_iter()
@@ -219,8 +238,12 @@ unknown key `descripton`
     }
 
     #[test]
-    fn names_the_path_alone_when_the_whole_file_is_meant() {
-        let diagnostic = Diagnostic::whole(Code::NoMigrations, "m", "`m` holds no migration");
+    fn shows_the_beginning_of_a_file_and_the_path_of_a_directory() {
+        let diagnostic = Diagnostic::whole(Code::EmptyScript, "up.sql", "`up.sql` holds no statement");
+        assert_eq!(diagnostic.render(), "`up.sql` holds no statement\n--> up.sql:1:1");
+        assert_eq!(diagnostic.to_string(), "up.sql:1:1: `up.sql` holds no statement");
+        let diagnostic = Diagnostic::directory(Code::NoMigrations, "m", "`m` holds no migration");
         assert_eq!(diagnostic.render(), "`m` holds no migration\n--> m");
+        assert_eq!(diagnostic.to_string(), "m: `m` holds no migration");
     }
 }

@@ -19,16 +19,44 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 ///
 /// `5` (no unit), `5 days` (another unit), `1.5s` (no whole number), more than PostgreSQL can count.
 pub fn parse(text: &str) -> Result<Duration, &'static str> {
+    let (number, unit) = split(text);
+    read(number, unit, "its unit is not `ms`, `s`, `min` or `h`")
+}
+
+/// The same as people type it on a command line, where `2m` is two minutes, too.
+///
+/// ```
+/// use migrate_core::duration::parse_typed;
+/// use std::time::Duration;
+///
+/// assert_eq!(parse_typed("2m"), Ok(Duration::from_secs(120)));
+/// assert_eq!(parse_typed("2min"), parse_typed("2m"));
+/// ```
+///
+/// # Errors
+///
+/// Those of [`parse`].
+pub fn parse_typed(text: &str) -> Result<Duration, &'static str> {
+    let (number, unit) = split(text);
+    let unit = if unit == "m" { "min" } else { unit };
+    read(number, unit, "its unit is not `ms`, `s`, `m` or `h`")
+}
+
+fn split(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit.trim_start() {
+    (number, unit.trim_start())
+}
+
+fn read(number: &str, unit: &str, other_unit: &'static str) -> Result<Duration, &'static str> {
+    let milliseconds = match unit {
         "ms" => 1,
         "s" => 1000,
         "min" => 60_000,
         "h" => 3_600_000,
         "" => return Err("it has no unit"),
         _ if number.is_empty() => return Err("it does not begin with a whole number"),
-        _ => return Err("its unit is not `ms`, `s`, `min` or `h`"),
+        _ => return Err(other_unit),
     };
     if number.is_empty() {
         return Err("it does not begin with a whole number");
@@ -57,5 +85,13 @@ mod tests {
         check("99999999999999999999h", "it is longer than PostgreSQL can count, 596 hours");
         assert_eq!(parse("0s"), Ok(Duration::ZERO));
         assert_eq!(parse("596h"), Ok(Duration::from_secs(596 * 3600)));
+    }
+
+    #[test]
+    fn minutes_are_m_only_where_people_type() {
+        assert_eq!(parse("2m"), Err("its unit is not `ms`, `s`, `min` or `h`"));
+        assert_eq!(parse_typed("2 m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_typed("2 days"), Err("its unit is not `ms`, `s`, `m` or `h`"));
+        assert_eq!(parse_typed("30s"), Ok(Duration::from_secs(30)));
     }
 }

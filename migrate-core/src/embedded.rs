@@ -1,26 +1,32 @@
-//! A registry as one text and a few tables of bytes: what `embed_migrations!` writes and the compiler reads back.
+//! A registry as some long texts and a few tables of bytes: what `embed_migrations!` writes and the compiler reads back.
 //!
 //! A set of a thousand migrations written out as expressions costs the compiler more than a second at every build; as
 //! literals it costs next to nothing while nothing changes, and constant evaluation makes the same static data of it.
 //! [`Encoded`] is read back by the functions below it; each record is of fixed size, all numbers are little-endian.
+//!
+//! A text of the set is a part of one of the long texts. These are neither one for each text, since each literal costs,
+//! nor one for all, since the compiler hashes the whole of it for every reference into it that it writes.
 
 use std::borrow::Cow;
 use std::mem;
 use std::time::Duration;
 
 use crate::checksum::Checksum;
-use crate::migration::{Dialect, Migration, Role, Script, Settings, Text};
+use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings, Text};
 use crate::version::SchemaVersion;
 
-/// The place of a text: where it begins, and its length.
-const TEXT: usize = 8;
+/// The place of a text: which of the long texts holds it, where it begins there, and its length.
+const TEXT: usize = 12;
+/// A long text gets no further ones once it has this many bytes.
+#[cfg(feature = "source")]
+const FULL: usize = 4096;
 /// Role, dialect, text, checksum.
 const SCRIPT: usize = 2 + TEXT + 32;
 /// Whether there is one, seconds, nanoseconds.
 const DURATION: usize = 1 + 8 + 4;
-/// Version, name, three optional texts, two flags, two durations, the number of dependencies and of scripts.
-const MIGRATION: usize = 24 + 4 * TEXT + 2 + 2 * DURATION + 2 * 4;
-/// Begins no text.
+/// Version, name, three optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
+const MIGRATION: usize = 24 + 4 * TEXT + 3 + 2 * DURATION + 2 * 4;
+/// Holds no text.
 const NONE: u32 = u32::MAX;
 
 /// A registry's migrations, taken apart.
@@ -28,7 +34,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
     /// All texts, one after the other.
-    pub text: String,
+    pub texts: Vec<String>,
     /// A record for each migration.
     pub migrations: Vec<u8>,
     /// A record for each dependency of each migration.
@@ -39,7 +45,7 @@ pub struct Encoded {
 
 #[cfg(feature = "source")]
 impl Encoded {
-    /// Takes migrations apart; `None` if their texts are longer than 4 GiB.
+    /// Takes migrations apart; `None` if a text of theirs is longer than 4 GiB.
     #[must_use]
     pub fn new(migrations: &[Migration]) -> Option<Self> {
         let mut encoded = Self::default();
@@ -60,10 +66,15 @@ impl Encoded {
         for text in [migration.description(), minimum.as_deref(), migration.irreversible()] {
             match text {
                 Some(text) => record.extend(self.text(text)?),
-                None => record.extend(NONE.to_le_bytes().into_iter().chain([0; 4])),
+                None => record.extend(NONE.to_le_bytes().into_iter().chain([0; TEXT - 4])),
             }
         }
         record.extend([u8::from(migration.transaction()), u8::from(migration.foreign_keys_off())]);
+        record.push(match migration.phase() {
+            None => 0,
+            Some(Phase::Expand) => 1,
+            Some(Phase::Contract) => 2,
+        });
         for duration in [migration.lock_timeout(), migration.statement_timeout()] {
             record.push(u8::from(duration.is_some()));
             let duration = duration.unwrap_or_default();
@@ -93,12 +104,16 @@ impl Encoded {
     }
 
     fn text(&mut self, text: &str) -> Option<[u8; TEXT]> {
-        let start = u32::try_from(self.text.len()).ok().filter(|start| *start != NONE)?;
-        let length = u32::try_from(text.len()).ok()?;
-        self.text.push_str(text);
+        if self.texts.last().is_none_or(|last| last.len() >= FULL) {
+            self.texts.push(String::new());
+        }
+        let index = self.texts.len() - 1;
+        let start = self.texts[index].len();
+        self.texts[index].push_str(text);
         let mut place = [0; TEXT];
-        place[..4].copy_from_slice(&start.to_le_bytes());
-        place[4..].copy_from_slice(&length.to_le_bytes());
+        for (bytes, number) in place.chunks_mut(4).zip([index, start, text.len()]) {
+            bytes.copy_from_slice(&u32::try_from(number).ok()?.to_le_bytes());
+        }
         Some(place)
     }
 
@@ -117,7 +132,7 @@ impl Encoded {
 
 /// Reads scripts back.
 #[must_use]
-pub const fn scripts<const N: usize>(text: &'static str, table: &[u8]) -> [Script; N] {
+pub const fn scripts<const N: usize>(texts: &[&'static str], table: &[u8]) -> [Script; N] {
     let mut scripts = [const { Script::embedded(Role::Up, None, "", Checksum::from_bytes([0; 32])) }; N];
     let mut index = 0;
     while index < N {
@@ -133,7 +148,7 @@ pub const fn scripts<const N: usize>(text: &'static str, table: &[u8]) -> [Scrip
             _ => Some(Dialect::Postgres),
         };
         let checksum = Checksum::from_bytes(bytes(record, 2 + TEXT));
-        let script = Script::embedded(role, dialect, text_at(text, record, 2), checksum);
+        let script = Script::embedded(role, dialect, text_at(texts, record, 2), checksum);
         // An assignment would drop the old value, which constant evaluation cannot do.
         mem::forget(mem::replace(&mut scripts[index], script));
         index += 1;
@@ -143,11 +158,11 @@ pub const fn scripts<const N: usize>(text: &'static str, table: &[u8]) -> [Scrip
 
 /// Reads dependencies back.
 #[must_use]
-pub const fn dependencies<const N: usize>(text: &'static str, table: &[u8]) -> [Text; N] {
+pub const fn dependencies<const N: usize>(texts: &[&'static str], table: &[u8]) -> [Text; N] {
     let mut dependencies = [const { Cow::Borrowed("") }; N];
     let mut index = 0;
     while index < N {
-        let dependency = Cow::Borrowed(text_at(text, table, index * TEXT));
+        let dependency = Cow::Borrowed(text_at(texts, table, index * TEXT));
         mem::forget(mem::replace(&mut dependencies[index], dependency));
         index += 1;
     }
@@ -157,7 +172,7 @@ pub const fn dependencies<const N: usize>(text: &'static str, table: &[u8]) -> [
 /// Reads migrations back, to which the dependencies and scripts belong in this order.
 #[must_use]
 pub const fn migrations<const N: usize>(
-    text: &'static str,
+    texts: &[&'static str],
     table: &[u8],
     mut dependencies: &'static [Text],
     mut scripts: &'static [Script],
@@ -168,12 +183,17 @@ pub const fn migrations<const N: usize>(
         let record = table.split_at(index * MIGRATION).1;
         let version = SchemaVersion::new(u64_at(record, 0), u64_at(record, 8), u64_at(record, 16));
         let flags = 24 + 4 * TEXT;
-        let durations = flags + 2;
+        let durations = flags + 3;
         let counts = durations + 2 * DURATION;
         let settings = Settings {
-            description: option_text_at(text, record, 24 + TEXT),
-            min_runtime_version: option_text_at(text, record, 24 + 2 * TEXT),
-            irreversible: option_text_at(text, record, 24 + 3 * TEXT),
+            description: option_text_at(texts, record, 24 + TEXT),
+            min_runtime_version: option_text_at(texts, record, 24 + 2 * TEXT),
+            irreversible: option_text_at(texts, record, 24 + 3 * TEXT),
+            phase: match record[flags + 2] {
+                0 => None,
+                1 => Some(Phase::Expand),
+                _ => Some(Phase::Contract),
+            },
             transaction: record[flags] == 1,
             foreign_keys_off: record[flags + 1] == 1,
             lock_timeout: duration_at(record, durations),
@@ -185,7 +205,7 @@ pub const fn migrations<const N: usize>(
         scripts = other_scripts;
         let migration = Migration::from_parts(
             version,
-            Cow::Borrowed(text_at(text, record, 24)),
+            Cow::Borrowed(text_at(texts, record, 24)),
             settings,
             Cow::Borrowed(its_dependencies),
             Cow::Borrowed(its_scripts),
@@ -208,21 +228,25 @@ const fn bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     *record.split_at(at).1.first_chunk().expect("the tables hold whole records")
 }
 
+// Byte by byte: every call is a frame of the compiler's interpreter, and these are most of what it does here.
 const fn u32_at(record: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes(record, at))
+    let (low, high) =
+        (record[at] as u32 | (record[at + 1] as u32) << 8, record[at + 2] as u32 | (record[at + 3] as u32) << 8);
+    low | high << 16
 }
 
 const fn u64_at(record: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes(record, at))
+    (u32_at(record, at + 4) as u64) << 32 | u32_at(record, at) as u64
 }
 
-const fn text_at(text: &'static str, record: &[u8], at: usize) -> &'static str {
-    let (start, length) = (u32_at(record, at) as usize, u32_at(record, at + 4) as usize);
+const fn text_at(texts: &[&'static str], record: &[u8], at: usize) -> &'static str {
+    let text = texts[u32_at(record, at) as usize];
+    let (start, length) = (u32_at(record, at + 4) as usize, u32_at(record, at + 8) as usize);
     text.split_at(start).1.split_at(length).0
 }
 
-const fn option_text_at(text: &'static str, record: &[u8], at: usize) -> Option<Text> {
-    if u32_at(record, at) == NONE { None } else { Some(Cow::Borrowed(text_at(text, record, at))) }
+const fn option_text_at(texts: &[&'static str], record: &[u8], at: usize) -> Option<Text> {
+    if u32_at(record, at) == NONE { None } else { Some(Cow::Borrowed(text_at(texts, record, at))) }
 }
 
 const fn duration_at(record: &[u8], at: usize) -> Option<Duration> {
@@ -250,6 +274,7 @@ mod tests {
                 description: Some("Ünï".into()),
                 min_runtime_version: Some("2.0.0-0".into()),
                 irreversible: Some("".into()),
+                phase: Some(Phase::Contract),
                 transaction: false,
                 foreign_keys_off: true,
                 lock_timeout: Some(Duration::new(u64::MAX, 999_999_999)),
@@ -259,15 +284,16 @@ mod tests {
             Cow::Owned(vec![
                 script(Role::Up, Some(Dialect::Sqlite), "a"),
                 script(Role::Up, Some(Dialect::Postgres), "b"),
-                script(Role::Verify, None, "c"),
+                script(Role::Verify, None, &"c".repeat(FULL)),
             ]),
         );
         let set = [plain.clone(), full, plain];
         let encoded = Encoded::new(&set).unwrap();
         assert_eq!((encoded.dependency_count(), encoded.script_count()), (2, 7));
-        let text: &'static str = encoded.text.leak();
-        let dependencies = Box::leak(Box::new(dependencies::<2>(text, &encoded.dependencies)));
-        let scripts = Box::leak(Box::new(scripts::<7>(text, &encoded.scripts)));
-        assert_eq!(migrations::<3>(text, &encoded.migrations, dependencies, scripts), set);
+        let texts: Vec<&'static str> = encoded.texts.into_iter().map(|text| &*text.leak()).collect();
+        assert_eq!(texts.len(), 2);
+        let dependencies = Box::leak(Box::new(dependencies::<2>(&texts, &encoded.dependencies)));
+        let scripts = Box::leak(Box::new(scripts::<7>(&texts, &encoded.scripts)));
+        assert_eq!(migrations::<3>(&texts, &encoded.migrations, dependencies, scripts), set);
     }
 }

@@ -160,6 +160,9 @@ pub struct LockHolder {
     pub process: u32,
     /// Since when: RFC 3339, UTC, the database's clock.
     pub acquired_at: String,
+    /// When its lease ends unless it is renewed: RFC 3339, UTC, the database's clock. `None` where there is no lease, as
+    /// on SQLite.
+    pub expires_at: Option<String>,
     /// Whether it is alive, as far as the database or the operating system can tell.
     pub live: bool,
 }

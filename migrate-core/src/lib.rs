@@ -2,11 +2,13 @@
 //!
 //! A directory becomes a [`Registry`](registry::Registry) of [`Migration`](migration::Migration)s; what a database holds
 //! becomes a [`Snapshot`](ledger::Snapshot); the two together give an [`Assessment`](compat::Assessment) and a
-//! [`Plan`](plan::Plan). Nothing here reads a clock, the environment, a network or a database, and only the modules
+//! [`Plan`](plan::Plan), or, for what an operator says of the ledger, an
+//! [`Amendment`](amend::Amendment). Nothing here reads a clock, the environment, a network or a database, and only the modules
 //! `source` (feature `source`) and [`stale`] read a disk.
 //!
 //! Programs use `migrate-runtime`, which re-exports what they need of this crate.
 
+pub mod amend;
 pub mod checksum;
 pub mod compat;
 pub mod digest;

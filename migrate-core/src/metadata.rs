@@ -9,9 +9,9 @@ use std::time::Duration;
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::{CollectOptions, parse_to_ast};
 
-use crate::diagnostic::{Code, Diagnostic, SourceFile, Topic, did_you_mean, listed};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
 use crate::duration;
-use crate::migration::Settings;
+use crate::migration::{Phase, Settings};
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
@@ -30,8 +30,8 @@ pub struct Metadata {
     pub min_runtime_version_span: Range<usize>,
     /// Who wrote it.
     pub author: Option<String>,
-    /// Its part in a change of two steps.
-    pub phase: Option<Phase>,
+    /// Where `phase` stands in the file.
+    pub phase_span: Range<usize>,
     /// Objects that must exist afterwards, by kind, such as `tables`.
     pub expects: BTreeMap<String, Vec<String>>,
     /// Diagnostics silenced here, each with its reason.
@@ -56,15 +56,6 @@ pub struct Dependency {
     pub requirement: semver::VersionReq,
     /// Where it stands in the file.
     pub span: Range<usize>,
-}
-
-/// The part of a migration in a change that takes two steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Adds what the new program needs, so that old and new programs both work.
-    Expand,
-    /// Removes what only the old program needed.
-    Contract,
 }
 
 /// Every key of `metadata.json`, required ones first.
@@ -104,7 +95,7 @@ pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Di
             dependencies: Vec::new(),
             min_runtime_version_span: 0..0,
             author: None,
-            phase: None,
+            phase_span: 0..0,
             expects: BTreeMap::new(),
             allow: BTreeMap::new(),
         },
@@ -196,7 +187,8 @@ impl Reader<'_> {
                 self.metadata.settings.irreversible = self.reason(key, value).map(Into::into);
             }
             "phase" => {
-                self.metadata.phase = match self.choice(key, value, &["expand", "contract"]) {
+                self.metadata.phase_span = span(value);
+                self.metadata.settings.phase = match self.choice(key, value, &["expand", "contract"]) {
                     Some("expand") => Some(Phase::Expand),
                     Some(_) => Some(Phase::Contract),
                     None => None,
@@ -329,7 +321,7 @@ impl Reader<'_> {
                 continue;
             };
             let at = span(&property.name);
-            let Some(code) = Code::from_word(word).filter(|code| code.topic() == Topic::Sql) else {
+            let Some(code) = Code::from_word(word).filter(|code| code.can_be_silenced()) else {
                 self.unknown_allow(word, at);
                 continue;
             };
@@ -345,10 +337,13 @@ impl Reader<'_> {
             Some(_) => format!("`{word}` cannot be silenced"),
             None => format!("no diagnostic is called `{word}`"),
         };
-        let silenced = Code::ALL.iter().filter(|code| code.topic() == Topic::Sql);
+        let silenced = Code::ALL.iter().filter(|code| code.can_be_silenced());
         let help = match did_you_mean(word, silenced.map(|code| code.as_str())) {
             Some(code) => format!("did you mean `{code}`?"),
-            None => "remove it: what is said of the SQL of scripts can be silenced, and nothing else".to_owned(),
+            None => {
+                "remove it: what is said of the SQL of scripts and of rolling deploys can be silenced, and nothing else"
+                    .to_owned()
+            }
         };
         self.report(Code::UnknownAllow, at, message, help);
     }
@@ -450,8 +445,12 @@ impl Reader<'_> {
     }
 }
 
-/// A version means exactly that version; anything else must say by operators what it means.
-fn requirement(text: &str) -> Result<semver::VersionReq, String> {
+/// Which versions a dependency means. A version means exactly that version; anything else must say by operators what it means.
+///
+/// # Errors
+///
+/// `"1.2"` (no operator, and not a whole version), `"1.0.0-rc.1"` (a migration has no pre-release part), `"newest"`.
+pub fn requirement(text: &str) -> Result<semver::VersionReq, String> {
     match text.parse::<SchemaVersion>() {
         Ok(version) => {
             let comparator = semver::Comparator {

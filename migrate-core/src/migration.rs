@@ -89,6 +89,32 @@ impl Role {
     }
 }
 
+/// The part of a migration in a change that takes two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Adds what the new program needs, so that old and new programs both work.
+    Expand,
+    /// Removes what only the old program needed.
+    Contract,
+}
+
+impl Phase {
+    /// The word used in `metadata.json`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expand => "expand",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One SQL file of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -168,6 +194,7 @@ pub struct Settings {
     pub description: Option<Text>,
     pub min_runtime_version: Option<Text>,
     pub irreversible: Option<Text>,
+    pub phase: Option<Phase>,
     pub transaction: bool,
     pub foreign_keys_off: bool,
     pub lock_timeout: Option<Duration>,
@@ -180,6 +207,7 @@ impl Settings {
         description: None,
         min_runtime_version: None,
         irreversible: None,
+        phase: None,
         transaction: true,
         foreign_keys_off: false,
         lock_timeout: None,
@@ -238,6 +266,12 @@ impl Migration {
     #[must_use]
     pub fn irreversible(&self) -> Option<&str> {
         self.settings.irreversible.as_deref()
+    }
+
+    /// Its part in a change that takes two steps, if it has one.
+    #[must_use]
+    pub const fn phase(&self) -> Option<Phase> {
+        self.settings.phase
     }
 
     /// Whether it runs in one transaction (the default), or statement by statement outside one.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::amend::Change;
 use crate::ledger::{LedgerRow, Snapshot, Status};
-use crate::migration::{Dialect, Migration, Role};
+use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::version::SchemaVersion;
 
@@ -17,6 +18,9 @@ pub enum Target {
     UpTo(SchemaVersion),
     /// Apply the next so many pending migrations.
     UpBy(usize),
+    /// Apply what is pending, in order, as long as it belongs to a phase: up to the first step that contracts, which old
+    /// programs would not survive; or, for [`Phase::Contract`], up to the first that does not.
+    Phase(Phase),
     /// Undo what is applied above a version, which itself stays.
     DownTo(SchemaVersion),
     /// Undo the last so many applied migrations.
@@ -31,7 +35,7 @@ impl Target {
     /// Whether it only ever applies migrations.
     #[must_use]
     pub const fn is_up(self) -> bool {
-        matches!(self, Self::Latest | Self::UpTo(_) | Self::UpBy(_))
+        matches!(self, Self::Latest | Self::UpTo(_) | Self::UpBy(_) | Self::Phase(_))
     }
 
     /// Whether it names a state, so that going for it twice is the same as going for it once.
@@ -99,29 +103,33 @@ impl fmt::Display for Step {
     }
 }
 
-/// Ordered steps towards a target.
+/// Ordered steps towards a target, or changes of the ledger that run no script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// Why the plan ends short of its target; the run fails with it after its steps. Only [`Target::DownAll`] does this.
     pub ends_with: Option<PlanError>,
+    /// What is changed in the ledger without running anything. Only an amendment has such, and it has no steps.
+    pub changes: Vec<Change>,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.ends_with.is_none()
+        self.steps.is_empty() && self.ends_with.is_none() && self.changes.is_empty()
     }
 }
 
 impl fmt::Display for Plan {
-    /// One step a line, such as `up 1.2.0 add_index`.
+    /// One step or change a line, such as `up 1.2.0 add_index`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.steps.iter().enumerate().try_for_each(|(index, step)| {
+        let steps = self.steps.iter().map(|step| step as &dyn fmt::Display);
+        let lines = steps.chain(self.changes.iter().map(|change| change as &dyn fmt::Display));
+        lines.enumerate().try_for_each(|(index, line)| {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{step}")
+            write!(f, "{separator}{line}")
         })
     }
 }
@@ -214,6 +222,10 @@ pub fn plan(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, target: 
             Ok(planner.up(|_, migration| migration.version() <= version))
         }
         Target::UpBy(count) => Ok(planner.up(|planned, _| planned < count)),
+        Target::Phase(phase) => {
+            let contracts = |migration: &Migration| migration.phase() == Some(Phase::Contract);
+            Ok(planner.up(|_, migration| contracts(migration) == (phase == Phase::Contract)))
+        }
         Target::DownTo(version) => {
             planner.exists(version)?;
             planner.down(|_, row| row.version > version)
@@ -262,7 +274,7 @@ impl Planner<'_> {
             }
             steps.push(resumed(interrupted(Status::Applying), step(migration, Direction::Up)));
         }
-        Plan { steps, ends_with: None }
+        Plan { steps, ..Plan::default() }
     }
 
     /// The applied migrations from the top, as long as `wanted` says so; it is told how many are planned before.
@@ -272,7 +284,7 @@ impl Planner<'_> {
             .take_while(|(planned, row)| wanted(*planned, row))
             .map(|(_, row)| self.undo(row))
             .collect::<Result<_, _>>()?;
-        Ok(Plan { steps, ends_with: None })
+        Ok(Plan { steps, ..Plan::default() })
     }
 
     fn down_as_far_as_possible(&self) -> Result<Plan, PlanError> {

@@ -2,6 +2,7 @@
 //!
 //! [`load`] never stops at the first problem. This module is the only one that touches a disk.
 
+mod deploy;
 mod disk;
 mod script;
 mod set;
@@ -38,6 +39,9 @@ pub struct LoadOptions {
     pub check_lock: bool,
     /// Whether each `fixtures.sql` is read and checked; what only runs migrations does without.
     pub fixtures: bool,
+    /// Whether what is worth a look is told as well, as `migrate validate` does, and the databases that the set is known to
+    /// run on whatever its file names say.
+    pub advice: Option<Vec<Dialect>>,
 }
 
 impl LoadOptions {
@@ -51,6 +55,7 @@ impl LoadOptions {
             name: None,
             check_lock: true,
             fixtures: false,
+            advice: None,
         }
     }
 }
@@ -141,8 +146,9 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
     set::check_versions(&folders, &mut found.diagnostics);
     set::check_dependencies(&folders, &found.meant, &mut found.diagnostics);
     set::check_runtime(&folders, shown, options, &mut found.diagnostics);
+    let silenced = deploy::check(&folders, options, &mut found.diagnostics);
     let candidates = set::dialects(&folders, shown, options, &mut found.diagnostics);
-    let dialects = script::check(&folders, &candidates, options, &mut found.diagnostics);
+    let dialects = script::check(&folders, &candidates, options, silenced, &mut found.diagnostics);
     set::check_way_back(&folders, &dialects, &mut found.diagnostics);
 
     let entries: Vec<Entry> = folders.iter().map(Folder::entry).collect();
@@ -189,7 +195,8 @@ impl Found {
         let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable);
         let unread: BTreeSet<String> =
             self.diagnostics.iter().filter(|it| is_cause(it)).map(|it| it.path.clone()).collect();
-        self.diagnostics.retain(|it| is_cause(it) || !unread.contains(&it.path));
+        let is_of_text = |it: &Diagnostic| it.excerpt.is_some() || it.code == Code::EmptyScript;
+        self.diagnostics.retain(|it| is_cause(it) || !is_of_text(it) || !unread.contains(&it.path));
     }
 }
 
@@ -217,6 +224,19 @@ impl Folder {
 
     fn path(&self, file: &str) -> String {
         format!("{}/{file}", self.shown)
+    }
+
+    /// A problem with the migration as a whole, at a file that an editor can open: its metadata, else its first script,
+    /// and the directory only where it holds neither.
+    fn whole(&self, code: Code, message: String) -> Diagnostic {
+        let file = match &self.metadata_text {
+            Some(_) => Some(METADATA.to_owned()),
+            None => self.scripts.first().map(Script::file_name),
+        };
+        match file {
+            Some(file) => Diagnostic::whole(code, self.path(&file), message),
+            None => Diagnostic::directory(code, &self.shown, message),
+        }
     }
 
     /// Whether a file saved under a nearly right name was reported that begins like this one when corrected: what it

@@ -23,25 +23,36 @@ mod effect;
 mod enums;
 #[cfg(feature = "sqlite-syntax")]
 mod grammar;
+mod locks;
+#[cfg(feature = "postgres-syntax")]
+mod postgres_grammar;
 mod problem;
+mod script;
 mod segment;
 mod split;
 mod text;
 mod token;
 
 pub use effect::{Effect, ObjectClass, effect};
-pub use enums::{EnumValueUse, enum_value_uses};
+pub use enums::EnumValueUse;
 #[cfg(feature = "sqlite-syntax")]
-pub use grammar::{SyntaxError, sqlite_syntax_error};
+pub use grammar::sqlite_syntax_error;
+pub use locks::{StrongLock, strong_locks};
+#[cfg(feature = "postgres-syntax")]
+pub use postgres_grammar::postgres_syntax_error;
+#[cfg(any(feature = "sqlite-syntax", feature = "postgres-syntax"))]
+pub use problem::SyntaxError;
 pub use problem::{Problem, SqlError};
+pub use script::Script;
 pub use segment::{Segment, SegmentKind, segments};
 pub use text::{excerpt, line_column, offset_of_character};
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::migration::Dialect;
 use classify::Words;
-use token::{Token, TokenKind};
+use token::TokenKind;
 
 /// A statement's place in its script, and what kind it is.
 ///
@@ -162,12 +173,10 @@ pub enum Answer {
 /// What one statement answers with on PostgreSQL.
 #[must_use]
 pub fn answer(statement: &str) -> Answer {
-    let Ok(script) = split::split(statement, Dialect::Postgres) else {
+    let Ok(script) = Script::read(statement, Dialect::Postgres) else {
         return Answer::Nothing;
     };
-    script.statements.first().map_or(Answer::Nothing, |range| {
-        classify::answer(Words { sql: statement, tokens: &script.tokens[range.clone()] })
-    })
+    script.statements().first().map_or(Answer::Nothing, |first| classify::answer(script.words(first)))
 }
 
 /// The statements of a script, in order. Empty ones, as in `;;`, are none.
@@ -177,20 +186,23 @@ pub fn answer(statement: &str) -> Answer {
 /// The first place where the script does not lex to a closed state (`'abc`, `$$ …`, a trigger without `END`, `(` without
 /// `)`), holds a NUL byte, or holds what only psql understands (`\connect`, `COPY … FROM stdin`).
 pub fn statements(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, SqlError> {
-    let script = split::split(sql, dialect)?;
-    let statements = script.statements.iter().map(|range| {
-        let tokens = &script.tokens[range.clone()];
-        statement(sql, tokens, dialect)
-    });
-    Ok(statements.collect())
+    Script::read(sql, dialect).map(Script::into_statements)
 }
 
-fn statement(sql: &str, tokens: &[Token], dialect: Dialect) -> Statement {
-    Statement {
-        start: tokens[0].start,
-        end: tokens[tokens.len() - 1].end,
-        kind: classify::classify(Words { sql, tokens }, dialect),
+/// What a database means that names a place in a script: the statement that begins there, else the word or sign there.
+///
+/// Line and column count from 1, as in [`line_column`]. At the end of the script, or in one that does not lex, the range is
+/// empty.
+#[must_use]
+pub fn span_at(sql: &str, dialect: Dialect, line: usize, column: usize) -> Range<usize> {
+    let offset = text::offset_of_place(sql, line, column);
+    let statements = statements(sql, dialect).unwrap_or_default();
+    if let Some(statement) = statements.iter().find(|statement| statement.start == offset) {
+        return statement.start..statement.end;
     }
+    let lexed = token::lex(sql, dialect);
+    let token = lexed.tokens.iter().find(|token| (token.start..token.end).contains(&offset));
+    offset..token.map_or(offset, |token| token.end)
 }
 
 /// The pragma that a SQLite statement sets or runs, if that has no effect, or fails, inside a transaction: `foreign_keys`
@@ -206,20 +218,6 @@ pub fn pragma_outside_transaction(statement: &str) -> Option<&'static str> {
     }
     let lexed = token::lex(statement, Dialect::Sqlite);
     classify::pragma_outside_transaction(Words { sql: statement, tokens: &lexed.tokens })
-}
-
-/// Whether a statement can only be meant for SQLite, by a word that no other database has.
-#[must_use]
-pub fn is_only_for_sqlite(statement: &str) -> bool {
-    let lexed = token::lex(statement, Dialect::Sqlite);
-    classify::is_only_for_sqlite(Words { sql: statement, tokens: &lexed.tokens })
-}
-
-/// The timeout that a statement of PostgreSQL sets by `SET` or `set_config`: `lock_timeout` or `statement_timeout`.
-#[must_use]
-pub fn timeout_set(statement: &str) -> Option<&'static str> {
-    let lexed = token::lex(statement, Dialect::Postgres);
-    classify::timeout_set(Words { sql: statement, tokens: &lexed.tokens })
 }
 
 /// Whether two scripts differ in comments and white space only.

@@ -38,10 +38,19 @@ impl fmt::Display for Stale {
 /// the machine that built it. Reads every script; blocks.
 #[must_use]
 pub fn find(registry: &Registry) -> Option<Stale> {
-    let directory = registry.source()?;
-    let on_disk = on_disk(Path::new(directory)).ok()?;
+    compare(registry, registry.source()?).ok()?
+}
+
+/// Compares a registry with a directory, which it should have been compiled from. Reads every script; blocks.
+///
+/// # Errors
+///
+/// A directory or file that cannot be read, because the directory is not there for example.
+pub fn compare(registry: &Registry, directory: &str) -> io::Result<Option<Stale>> {
+    let on_disk = on_disk(Path::new(directory))?;
     let embedded = registry.digest();
-    (on_disk != embedded).then(|| Stale { directory: directory.to_owned(), embedded, on_disk, help: rebuild(registry) })
+    let stale = || Stale { directory: directory.to_owned(), embedded, on_disk, help: rebuild(registry) };
+    Ok((on_disk != embedded).then(stale))
 }
 
 /// What makes cargo build the program again that a registry belongs to, whatever time stamps say.

@@ -8,23 +8,28 @@ use proptest::prelude::*;
 use crate::checksum::{ALGORITHM, Checksum};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{FORMAT, LedgerRow, Snapshot, State};
-use crate::migration::{Dialect, Migration, Role, Script, Settings};
+use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings};
 use crate::plan::{Plan, Target};
 use crate::registry::Registry;
 
 /// The dialect of these tests.
 pub(crate) const DIALECT: Dialect = Dialect::Sqlite;
 
-/// A registry of versions separated by spaces. `1.0.0!` has no down script, `1.0.0>=2.0.0` a minimum.
+/// A registry of versions separated by spaces. `1.0.0!` has no down script, `1.0.0>=2.0.0` a minimum; `1.0.0e` expands,
+/// `1.0.0c` contracts.
 pub(crate) fn registry(text: &str) -> Registry {
     let migrations = text.split_whitespace().map(|word| {
         let (word, floor) = word.split_once(">=").map_or((word, None), |(word, floor)| (word, Some(floor.to_owned())));
+        let (word, phase) = match word.strip_suffix('e') {
+            Some(word) => (word, Some(Phase::Expand)),
+            None => word.strip_suffix('c').map_or((word, None), |word| (word, Some(Phase::Contract))),
+        };
         let (version, irreversible) = word.strip_suffix('!').map_or((word, false), |version| (version, true));
         let mut scripts = vec![Script::new(Role::Up, None, up_of(version))];
         if !irreversible {
             scripts.push(Script::new(Role::Down, None, format!("DROP TABLE t{version}")));
         }
-        let settings = Settings { min_runtime_version: floor.map(Cow::Owned), ..Settings::DEFAULT };
+        let settings = Settings { min_runtime_version: floor.map(Cow::Owned), phase, ..Settings::DEFAULT };
         Migration::from_parts(version.parse().unwrap(), "m".into(), settings, Cow::Owned(vec![]), Cow::Owned(scripts))
     });
     let migrations = Cow::Owned(migrations.collect());
@@ -77,13 +82,15 @@ fn up_of(version: &str) -> String {
     format!("CREATE TABLE \"t{version}\" (id INTEGER)")
 }
 
-/// A target in words: `latest`, `up to 1.0.0`, `up by 2`, `down to 1.0.0`, `down by 1`, `down all`, `redo`.
+/// A target in words: `latest`, `up to 1.0.0`, `up by 2`, `expand`, `contract`, `down to 1.0.0`, `down by 1`, `down all`, `redo`.
 pub(crate) fn target(text: &str) -> Target {
     let words: Vec<&str> = text.split(' ').collect();
     match words[..] {
         ["latest"] => Target::Latest,
         ["up", "to", version] => Target::UpTo(version.parse().unwrap()),
         ["up", "by", count] => Target::UpBy(count.parse().unwrap()),
+        ["expand"] => Target::Phase(Phase::Expand),
+        ["contract"] => Target::Phase(Phase::Contract),
         ["down", "to", version] => Target::DownTo(version.parse().unwrap()),
         ["down", "by", count] => Target::DownBy(count.parse().unwrap()),
         ["down", "all"] => Target::DownAll,

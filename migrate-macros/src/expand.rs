@@ -44,6 +44,15 @@ pub(crate) fn version(input: &Input, version: SchemaVersion) -> TokenStream {
     quote!(#runtime::__private::SchemaVersion::new(#major, #minor, #patch))
 }
 
+/// A path as a literal.
+pub(crate) fn path<'a>(input: &Input, path: &'a Path) -> syn::Result<&'a str> {
+    path.to_str().ok_or_else(|| {
+        let shown = path.display();
+        let message = format!("path `{shown}` is not UTF-8 and cannot be included");
+        Error::new(input.span, message)
+    })
+}
+
 /// What is wrong, and an empty registry, so that one mistake gives one message.
 pub(crate) fn fallback(input: &Input, error: &Error) -> TokenStream {
     let runtime = &input.runtime;
@@ -83,27 +92,27 @@ impl<'a> Expansion<'a> {
         let version = registry.runtime_version().map(|version| version.to_string());
         let version = self.option_text(version.as_deref());
         let digest = Literal::byte_string(registry.digest().as_bytes());
-        let source = self.path(&self.embedded.directory)?;
+        let source = path(self.input, &self.embedded.directory)?;
 
         let encoded = Encoded::new(registry.migrations())
-            .ok_or_else(|| Error::new(self.input.span, "the migrations are longer than 4 GiB"))?;
-        let (text, count) = (&encoded.text, registry.migrations().len());
+            .ok_or_else(|| Error::new(self.input.span, "a text of the migrations is longer than 4 GiB"))?;
+        let (texts, count) = (&encoded.texts, registry.migrations().len());
         let (dependency_count, script_count) = (encoded.dependency_count(), encoded.script_count());
         let [migrations, dependencies, scripts] =
             [&encoded.migrations, &encoded.dependencies, &encoded.scripts].map(|table| Literal::byte_string(table));
         Ok(quote! {{
             #tracking
             #warnings
-            const __TEXT: &#private::str = #text;
+            const __TEXTS: &[&#private::str] = &[#(#texts),*];
             // A large set takes long to evaluate, once after each change of it.
             #[allow(long_running_const_eval)]
             static __DEPENDENCIES: [#private::Cow<'static, #private::str>; #dependency_count] =
-                #private::embedded::dependencies(__TEXT, #dependencies);
+                #private::embedded::dependencies(__TEXTS, #dependencies);
             #[allow(long_running_const_eval)]
-            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXT, #scripts);
+            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXTS, #scripts);
             #[allow(long_running_const_eval)]
             static __MIGRATIONS: [#private::Migration; #count] =
-                #private::embedded::migrations(__TEXT, #migrations, &__DEPENDENCIES, &__SCRIPTS);
+                #private::embedded::migrations(__TEXTS, #migrations, &__DEPENDENCIES, &__SCRIPTS);
             #private::Registry::from_parts(
                 #name,
                 #private::Cow::Borrowed(#directory),
@@ -123,7 +132,8 @@ impl<'a> Expansion<'a> {
     /// Makes every file and variable that was read a reason to rebuild. The texts become one constant that nobody uses:
     /// an expression for each file would be an expression to check.
     fn tracking(&self) -> syn::Result<TokenStream> {
-        let files: Vec<&str> = self.embedded.files.iter().map(|file| self.path(file)).collect::<syn::Result<_>>()?;
+        let files: Vec<&str> =
+            self.embedded.files.iter().map(|file| path(self.input, file)).collect::<syn::Result<_>>()?;
         let variables = &self.input.variables;
         let private = &self.private;
         Ok(quote! {
@@ -138,13 +148,5 @@ impl<'a> Expansion<'a> {
             None => quote!(#private::Option::None),
             Some(text) => quote!(#private::Option::Some(#private::Cow::Borrowed(#text))),
         }
-    }
-
-    fn path<'b>(&self, path: &'b Path) -> syn::Result<&'b str> {
-        path.to_str().ok_or_else(|| {
-            let shown = path.display();
-            let message = format!("path `{shown}` is not UTF-8 and cannot be included");
-            Error::new(self.input.span, message)
-        })
     }
 }

@@ -29,13 +29,14 @@ pub(crate) struct Embedded {
 
 /// Reads the directory that the arguments name; with `fixtures`, also the rows for tests.
 pub(crate) fn load(input: &Input, fixtures: bool) -> syn::Result<Embedded> {
-    let directory = base(input)?.join(&input.directory);
+    let base = base(input)?;
+    let directory = base.join(&input.directory);
     let options = LoadOptions {
         dialects: input.dialect.into_iter().collect(),
         runtime_version: input.runtime_version.clone().or_else(|| cargo("CARGO_PKG_VERSION")),
         name: cargo("CARGO_PKG_NAME"),
         fixtures,
-        ..LoadOptions::new(&input.directory)
+        ..LoadOptions::new(shown(input, &base))
     };
     let loaded = source::load(&directory, &options);
     let files = loaded.files().to_vec();
@@ -60,6 +61,14 @@ fn base(input: &Input) -> syn::Result<PathBuf> {
             Err(Error::new(input.span, message))
         }
     }
+}
+
+/// The directory in messages: relative to the package, as everything is that the compiler and the command line name.
+fn shown(input: &Input, base: &Path) -> String {
+    let below = cargo("CARGO_MANIFEST_DIR").and_then(|package| base.strip_prefix(package).ok().map(Path::to_owned));
+    // A file outside the package is included by a path; then nothing is better than what was typed.
+    let below = below.unwrap_or_default().join(&input.directory);
+    below.to_str().map_or_else(|| input.directory.clone(), str::to_owned)
 }
 
 /// What cargo says of the package being compiled; a change of it always rebuilds.

@@ -1,4 +1,4 @@
-//! `migration_tests!`: a module with one test for each migration.
+//! `migration_tests!`: a module with one test for each migration, one of all of them, and one of what was compiled in.
 //!
 //! It is an item: a `#[test]` inside an expression would never run.
 
@@ -108,6 +108,7 @@ pub(crate) fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     let fixtures = expand::fixtures(&input, &embedded);
     let count = fixtures.len();
     let tests = tests(&input, &embedded.registry);
+    let directory = expand::path(&input, &embedded.directory)?;
     Ok(quote! {
         #[cfg(test)]
         mod #name {
@@ -123,6 +124,11 @@ pub(crate) fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
             }
 
             #tests
+
+            #[test]
+            fn is_what_the_directory_holds() -> ::core::result::Result<(), #runtime::testing::Failure> {
+                #runtime::testing::check_content(&__set(), #directory)
+            }
         }
     })
 }

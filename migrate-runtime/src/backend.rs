@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 #[cfg(feature = "postgres")]
@@ -115,6 +115,23 @@ pub trait Backend: Send {
 
     /// Waits without holding a transaction. Fails when the run is no longer wanted.
     fn sleep(&mut self, duration: Duration) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Edits ledger rows without running anything and adds history rows, all in one transaction that proves the fence.
+    fn amend(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        edits: &[Edit<'_>],
+        entries: &[HistoryEntry<'_>],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// [`acquire`](Self::acquire) also from a holder that is alive, which then fails at its fence. Not while a
+    /// transaction of the holder's is under way: what it has proved stays true until its end.
+    fn seize(
+        &mut self,
+        run: &Run,
+        seen: Fence,
+    ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
 }
 
 /// What proves that a run holds the lock. It begins as the run's number, and rises when a connection is lost. Unique per
@@ -167,20 +184,33 @@ pub struct RunEnd<'a> {
     pub error: Option<&'a str>,
 }
 
+/// An edit of one ledger row that no script stands behind.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit<'a> {
+    /// Add the row of a migration, with this status.
+    Insert(&'a Work<'a>, Status),
+    /// Take over what the registry records of a migration; status and times stay.
+    Accept(&'a Work<'a>),
+    /// The row is complete from now on.
+    Complete(&'a Step),
+    /// Remove the row.
+    Forget(&'a Step),
+}
+
 /// What a history row says beyond who writes it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HistoryEntry<'a> {
-    pub(crate) operation: &'static str,
-    pub(crate) version: Option<SchemaVersion>,
-    pub(crate) outcome: &'a str,
-    pub(crate) took: Took,
-    pub(crate) error: Option<&'a str>,
-    pub(crate) plan: Option<&'a str>,
+pub struct HistoryEntry<'a> {
+    pub operation: &'static str,
+    pub version: Option<SchemaVersion>,
+    pub outcome: &'a str,
+    pub took: Took,
+    pub error: Option<&'a str>,
+    pub plan: Option<&'a str>,
 }
 
 /// How long something took.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Took {
+pub enum Took {
     /// It takes no time, or none is known.
     Unknown,
     /// So long as this.

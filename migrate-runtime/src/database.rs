@@ -70,6 +70,34 @@ impl AnyDatabase {
     }
 }
 
+impl AnyDatabase {
+    /// The name of the database, as somebody types it to say which one is meant: PostgreSQL's own name for it, or the
+    /// name of SQLite's file without its directory.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "sqlite", feature = "postgres"))] {
+    /// use migrate_runtime::AnyDatabase;
+    ///
+    /// assert_eq!(AnyDatabase::from_url("sqlite:/var/lib/app.db")?.name(), "app.db");
+    /// assert_eq!(AnyDatabase::from_url("postgres://app@db.example/shop")?.name(), "shop");
+    /// # }
+    /// # Ok::<(), migrate_runtime::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => {
+                database.path().file_name().unwrap_or(database.path().as_os_str()).to_string_lossy().into_owned()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.name().to_owned(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => String::new(),
+        }
+    }
+}
+
 impl Database for AnyDatabase {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
         match self {

@@ -3,20 +3,26 @@
 //! It serves both databases, the async and the blocking API, and the command line. It holds no SQL; what is done and in
 //! which order is the plan's matter, and how, the backend's.
 
+mod amend;
 mod recovery;
+mod run_lock;
 mod steps;
 mod work;
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use migrate_core::compat::{self, Assessment, ReasonCode, Rules, Verdict};
+use migrate_core::amend::{Amendment, amend};
+use migrate_core::compat::{self, Assessment, Reason, ReasonCode, Rules, Verdict};
 use migrate_core::ledger::{LockHolder, Snapshot};
 use migrate_core::migration::Role;
 use migrate_core::plan::{Plan, PlanError, Target, plan};
 use migrate_core::registry::Registry;
 use semver::Version;
 
+pub(crate) use self::amend::ReadRepairs;
+pub use self::run_lock::LockRelease;
+pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
 use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::call::Operation;
@@ -70,13 +76,22 @@ impl Operation for ReadHistory {
     }
 }
 
-/// Brings a database to a target.
+/// Brings a database to a goal.
 #[derive(Debug)]
 pub(crate) struct Migrate {
     pub(crate) registry: SharedRegistry,
     pub(crate) settings: Settings,
-    pub(crate) target: Target,
+    pub(crate) goal: Goal,
     pub(crate) mode: Mode,
+}
+
+/// What a run is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Goal {
+    /// Run scripts until the target is reached.
+    Reach(Target),
+    /// Change what the ledger says.
+    Amend(Amendment),
 }
 
 /// What a run may do.
@@ -113,11 +128,15 @@ impl Operation for Migrate {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
                 Locked::Ours(run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
-                    let ended = self.execute(backend, &run, fence, &decision.plan).await;
+                    let ended = match &self.goal {
+                        Goal::Reach(_) => self.execute(backend, &run, fence, &decision.plan).await,
+                        Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
+                    };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
                     // the target counts from where this run began.
                     let is_overtaken = ended.lock == Lock::Overtaken;
-                    let again = is_overtaken && self.target.is_absolute() && overtaken < self.settings.max_retries;
+                    let absolute = matches!(self.goal, Goal::Reach(target) if target.is_absolute());
+                    let again = is_overtaken && absolute && overtaken < self.settings.max_retries;
                     if !again {
                         return self.close(backend, &run, *decision, ended, earlier).await;
                     }
@@ -160,22 +179,38 @@ impl Migrate {
         if refused && self.mode != Mode::ExecuteUnlessIncompatible {
             return Err(incompatible(assessment));
         }
-        let plan = if refused {
-            Plan::default()
-        } else {
-            plan(&self.registry, &snapshot, B::DIALECT, self.target).map_err(|error| plan_error(&error))?
-        };
+        let plan = if refused { Plan::default() } else { self.plan::<B>(&snapshot, &assessment)? };
+        self.as_expected(&plan)?;
         let seen = fence_of(&snapshot);
         let holder = snapshot.state.and_then(|state| state.lock);
         Ok(Decision { assessment, plan, seen, holder })
     }
 
-    /// Whether the verdict forbids the target. Undoing is the way out of most incompatibilities, so only tables that
-    /// are not ours or not readable forbid it.
+    fn plan<B: Backend>(&self, snapshot: &Snapshot, assessment: &Assessment) -> Result<Plan, Error> {
+        match &self.goal {
+            Goal::Reach(target) => {
+                plan(&self.registry, snapshot, B::DIALECT, *target).map_err(|error| plan_error(&error))
+            }
+            Goal::Amend(amendment) => amend(&self.registry, snapshot, assessment, B::DIALECT, amendment)
+                .map(|changes| Plan { changes, ..Plan::default() })
+                .map_err(|error| amend::amend_error(&error)),
+        }
+    }
+
+    /// Refuses a plan that is not the one somebody confirmed.
+    fn as_expected(&self, plan: &Plan) -> Result<(), Error> {
+        match &self.settings.expected {
+            Some(expected) if self.mode != Mode::DryRun && expected != plan => Err(unexpected()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the verdict forbids the goal. Undoing and amending are the ways out of most incompatibilities, so only
+    /// tables that are not ours or not readable forbid them.
     fn refuses(&self, assessment: &Assessment) -> bool {
         assessment.reasons.iter().any(|reason| {
-            let foreign = matches!(reason.code, ReasonCode::OtherRegistry | ReasonCode::NewerFormat);
-            foreign || (self.target.is_up() && reason.code.verdict() == Verdict::Incompatible)
+            let up = matches!(self.goal, Goal::Reach(target) if target.is_up());
+            is_foreign(reason) || (up && reason.code.verdict() == Verdict::Incompatible)
         })
     }
 
@@ -432,6 +467,16 @@ fn incompatible(assessment: Assessment) -> Error {
         None => error,
     };
     error.with_assessment(assessment)
+}
+
+/// Whether a finding says that the tables are not ours or not readable.
+fn is_foreign(reason: &Reason) -> bool {
+    matches!(reason.code, ReasonCode::OtherRegistry | ReasonCode::NewerFormat)
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Plan, "the database has changed, and with it what was confirmed; nothing was changed")
+        .with_help("run the command again to see what it would do now")
 }
 
 fn plan_error(error: &PlanError) -> Error {

@@ -40,8 +40,10 @@ pub enum ErrorKind {
     Configuration,
     /// The program must not touch this database; see [`Error::assessment`].
     Incompatible,
-    /// There is no plan for the target: an unknown version, or no way back.
+    /// There is no plan for the target: an unknown version, or no way back. Or the plan is not the one that was expected.
     Plan,
+    /// An amendment of the ledger cannot be meant as it was said: an unknown version, or a choice that was left open.
+    Usage,
     /// A migration failed. Nothing of it was kept, unless it runs outside a transaction.
     Migration,
     /// Another run holds the lock, and the bound on waiting was reached.

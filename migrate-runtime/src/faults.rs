@@ -11,7 +11,7 @@ use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
-use crate::backend::{Backend, Fence, Place, Raised, Run, RunEnd, Stored, Work};
+use crate::backend::{Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Work};
 use crate::call::Operation;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
@@ -176,6 +176,8 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn reconnect() -> ();
         fn raise(run: &Run, fence: Fence) -> Raised;
         fn sleep(duration: Duration) -> ();
+        fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
+        fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

@@ -12,7 +12,8 @@ pub struct Identity {
 impl Identity {
     /// The operating system's words for this process.
     pub(crate) fn of_this_process() -> Self {
-        let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        let given = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let user = ["MIGRATION_ACTOR", "USER", "LOGNAME", "USERNAME"].into_iter().find_map(given);
         Self {
             actor: user.unwrap_or_else(|| "unknown".to_owned()),
             host: gethostname::gethostname().to_string_lossy().into_owned(),

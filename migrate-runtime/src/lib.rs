@@ -36,7 +36,7 @@
 //! Every file that `embed_migrations!` reads is a reason for cargo to compile again. A directory that is added is one
 //! too with one line in `build.rs`: `migrate_build::track("migrations_v2");`. Cargo goes by modification times; where
 //! these lie, the content does not: a debug build compares itself with its directory when a run begins
-//! ([`Event::Stale`]), and `check --source DIR` of migrate-cli compares any build with any directory.
+//! ([`Event::Stale`]), a test of `migration_tests!` compares what it was compiled from, and `check --source DIR` of migrate-cli compares any build with any directory.
 //!
 //! # Features
 //!
@@ -45,6 +45,7 @@
 //! | `sqlite` | SQLite through rusqlite, linked to the system's library |
 //! | `sqlite-bundled` | SQLite compiled in |
 //! | `postgres` | PostgreSQL through tokio-postgres |
+//! | `tls-rustls` | encrypted connections to PostgreSQL, by rustls |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
@@ -71,6 +72,7 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+mod scratch;
 mod stale;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
@@ -79,15 +81,44 @@ pub mod testing;
 pub use database::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
 pub use database::{BorrowedConnection, Sqlite};
+pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
-pub use migrate_core::migration::{Dialect, Migration, Role, Script};
+pub use migrate_core::migration::{Dialect, Migration, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
 pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
+/// Embeds a directory of migrations: constant data, checked while the program compiles.
+///
+/// Every problem of the directory is a compile error with file, line, column and what to do; what is only worth a look is a
+/// warning of the compiler. It is an expression of type [`Registry`], for a `static` of any visibility.
+///
+/// The arguments, all of them optional, the directory first:
+///
+/// - the directory, in quotes, relative to the package: `"migrations_v2"` if not given;
+/// - `dialect = "sqlite"` or `"postgres"`: the one database that the set is for, which every migration must have an up script
+///   for, and whose rules alone count. Without it the set is checked for each database that has an up script for every migration;
+/// - `runtime_version = "2.1.0"`: the program's version if it is not the package's, as in a library that embeds for its
+///   server. No migration may need a higher one;
+/// - `crate = "my_crate::migrate"`: where this crate is found if not at `::migrate_runtime`;
+/// - `relative_to = "file"`: the directory is relative to the source file.
+///
+/// `env!("NAME")`, a variable of the build's environment, may stand for each string but the directory.
+///
+/// # Examples
+///
+/// ```
+/// use migrate_runtime::{Registry, embed_migrations};
+///
+/// pub static MIGRATIONS: Registry =
+///     embed_migrations!("tests/migrations", dialect = "sqlite", runtime_version = env!("CARGO_PKG_VERSION"));
+///
+/// assert_eq!(MIGRATIONS.migrations()[0].directory_name(), "v1.0.0_users");
+/// ```
 pub use migrate_macros::embed_migrations;
-/// Makes a test of each migration of a directory, and one of the way from an empty database to the newest version.
+/// Makes a test of each migration of a directory, one of the way from an empty database to the newest version, and one that
+/// fails where the directory does not hold what was compiled, because time stamps lied to cargo.
 ///
 /// Each test brings a scratch database up to the version before, inserts the rows of the lower migrations' optional
 /// `fixtures.sql`, applies the migration, takes it back, and applies it again. Down must leave the schema and every row as
@@ -119,11 +150,13 @@ pub use semver::Version;
 
 pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
+pub use crate::engine::LockRelease;
 pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::scratch::ScratchDatabase;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

@@ -4,19 +4,21 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_core::amend::{Amendment, Repair};
 use migrate_core::compat::{Assessment, Entry, Verdict};
-use migrate_core::migration::Migration;
-use migrate_core::plan::Target;
+use migrate_core::ledger::LockHolder;
+use migrate_core::migration::{Migration, Phase};
+use migrate_core::plan::{Plan, Target};
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
 use crate::call::{Call, Operation};
 use crate::database::Database;
-use crate::engine::{Inspect, Migrate, Mode, ReadHistory};
+use crate::engine::{Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadRepairs, ReleaseLock};
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{HistoryRow, Report};
+use crate::report::{FreedLock, HistoryRow, Report};
 
 /// Runs the migrations of a registry on databases.
 ///
@@ -154,10 +156,19 @@ impl Migrator {
         self
     }
 
-    /// On whose behalf, for lock and history. Default: the environment's `USER`, `LOGNAME` or `USERNAME`, else `unknown`.
+    /// On whose behalf, for lock and history. Default: the environment's `MIGRATION_ACTOR`, `USER`, `LOGNAME` or `USERNAME`,
+    /// else `unknown`.
     #[must_use]
     pub fn actor(mut self, name: impl Into<String>) -> Self {
         self.settings.identity.actor = name.into();
+        self
+    }
+
+    /// Refuse every plan but this one: the one that was shown to whoever confirmed it. It is compared under the run lock,
+    /// so that nothing is done that nobody saw. Default: whatever the plan is by then.
+    #[must_use]
+    pub fn expecting(mut self, plan: Plan) -> Self {
+        self.settings.expected = Some(plan);
         self
     }
 
@@ -215,7 +226,7 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
-        migrator.migrate(database, Target::Latest, mode)
+        migrator.migrate(database, Goal::Reach(Target::Latest), mode)
     }
 
     /// Applies everything that is pending.
@@ -253,6 +264,23 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         self.run(database, Target::UpBy(1))
+    }
+
+    /// Applies what is pending, in order, as far as it belongs to a phase.
+    ///
+    /// [`Phase::Expand`], before a deploy, stops before the first step that contracts; [`Phase::Contract`], once no older
+    /// program is left, applies the steps that contract and stops before the first other one.
+    /// [`Report::remaining`] tells what is left.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up).
+    pub fn up_phase<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        phase: Phase,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.run(database, Target::Phase(phase))
     }
 
     /// Undoes the last applied migration: one, never more.
@@ -305,7 +333,7 @@ impl Migrator {
         database: &'d mut D,
         target: Target,
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
-        self.migrate(database, target, Mode::Execute)
+        self.migrate(database, Goal::Reach(target), Mode::Execute)
     }
 
     /// What [`run`](Self::run) would do. Writes nothing.
@@ -318,7 +346,96 @@ impl Migrator {
         database: &'d mut D,
         target: Target,
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
-        self.migrate(database, target, Mode::DryRun)
+        self.migrate(database, Goal::Reach(target), Mode::DryRun)
+    }
+
+    /// Changes what the ledger says without running any script: forces the standing of a migration, repairs rows, or
+    /// records a baseline. All changes and their history rows commit together; the report's plan lists them.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::ErrorKind::Usage): a version that nobody knows, an interrupted migration of which nobody said how
+    /// it stands. [`Plan`](crate::ErrorKind::Plan): a baseline over a ledger that is not the beginning of the registry, a
+    /// row to be forgotten that can be undone. [`Incompatible`](crate::ErrorKind::Incompatible) only for tables of another
+    /// program or a newer format. Else as [`up`](Self::up).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::error::Error;
+    /// use migrate_runtime::{Amendment, BorrowedConnection, Migrator, Registry, Verdict, embed_migrations};
+    ///
+    /// static MIGRATIONS: Registry = embed_migrations!("tests/migrations");
+    ///
+    /// let mut connection = rusqlite::Connection::open_in_memory()?;
+    /// let mut database = BorrowedConnection::new(&mut connection);
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// // The database was made by hand, and holds already what the migrations would create.
+    /// let version = MIGRATIONS.head().expect("there are migrations");
+    /// migrator.amend(&mut database, Amendment::Baseline { version }).wait()?;
+    /// assert_eq!(migrator.check(&mut database).wait()?.verdict, Verdict::Compatible);
+    /// # Ok::<(), Box<dyn Error>>(())
+    /// ```
+    pub fn amend<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        amendment: Amendment,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::Amend(amendment), Mode::Execute)
+    }
+
+    /// What [`amend`](Self::amend) would change. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and those that `amend` would give before its change.
+    pub fn plan_amendment<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        amendment: Amendment,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::Amend(amendment), Mode::DryRun)
+    }
+
+    /// Everything that could be repaired, with the commands to choose from. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn repairs<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<Repair>> + use<D>> {
+        Call::new(database, ReadRepairs { registry: self.registry.clone(), settings: self.settings.clone() })
+    }
+
+    /// Who holds the run lock; `None` when it is free. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn lock_holder<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Option<LockHolder>> + use<D>> {
+        Call::new(database, ReadLock { settings: self.settings.clone() })
+    }
+
+    /// Frees the run lock. Its holder, should it still run, fails at its next transaction: it has to prove a number that
+    /// this raises.
+    ///
+    /// # Errors
+    ///
+    /// [`LockBusy`](crate::ErrorKind::LockBusy) when the holder is alive and `force` is not set, or is inside a
+    /// transaction for longer than [`wait_lock`](Self::wait_lock) (10 s unless set);
+    /// [`Plan`](crate::ErrorKind::Plan) when another run holds it than the one expected.
+    pub fn release_lock<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        options: LockRelease,
+    ) -> Call<'d, D, impl Operation<Output = FreedLock> + use<D>> {
+        let operation = ReleaseLock { registry: self.registry.clone(), settings: self.settings.clone(), options };
+        Call::new(database, operation)
     }
 
     /// Judges the database: compatible, needs migration, or incompatible, with every reason. Writes nothing.
@@ -408,8 +525,8 @@ impl Migrator {
         Call::new(database, ReadHistory { settings: self.settings.clone(), limit })
     }
 
-    fn migrate<'d, D: Database>(&self, database: &'d mut D, target: Target, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), target, mode };
+    fn migrate<'d, D: Database>(&self, database: &'d mut D, goal: Goal, mode: Mode) -> Call<'d, D, Migrate> {
+        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode };
         Call::new(database, operation)
     }
 

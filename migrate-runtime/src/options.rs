@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_core::plan::Plan;
 use semver::Version;
 
 use crate::error::{Error, ErrorKind};
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) retry_delay: Duration,
     pub(crate) blocker_queries: bool,
     pub(crate) identity: Identity,
+    /// The plan that was confirmed, if one was.
+    pub(crate) expected: Option<Plan>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -51,6 +54,7 @@ impl Settings {
             retry_delay: DEFAULT_RETRY_DELAY,
             blocker_queries: false,
             identity: Identity::of_this_process(),
+            expected: None,
             observer: None,
         }
     }

@@ -1,6 +1,7 @@
 //! What a run did.
 
-use migrate_core::compat::Assessment;
+use migrate_core::compat::{Assessment, Entry};
+use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan};
 use migrate_core::version::SchemaVersion;
 
@@ -29,6 +30,26 @@ impl Report {
         self.steps = earlier;
         self
     }
+
+    /// What was pending and still is, lowest version first: what a run up was not asked for or did not come to.
+    pub fn remaining(&self) -> impl Iterator<Item = &Entry> {
+        let is_done = |entry: &Entry| {
+            let done = |step: &StepReport| step.direction == Direction::Up && step.outcome == StepOutcome::Done;
+            self.steps.iter().any(|step| done(step) && step.version == entry.version)
+        };
+        self.assessment.pending().filter(move |entry| !is_done(entry))
+    }
+}
+
+/// What came of freeing the run lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreedLock {
+    /// `Done`; `NothingToDo` when nobody held it; or `DryRun`.
+    pub outcome: Outcome,
+    /// Who held it.
+    pub holder: Option<LockHolder>,
+    /// The number under which the history has it; the holder's own was lower.
+    pub run: Option<i64>,
 }
 
 /// How a run ended.
@@ -79,9 +100,10 @@ pub struct HistoryRow {
     pub id: i64,
     /// The run that it belongs to.
     pub run: i64,
-    /// What was done: `run` for the run itself, `up` or `down` for a step.
+    /// What was done: `run` for the run itself, `up` or `down` for a step, `force`, `repair` or `baseline` for a change of
+    /// the ledger, `unlock` when the run lock was freed.
     pub operation: String,
-    /// The version of the migration, for a step.
+    /// The version of the migration, if it is about one.
     pub version: Option<String>,
     /// `started`, `succeeded`, `failed`, `interrupted` or `nothing_to_do`.
     pub outcome: String,
@@ -101,6 +123,7 @@ pub struct HistoryRow {
     pub process: u32,
     /// When: RFC 3339, UTC, the database's clock.
     pub recorded_at: String,
-    /// What the run set out to do, one step a line; for the first row of a run.
+    /// What the run set out to do, one step a line, for the first row of a run; what was changed and why, for a change of
+    /// the ledger or the lock.
     pub plan: Option<String>,
 }

@@ -42,10 +42,15 @@ use std::fmt;
 pub use migrate_core::migration::Fixtures;
 use migrate_core::migration::{Dialect, Migration, Role};
 use migrate_core::plan::Target;
+use migrate_core::stale;
 use migrate_core::version::SchemaVersion;
 
 use crate::error::Error;
 use crate::migrator::{Migrator, SharedRegistry};
+#[cfg(feature = "postgres")]
+use crate::scratch::PostgresScratch;
+#[cfg(feature = "sqlite")]
+use crate::scratch::SqliteScratch;
 
 pub use self::failure::Failure;
 use self::scratch::Scratch;
@@ -98,9 +103,9 @@ impl Server {
     fn scratch(&self) -> Result<Box<dyn Scratch>, Error> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite => Ok(Box::new(sqlite::InMemory::new()?)),
+            Self::Sqlite => Ok(Box::new(SqliteScratch::create()?)),
             #[cfg(feature = "postgres")]
-            Self::Postgres(url) => Ok(Box::new(postgres::ScratchDatabase::create(url)?)),
+            Self::Postgres(url) => Ok(Box::new(PostgresScratch::create(url)?)),
         }
     }
 }
@@ -109,6 +114,20 @@ impl fmt::Debug for Server {
     /// Without the URL, which may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Server").field(&self.dialect()).finish()
+    }
+}
+
+/// Checks that the set is what a directory holds: cargo goes by modification times, and where these lie (after `rsync -a`,
+/// `cp -p`, or a container's `COPY` over an older build) it compiles nothing again.
+///
+/// # Errors
+///
+/// Another digest than that of the directory, with the command that builds again; a directory that cannot be read.
+pub fn check_content(set: &TestSet, directory: &str) -> Result<(), Failure> {
+    match stale::compare(&set.registry, directory) {
+        Ok(None) => Ok(()),
+        Ok(Some(stale)) => Err(Failure::stale(&stale)),
+        Err(error) => Err(Failure::unreadable(directory, &error)),
     }
 }
 

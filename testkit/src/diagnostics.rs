@@ -35,6 +35,20 @@ impl Example {
         Some(value.trim_matches('"'))
     }
 
+    /// What a PostgreSQL server says of it: the file, line and column in it, and the message.
+    ///
+    /// # Panics
+    ///
+    /// When the head of the example is not `said PATH:LINE:COLUMN: MESSAGE`.
+    pub fn said(&self) -> Option<(&'static str, (usize, usize), &'static str)> {
+        let (place, message) = self.options.strip_prefix("said ")?.split_once(": ").expect("a place and a message");
+        let mut place = place.splitn(3, ':');
+        let mut part = || place.next().expect("PATH:LINE:COLUMN");
+        let path = part();
+        let mut number = || part().parse().expect("a number");
+        Some((path, (number(), number()), message))
+    }
+
     /// The files that make the example, as the documentation shows them.
     pub fn files(&self) -> Vec<(&'static str, String)> {
         let parts = self.text.split("--- ").skip(1);

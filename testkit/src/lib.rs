@@ -10,6 +10,7 @@
 //! Everything here blocks and panics with a sentence when the machine does not do what a test needs. Nothing is skipped:
 //! a machine without PostgreSQL fails the tests and is told what to install.
 
+pub mod certificates;
 pub mod diagnostics;
 pub mod disk;
 pub mod migrations;

@@ -1,9 +1,10 @@
-//! What the whole-system tests share: building the programs under test, racing them, and stopping them everywhere.
-
-pub mod sweep;
+//! What the whole-system tests share: building the programs under test, racing them, stopping them everywhere, and counting
+//! statements.
 
 pub mod field;
 pub mod race;
+pub mod statements;
+pub mod sweep;
 
 use std::path::PathBuf;
 use std::process::Command;

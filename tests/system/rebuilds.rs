@@ -297,6 +297,48 @@ fn every_change_is_built_or_reported() {
     is_in_debug_builds_only(&workspace);
 }
 
+/// In a package of its own, whose tests are compiled with SQLite.
+#[test]
+fn the_generated_test_sees_what_time_stamps_hide() {
+    let workspace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated-test");
+    let _ = fs::remove_dir_all(workspace.join("package"));
+    let runtime = root().join("migrate-runtime");
+    write(&workspace.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"package\"]\n");
+    fs::copy(root().join("Cargo.lock"), workspace.join("Cargo.lock")).expect("the lock file can be copied");
+    let package = workspace.join("package");
+    let manifest = format!(
+        "[package]\nname = \"tested\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\
+         [dev-dependencies]\nmigrate-runtime = {{ path = {runtime:?}, features = [\"testing\", \"sqlite-bundled\"] }}\n"
+    );
+    write(&package.join("Cargo.toml"), &manifest);
+    write(&package.join("src/lib.rs"), "");
+    write(&package.join("tests/migrations.rs"), "migrate_runtime::migration_tests!(\"migrations_v2\", sqlite);\n");
+    let migrations = package.join("migrations_v2");
+    migration(&migrations, "1.0.0", "users");
+    let test = || {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["test", "--offline", "--quiet", "--test", "migrations"]).current_dir(&workspace);
+        run(command.env("CARGO_TARGET_DIR", workspace.join("target")))
+    };
+    let output = test();
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+
+    let write_up = |columns: &str| {
+        write(&migrations.join("v1.0.0_users/up.sql"), &format!("CREATE TABLE users ({columns});\n"));
+    };
+    write_up("id INTEGER, name TEXT");
+    age(&migrations);
+    let output = test();
+    assert_eq!(output.code, 101, "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("migrations::is_what_the_directory_holds"), "{}", output.stdout);
+    assert!(output.stdout.contains("test result: FAILED. 2 passed; 1 failed"), "{}", output.stdout);
+
+    // With honest time stamps cargo compiles again.
+    write_up("id INTEGER, name TEXT");
+    let output = test();
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+}
+
 /// A program compiled without debug assertions holds no path of the machine that built it.
 fn is_in_debug_builds_only(workspace: &Workspace) {
     let case = Case { change: Change::Edit, lock: false, helper: false, old: false };

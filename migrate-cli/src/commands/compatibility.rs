@@ -11,7 +11,7 @@ use crate::json::{self, Compatible, Document, Minimum};
 use crate::output::{Printer, table};
 
 pub(super) fn compatibility(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let Session { database, migrator } = session;
+    let Session { database, migrator, .. } = session;
     let ours = migrator.check(database).wait()?;
     let minimums = minimums(migrator.registry(), &ours);
     let mut assessments = Vec::new();

@@ -2,25 +2,27 @@
 
 use migrate_runtime::Target;
 
+use super::confirm;
 use super::run::{Request, run};
 use crate::args::DownArgs;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{Printer, check_answerable};
+use crate::output::Printer;
 
-pub(super) fn check(args: &DownArgs, printer: &Printer) -> Result<(), Error> {
-    if args.dry_run || args.yes {
+pub(super) fn check(args: &DownArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
+    if args.dry_run {
         return Ok(());
     }
-    check_answerable("down", "look at the steps with `--dry-run`, then confirm them with `--yes`", printer)
+    let help = "look at the steps with `--dry-run`, then confirm them with `--yes`";
+    confirm::check("`down` may destroy data", &args.confirmation, protected, help, printer)
 }
 
 pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let target = match (args.to, args.steps) {
+    let target = match (args.to, args.steps.or(args.count)) {
         _ if args.all => Target::DownAll,
         (Some(version), _) => Target::DownTo(version),
         (None, steps) => Target::DownBy(steps.unwrap_or(1) as usize),
     };
-    run(&Request { target, dry_run: args.dry_run, ask: !args.yes }, session, printer)
+    run(&Request { target, dry_run: args.dry_run, confirmation: Some(&args.confirmation) }, session, printer)
 }

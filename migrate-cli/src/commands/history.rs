@@ -20,6 +20,7 @@ fn text(rows: &[HistoryRow]) -> String {
         return "nothing was done yet".to_owned();
     }
     let mut parts = vec![table(&["when", "run", "what", "outcome", "ms", "by"], &[1, 4], rows.iter().map(cells))];
+    parts.extend(rows.iter().filter_map(note));
     let mut errors: Vec<String> = rows.iter().filter_map(error).collect();
     // A failed step and the run that it ended have the same error.
     errors.dedup();
@@ -40,6 +41,12 @@ fn cells(row: &HistoryRow) -> Vec<String> {
         row.execution_time_ms.map(|ms| ms.to_string()).unwrap_or_default(),
         row.actor.clone(),
     ]
+}
+
+/// What was changed without a script, and why. The plan of a run is shown by its steps.
+fn note(row: &HistoryRow) -> Option<String> {
+    let lines: Vec<&str> = row.plan.as_ref().filter(|_| row.operation != "run")?.lines().collect();
+    Some(format!("run {}: {}", row.run, lines.join("; ")))
 }
 
 fn error(row: &HistoryRow) -> Option<String> {

@@ -27,6 +27,15 @@ pub(super) fn new(args: &NewArgs, directory: &Path, printer: &Printer) -> Result
             "{version} is below a migration that is there already: where that one is applied, `up` refuses this one"
         ));
     }
+    let is_major = existing.iter().filter(|other| **other < version).max().is_some_and(|it| it.major < version.major);
+    if is_major && args.min_runtime_version.is_none() {
+        return Err(Error::usage(
+            format!(
+                "{version} has a higher major version than the one before it, and asks for no minimum version of the program"
+            ),
+            "name the oldest program that still works with `--min-runtime-version`, or leave `--major` out",
+        ));
+    }
     let folder = directory.join(format!("v{version}_{}", args.name));
     let files = write(&folder, args, version)
         .map_err(|error| Error::failed(format!("cannot write {}: {error}", folder.display())))?;
@@ -41,7 +50,10 @@ pub(super) fn new(args: &NewArgs, directory: &Path, printer: &Printer) -> Result
         files: files.iter().map(|file| file.display().to_string()).collect(),
     };
     printer.answer(&Document::new(document), || {
-        format!("wrote {}; after the scripts are written: `migrate lock`", directory.join(LOCK).display())
+        format!(
+            "wrote {}; next: write the scripts, then `migrate lock` and `migrate up`",
+            directory.join(LOCK).display()
+        )
     });
     Ok(Exit::Done)
 }
@@ -106,11 +118,17 @@ struct Metadata<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_runtime_version: Option<String>,
 }
 
 fn write(folder: &Path, args: &NewArgs, version: SchemaVersion) -> io::Result<Vec<PathBuf>> {
-    let metadata =
-        Metadata { version: version.to_string(), name: &args.name, description: args.description.as_deref() };
+    let metadata = Metadata {
+        version: version.to_string(),
+        name: &args.name,
+        description: args.description.as_deref(),
+        min_runtime_version: args.min_runtime_version.as_ref().map(ToString::to_string),
+    };
     let metadata = serde_json::to_string_pretty(&metadata).expect("texts under fixed keys can be written as JSON");
     let files = [
         (METADATA, format!("{metadata}\n")),

@@ -2,20 +2,19 @@
 
 use migrate_runtime::Target;
 
+use super::confirm;
 use super::run::{Request, run};
 use crate::args::RedoArgs;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{Printer, check_answerable};
+use crate::output::Printer;
 
-pub(super) fn check(args: &RedoArgs, printer: &Printer) -> Result<(), Error> {
-    if args.yes {
-        return Ok(());
-    }
-    check_answerable("redo", "confirm with `--yes`", printer)
+pub(super) fn check(args: &RedoArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
+    confirm::check("`redo` may destroy data", &args.confirmation, protected, "confirm with `--yes`", printer)
 }
 
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    run(&Request { target: Target::Redo, dry_run: false, ask: !args.yes }, session, printer)
+    let confirmation = Some(&args.confirmation);
+    run(&Request { target: Target::Redo, dry_run: false, confirmation }, session, printer)
 }

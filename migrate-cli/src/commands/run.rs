@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Error as RuntimeError, ErrorKind, Event, MigrationState, Outcome, Plan, Report, SchemaVersion, Step,
-    StepOutcome, StepReport, Target,
+    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan, Report,
+    SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
+use super::confirm;
+use crate::args::Confirmation;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -14,37 +16,49 @@ use crate::json::{self, Document};
 use crate::output::{Printer, count, place};
 
 /// What is to be run.
-pub(super) struct Request {
+pub(super) struct Request<'a> {
     pub(super) target: Target,
     pub(super) dry_run: bool,
-    /// Whether the steps are to be shown and confirmed first.
-    pub(super) ask: bool,
+    /// What was typed to confirm it; `None` for what needs no confirmation.
+    pub(super) confirmation: Option<&'a Confirmation>,
 }
 
-pub(super) fn run(request: &Request, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let Session { database, migrator } = session;
+pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let mut migrator = observed(session.migrator.clone(), printer);
     let failed = |error| failure(error, request.target);
-    if request.ask && !request.dry_run {
-        let planned = migrator.plan(database, request.target).wait().map_err(failed)?;
-        confirm(&planned, &database.to_string(), printer)?;
+    if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
+        confirm::check_name(confirmation, session)?;
+        if confirm::is_due(confirmation, session.protected) {
+            let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+            ask(&planned, session, printer)?;
+            migrator = migrator.expecting(planned.plan);
+        }
     }
-    let progress = printer.clone();
-    let migrator = migrator.clone().observer(move |event: &Event<'_>| tell(event, &progress));
+    let database = &mut session.database;
     let report = if request.dry_run {
         migrator.plan(database, request.target).wait()
     } else {
         migrator.run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
-    printer.answer(&Document::new(json::Run::done(&report)), || closing(&report));
+    printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
+    if matches!(request.target, Target::Phase(_)) && !request.dry_run {
+        report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
+    }
     if let Some(error) = report.plan.ends_with.as_ref().filter(|_| request.dry_run) {
         printer.warning(&format!("then it would end: {error}"));
     }
     Ok(Exit::Done)
 }
 
+/// A migrator that tells of its progress.
+pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
+    let progress = printer.clone();
+    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+}
+
 /// Shows what would be done, and asks.
-fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Error> {
+fn ask(planned: &Report, session: &Session, printer: &Printer) -> Result<(), Error> {
     let steps = &planned.plan.steps;
     if steps.is_empty() {
         return Ok(());
@@ -52,14 +66,11 @@ fn confirm(planned: &Report, database: &str, printer: &Printer) -> Result<(), Er
     for step in steps {
         printer.aside(&intention(step));
     }
-    if printer.confirm(&format!("{} on {database}?", count(steps.len(), "step"))) {
-        return Ok(());
-    }
-    Err(Error::failed("not confirmed; nothing was changed"))
+    confirm::ask(&format!("{} on {}?", count(steps.len(), "step"), session.database), session, printer)
 }
 
 /// A version that `--to` names and nobody knows is a typing mistake.
-fn failure(error: RuntimeError, target: Target) -> Error {
+pub(super) fn failure(error: RuntimeError, target: Target) -> Error {
     let (Target::UpTo(version) | Target::DownTo(version)) = target else {
         return error.into();
     };
@@ -74,7 +85,10 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
-        Event::Started(plan) => plan.steps.iter().for_each(|step| printer.detail(&intention(step))),
+        Event::Started(plan) => {
+            plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
+            plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
+        }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));
         }
@@ -86,7 +100,7 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     }
 }
 
-fn intention(step: &Step) -> String {
+pub(super) fn intention(step: &Step) -> String {
     let verb = match step.direction {
         Direction::Up => "apply",
         Direction::Down => "undo",
@@ -112,9 +126,25 @@ fn closing(report: &Report) -> String {
                 (number > 0).then(|| format!("{} {word}", count(number, "migration")))
             });
             let changes: Vec<String> = changes.into_iter().flatten().collect();
-            format!("done: {}; {}", changes.join(", "), place(version_after(report)))
+            let done = format!("done: {}; {}", changes.join(", "), place(version_after(report)));
+            // Whoever migrates a database for the first time may not know what else there is.
+            let first = report.assessment.database_version.is_none();
+            if first { format!("{done}; next: `migrate status`") } else { done }
         }
     }
+}
+
+/// What a phase left pending, and why.
+fn remaining(report: &Report, first: &Entry) -> String {
+    let names: Vec<String> = report.remaining().map(|entry| format!("{} {}", entry.version, entry.name)).collect();
+    let Entry { version, .. } = first;
+    let why = match first.phase {
+        Some(Phase::Contract) => {
+            format!("{version} contracts: once no older program is left, `migrate up --phase contract`")
+        }
+        _ => format!("{version} does not contract: `migrate up --phase expand`"),
+    };
+    format!("still pending: {}\n{why}", names.join(", "))
 }
 
 fn planned(plan: &Plan) -> String {

@@ -2,7 +2,8 @@
 
 use migrate_core::migration::Dialect;
 use migrate_core::sql;
-use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection};
 use testkit::postgres::Server;
 
 /// Statements with most of SQLite's grammar; from each, thousands are made that are nearly right.
@@ -69,12 +70,47 @@ fn sqlite_accepts_no_statement_that_is_called_a_syntax_error() {
     assert!(refused > 5_000 && accepted > 1_000, "{refused} refused, {accepted} accepted");
 }
 
+/// SQLite takes every token as an argument of a virtual table's module, semicolons among them.
+#[test]
+fn sqlite_reads_arguments_of_virtual_tables_as_we_do() {
+    #[track_caller]
+    fn check(script: &str, expect: &[&str]) {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut batch = Batch::new(&connection, script);
+        let mut count = 0;
+        while let Some(mut statement) = batch.next().unwrap_or_else(|error| panic!("{script}: {error}")) {
+            statement.raw_execute().unwrap();
+            count += 1;
+        }
+        let found = sql::statements(script, Dialect::Sqlite).unwrap();
+        let found: Vec<&str> = found.iter().map(|it| it.text(script)).collect();
+        assert_eq!(found, expect);
+        assert_eq!(count, expect.len(), "{script}");
+        for statement in found {
+            assert_eq!(sql::sqlite_syntax_error(statement), None);
+        }
+    }
+    let table = "CREATE VIRTUAL TABLE t USING rtree(id; x, a, b)";
+    check(&format!("{table}; DROP TABLE t;"), &[table, "DROP TABLE t"]);
+    let table = "CREATE VIRTUAL TABLE IF NOT EXISTS main.t USING rtree(id (;), 'a;)' , [;)] /* ) */)";
+    check(&format!("{table};; DROP TABLE t"), &[table, "DROP TABLE t"]);
+    let table =
+        "CREATE VIRTUAL TABLE t USING fts5(a, b UNINDEXED, tokenize = 'unicode61 separators '';'' ', prefix = '2 3')";
+    check(
+        &format!("{table}; INSERT INTO t VALUES (';', '('); DROP TABLE t"),
+        &[table, "INSERT INTO t VALUES (';', '(')", "DROP TABLE t"],
+    );
+    let other = "CREATE TABLE t (a; b)";
+    assert!(Connection::open_in_memory().unwrap().execute_batch(other).is_err());
+    assert!(sql::statements(other, Dialect::Sqlite).is_err());
+}
+
 /// Runs statements behind one that adds `'fine'` to an enum, in a transaction; `expect` is what is said of them before.
 #[track_caller]
 fn check_enum(rest: &str, expect: Option<bool>) {
     let script = format!("ALTER TYPE mood ADD VALUE 'fine'; {rest}");
-    let statements = sql::statements(&script, Dialect::Postgres).expect("the script lexes");
-    let uses = sql::enum_value_uses(&script, &statements);
+    let read = sql::Script::read(&script, Dialect::Postgres).expect("the script lexes");
+    let uses = read.enum_value_uses(read.statements());
     assert_eq!(uses.first().map(|it| it.is_certain), expect, "{rest}");
     let database = Server::shared().database();
     database.psql("CREATE TYPE mood AS ENUM ('good'); CREATE TABLE t (m mood, x text)");

@@ -24,6 +24,14 @@ fn many_mistakes_at_once() {
     snapshot!(project.migrate("validate"));
 }
 
+/// No command runs them; `validate` reads them as the tests do that insert them.
+#[test]
+fn fixtures_that_cannot_be_read() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.write("migrations_v2/v1.0.0_users/fixtures.sql", "INSERT INTO users VALUES (1, 'Ann);\n");
+    snapshot!(project.migrate("validate"), project.migrate("up"));
+}
+
 #[test]
 fn text_that_is_not_utf_8() {
     let project = Project::new(USERS_AND_POSTS);

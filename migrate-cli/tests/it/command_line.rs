@@ -23,6 +23,17 @@ fn typing_mistakes_are_no_verdict() {
         "new",
         "new x --major --patch",
         "--runtime-version 1 check",
+        "force",
+        "force 1.0 --applied --reason x",
+        "force 1.0.0 --applied",
+        "force 1.0.0 --applied --reason=",
+        "force 1.0.0 --applied --not-applied --reason x",
+        "repair 1.0.0 --all",
+        "repair --all --applied",
+        "repair --applied",
+        "baseline",
+        "lock --check show",
+        "lock sho",
     ] {
         let shown = project.migrate(line);
         assert_eq!(shown.output.code, 64, "{shown}");
@@ -44,7 +55,35 @@ fn a_url_in_the_wrong_place_keeps_its_password() {
 fn help_and_version() {
     let project = Project::new(USERS_AND_POSTS).with_url("postgres://app:geheim@host/shop");
     snapshot!(project.migrate("-h"), project.migrate("--version"), project.migrate("down --help"));
-    for verb in ["new", "lock", "validate", "up", "redo", "status", "check", "compatibility", "history", "version"] {
+    let verbs = [
+        "new",
+        "lock",
+        "validate",
+        "up",
+        "redo",
+        "status",
+        "check",
+        "compatibility",
+        "history",
+        "version",
+        "init",
+        "plan",
+        "list",
+        "pending",
+        "goto",
+        "wait",
+        "graph",
+        "completions",
+        "man",
+        "config show",
+        "doctor",
+        "baseline",
+        "force",
+        "repair",
+        "lock show",
+        "lock release",
+    ];
+    for verb in verbs {
         let shown = project.migrate(&format!("{verb} --help"));
         assert!(shown.output.code == 0 && shown.output.stdout.contains("Example"), "{shown}");
         assert!(!shown.output.stdout.contains("geheim"), "{shown}");

@@ -11,8 +11,8 @@ fn from_nothing() {
         project.migrate("new users --description Accounts"),
         project.migrate("new add_index"),
         project.migrate("new fix_index --patch"),
-        project.migrate("new split_names --major"),
-        project.migrate("new far --version 7.0.1"),
+        project.migrate("new split_names --major --min-runtime-version 1.4.0"),
+        project.migrate("new far --version 7.0.1 --min-runtime-version 2.0.0-rc.1"),
         project.migrate("lock --check"),
         project.migrate("validate --quiet"),
     );
@@ -30,6 +30,13 @@ fn names_and_versions_that_cannot_be() {
         project.migrate("new again --version 1.1.0"),
         project.migrate("new between --version 1.0.5"),
     );
+}
+
+#[test]
+fn a_higher_major_without_a_minimum() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    snapshot!(project.migrate("new split_names --major"));
+    assert!(!project.path("migrations_v2/v2.0.0_split_names").exists());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, check_keys};
 
 const ERROR: [&str; 8] = ["kind", "message", "help", "migration", "location", "statement", "code", "detail"];
-const RUN: [&str; 6] = ["format", "outcome", "steps", "error", "run", "ends_with"];
+const RUN: [&str; 7] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining"];
 const STEP: [&str; 5] = ["version", "direction", "outcome", "execution_time_ms", "name"];
 
 #[test]
@@ -148,9 +148,54 @@ fn history_and_version_and_compatibility() {
 }
 
 #[test]
+fn what_an_operator_does() {
+    let keys = ["format", "outcome", "changes", "run"];
+    let project = Project::new(USERS_AND_POSTS);
+    let document = project.document("baseline 1.0.0 --dry-run", 0, &keys);
+    assert_eq!((&document["outcome"], &document["run"]), (&json!("dry_run"), &json!(null)));
+    let document = project.document("baseline 1.0.0 --yes", 0, &keys);
+    let change = json!({"version": "1.0.0", "name": "users", "change": "record_baseline"});
+    assert_eq!((&document["outcome"], &document["changes"]), (&json!("done"), &json!([change])));
+    assert_eq!(document["run"], 1);
+    let document = project.document("baseline 1.0.0 --yes", 0, &keys);
+    assert_eq!((&document["outcome"], &document["changes"]), (&json!("nothing_to_do"), &json!([])));
+    let document = project.document("force 1.1.0 --applied --reason x --yes", 0, &keys);
+    assert_eq!(document["changes"][0]["change"], "record_applied");
+    project.write(
+        "migrations_v2/v1.0.0_users/up.sql",
+        "-- Users.\nCREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n",
+    );
+    let document = project.document("repair", 0, &["format", "repairs"]);
+    check_keys(&document["repairs"][0], &["version", "problem", "commands", "safe"]);
+    assert_eq!(document["repairs"][0]["commands"], json!(["migrate repair 1.0.0"]));
+    assert_eq!(project.document("repair --all --yes", 0, &keys)["changes"][0]["change"], "accept");
+    let document = project.document("force 1.1.0 --not-applied --reason x --yes", 0, &keys);
+    assert_eq!(document["changes"][0]["change"], "forget");
+
+    let release = ["format", "outcome", "holder", "run"];
+    assert_eq!(project.document("lock show", 0, &["format", "holder"])["holder"], json!(null));
+    assert_eq!(project.document("lock release --yes", 0, &release)["outcome"], "nothing_to_do");
+    project.leave_a_ghost();
+    let holder = project.document("lock show", 0, &["format", "holder"])["holder"].clone();
+    check_keys(&holder, &["owner", "host", "process", "acquired_at", "expires_at", "alive"]);
+    assert_eq!((&holder["owner"], &holder["alive"]), (&json!("ghost"), &json!(false)));
+    let document = project.document("lock release --yes", 0, &release);
+    assert_eq!((&document["outcome"], &document["holder"], &document["run"]), (&json!("done"), &holder, &json!(42)));
+
+    for (line, code, kind) in [
+        ("force 1.0.1 --applied --reason x --yes", 64, "usage"),
+        ("baseline 1.1.0", 64, "usage"),
+        ("lock release", 64, "usage"),
+        ("lock show --nosuch", 64, "usage"),
+    ] {
+        assert_eq!(project.document(line, code, &["format", "error"])["error"]["kind"], kind, "{line}");
+    }
+}
+
+#[test]
 fn the_directory() {
     let project = Project::new(USERS_AND_POSTS);
-    let keys = ["format", "outcome", "errors", "warnings", "migrations", "digest", "diagnostics"];
+    let keys = ["format", "outcome", "errors", "warnings", "migrations", "digest", "diagnostics", "shadow"];
     assert_eq!(project.document("validate", 0, &keys)["outcome"], "valid");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "written");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "unchanged");

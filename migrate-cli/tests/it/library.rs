@@ -69,6 +69,10 @@ fn a_server_mounts_the_verbs() {
     assert_eq!(exit, Exit::Done);
     assert!(document.contains(r#""runtime_version":"1.2.3""#), "{document}");
     assert_eq!(run(&project, registry, &["down"]).0, Exit::Usage);
+    let (exit, shown) = run(&project, registry, &["lock", "show"]);
+    assert_eq!((exit, &*shown), (Exit::Done, "the run lock is free\n"));
+    assert_eq!(run(&project, registry, &["force", "1.1.0", "--not-applied", "--reason", "x", "--yes"]).0, Exit::Done);
+    assert_eq!(run(&project, registry, &["check"]).0, Exit::NeedsMigration);
 }
 
 /// What a program's own check says of a directory: the exit, and the document.
@@ -140,4 +144,17 @@ fn a_program_that_is_nothing_else() {
         // Exit codes cannot be compared, but they can be shown.
         assert_eq!(format!("{exit:?}"), format!("{:?}", ExitCode::from(code)));
     }
+}
+
+#[test]
+fn a_program_reads_no_files() {
+    let project = Project::new(USERS_AND_POSTS);
+    let error = App::try_parse_from(["app", "migrate", "check", "--profile", "dev"]).err().expect("it has no profiles");
+    assert!(error.to_string().contains("--profile"), "{error}");
+    let (exit, document) = run(&project, registry(&project), &["config", "show", "--json"]);
+    assert_eq!(exit, Exit::Done);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let names: Vec<_> = document["settings"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert!(names.contains(&json!("protected")) && !names.contains(&json!("dir")), "{names:?}");
+    assert_eq!(document["settings"][0]["place"], "--database-url");
 }

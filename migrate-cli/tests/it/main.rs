@@ -5,11 +5,15 @@ mod support;
 mod agreement;
 mod bad_input;
 mod command_line;
+mod configuration;
 mod directory;
 mod json;
 mod ledger;
 mod library;
+mod operator;
 mod postgres;
+mod scratch;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod verbs;

@@ -1,8 +1,11 @@
 //! The main verbs on PostgreSQL.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use testkit::certificates::Authority;
 use testkit::postgres::Server;
+use testkit::process;
 
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, snapshot};
 
@@ -45,6 +48,62 @@ fn a_wrong_password() {
     }
     let [check, ..] = shown;
     snapshot!(check);
+}
+
+#[test]
+fn a_server_that_is_not_the_one_meant() {
+    let authority = Authority::new("ours");
+    let rules = "hostssl all all 127.0.0.1/32 scram-sha-256";
+    let server = Server::start_with_tls(&authority.server(&["localhost"]), &authority, rules);
+    server.role("app", "geheim");
+    let database = server.database();
+    let url = database.url_as("app", "geheim");
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    project.write("ca.pem", authority.pem());
+    let with = |parameters: &str| {
+        project.write(".env", format!("DATABASE_URL='{url}{parameters}'\n"));
+        let shown = project.migrate("check");
+        assert!(!shown.to_string().contains("geheim"), "{shown}");
+        shown
+    };
+    snapshot!(
+        with("?sslmode=verify-full&sslrootcert=ca.pem"),
+        with("?sslmode=verify-ca&sslrootcert=ca.pem"),
+        with("?sslmode=disable"),
+        with("?sslmode=verify-full&sslrootcert=missing.pem"),
+        with("?sslmode=verify"),
+    );
+}
+
+#[test]
+fn a_pass_file_that_others_can_read() {
+    let project = Project::new(USERS_AND_POSTS).with_url("postgres://app@127.0.0.1:1/shop?passfile=pass");
+    project.write("pass", "*:*:*:*:geheim\n");
+    std::fs::set_permissions(project.path("pass"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    snapshot!(project.migrate("check"));
+}
+
+#[test]
+fn the_variables_of_psql() {
+    let server = Server::start_with_passwords(&[]);
+    server.role("app", "geheim");
+    let database = server.database();
+    let project = Project::new(USERS_AND_POSTS).with_url("postgres://");
+    let with = |more: &[(&str, &str)]| {
+        let mut command = project.command("check");
+        command.envs([("PGHOST", "127.0.0.1"), ("PGUSER", "app"), ("PGDATABASE", database.name())]);
+        command.env("PGPORT", server.port().to_string()).env("HOME", project.path(""));
+        process::run(command.envs(more.iter().copied()))
+    };
+    assert_eq!(with(&[]).code, 69);
+    let found = with(&[("PGPASSWORD", "geheim")]);
+    assert_eq!(found.code, 1, "{found:?}");
+    project.write(".pgpass", "127.0.0.1:*:*:app:geheim\n");
+    std::fs::set_permissions(project.path(".pgpass"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let found = with(&[]);
+    assert_eq!(found.code, 1, "{found:?}");
+    let refused = with(&[("PGSSLMODE", "require")]);
+    assert!(refused.code == 69 && refused.stderr.contains("TLS"), "{refused:?}");
 }
 
 #[test]

@@ -124,6 +124,12 @@ fn quiet_says_nothing_when_all_is_well() {
         "history",
         "version",
         "compatibility",
+        "repair",
+        "repair --all --yes",
+        "force 1.1.0 --applied --reason x --yes",
+        "baseline 1.1.0 --yes",
+        "lock show",
+        "lock release --yes",
         "redo --yes",
         "down --yes",
         "new more",
@@ -146,4 +152,47 @@ fn a_ledger_of_another_name() {
     project.done("up --table ours");
     assert_eq!(project.value("SELECT count(*) FROM ours"), 2);
     assert_eq!(project.value("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'schema_migrations%'"), 0);
+}
+
+#[test]
+fn a_phase_stops_before_the_other_and_says_what_is_left() {
+    let project = Project::new(
+        r#"
+--- v1.0.0_users/metadata.json
+{"version": "1.0.0", "name": "users"}
+--- v1.0.0_users/up.sql
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
+--- v1.0.0_users/down.sql
+DROP TABLE users;
+--- v1.1.0_full_name/metadata.json
+{"version": "1.1.0", "name": "full_name", "phase": "expand"}
+--- v1.1.0_full_name/up.sql
+ALTER TABLE users ADD COLUMN full_name TEXT;
+--- v1.1.0_full_name/down.sql
+ALTER TABLE users DROP COLUMN full_name;
+--- v1.2.0_no_name/metadata.json
+{"version": "1.2.0", "name": "no_name", "phase": "contract", "dependencies": ["1.1.0"], "min_runtime_version": "1.4.0"}
+--- v1.2.0_no_name/up.sql
+ALTER TABLE users DROP COLUMN name;
+--- v1.2.0_no_name/down.sql
+ALTER TABLE users ADD COLUMN name TEXT;
+--- v1.3.0_posts/metadata.json
+{"version": "1.3.0", "name": "posts"}
+--- v1.3.0_posts/up.sql
+CREATE TABLE posts (id INTEGER PRIMARY KEY);
+--- v1.3.0_posts/down.sql
+DROP TABLE posts;
+"#,
+    );
+    snapshot!(
+        project.migrate("up --phase contract"),
+        project.migrate("up --phase expand"),
+        project.migrate("up --phase expand"),
+        project.migrate("up --phase contract"),
+        project.migrate("up --phase expand"),
+    );
+    let project = Project::new(USERS_AND_POSTS);
+    let document =
+        project.document("up --to 1.0.0", 0, &["format", "outcome", "steps", "error", "run", "ends_with", "remaining"]);
+    assert_eq!(document["remaining"], serde_json::json!([{"version": "1.1.0", "name": "posts", "phase": null}]));
 }

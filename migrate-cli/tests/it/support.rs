@@ -74,6 +74,13 @@ impl Project {
         rusqlite::Connection::open(self.path("app.db")).expect("SQLite opens the file of the test")
     }
 
+    /// Leaves the name of a run in the lock that is gone.
+    pub(crate) fn leave_a_ghost(&self) {
+        let sql = "UPDATE schema_migrations_v2_state SET fence = 41, lock_owner = 'ghost', lock_host = 'gone',
+                   lock_process = 1, lock_acquired_at = '2026-01-01T00:00:00.000Z'";
+        assert_eq!(self.sqlite().execute(sql, []).expect("the state row can be written"), 1);
+    }
+
     /// The first column of the first row of a query on SQLite.
     pub(crate) fn value(&self, sql: &str) -> i64 {
         self.sqlite().query_row(sql, [], |row| row.get(0)).expect("the query of the test gives a number")
@@ -82,10 +89,20 @@ impl Project {
     /// The program, with a line of arguments separated by spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-        for variable in ["DATABASE_URL", "MIGRATION_DIR", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+            let name = name.to_string_lossy();
+            ["MIGRATION_", "PG"].iter().any(|start| name.starts_with(start))
+        });
+        for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
         }
-        command.current_dir(self.root.path()).env("USER", "tester").args(line.split_whitespace());
+        // A quoted argument may hold spaces.
+        let quoted = line.split('"').enumerate();
+        let words = quoted.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        command.current_dir(self.root.path()).env("USER", "tester").args(words);
         if let Some(url) = &self.url {
             command.env("DATABASE_URL", url);
         }
@@ -155,7 +172,7 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 9] = [
+pub(crate) const REDACTIONS: [(&str, &str); 10] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
     (r"\(\d+ ms\)", "([ms] ms)"),
     (r"(?m)(2026-01-01T00:00:00Z) +\d+$", "$1 [ms]"),
@@ -164,6 +181,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 9] = [
     (r"(?m)(outcome) +ms +by$", "$1 ms by"),
     (r"\b[0-9a-f]{64}\b", "[checksum]"),
     (r"127\.0\.0\.1:\d+/\w+", "127.0.0.1:[port]/[database]"),
+    (r#"host "127\.0\.0\.1", user "(\w+)", database "\w+""#, r#"host "[host]", user "$1", database "[database]""#),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),
 ];
 

@@ -1,17 +1,22 @@
 //! Questions on a terminal. `script` of util-linux gives the program one.
 
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use testkit::process::{Output, run_with_input};
 
 use crate::support::{Project, USERS_AND_POSTS};
 
 fn at_a_terminal(project: &Project, line: &str, answer: &str) -> Output {
+    run_with_input(&mut terminal(project, line), answer)
+}
+
+fn terminal(project: &Project, line: &str) -> Command {
     let program = env!("CARGO_BIN_EXE_migrate");
     let line = format!("'{program}' {line} --database-url sqlite:app.db --color never");
     let mut script = Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).current_dir(project.path(""));
-    run_with_input(&mut script, answer)
+    script
 }
 
 #[test]
@@ -28,4 +33,72 @@ fn down_shows_what_it_would_do_and_asks() {
     let confirmed = at_a_terminal(&project, "down", "y\n");
     assert_eq!(confirmed.code, 0, "{confirmed:?}");
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+}
+
+#[test]
+fn a_protected_database_asks_for_its_name() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    project.write("migrate.toml", "protected = true\n");
+    let refused = at_a_terminal(&project, "down --yes", "y\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    assert!(refused.stdout.contains("type its name, `app.db`, to go on:"), "{refused:?}");
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+
+    let confirmed = at_a_terminal(&project, "down", "app.db\n");
+    assert_eq!(confirmed.code, 0, "{confirmed:?}");
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+}
+
+#[test]
+fn changes_of_the_ledger_are_shown_and_asked_for() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up --to 1.0.0");
+    let line = "force 1.1.0 --applied --reason x";
+    let refused = at_a_terminal(&project, line, "n\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    for part in
+        ["to record 1.1.0 posts as applied", "1 change of the ledger of sqlite:app.db", "[y/N]", "not confirmed"]
+    {
+        assert!(refused.stdout.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+    assert_eq!(at_a_terminal(&project, line, "y\n").code, 0);
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+
+    project.leave_a_ghost();
+    let refused = at_a_terminal(&project, "lock release", "\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    assert!(refused.stdout.contains("to free: the run lock of ghost on host gone"), "{refused:?}");
+    assert_eq!(at_a_terminal(&project, "lock release", "y\n").code, 0);
+    assert_eq!(project.value("SELECT count(lock_owner) FROM schema_migrations_v2_state"), 0);
+}
+
+#[test]
+fn an_answer_is_to_what_was_shown() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    for line in ["down", "force 1.1.0 --not-applied --reason x"] {
+        let mut asking = terminal(&project, line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut shown = Vec::new();
+        let mut stdout = asking.stdout.take().unwrap();
+        while !String::from_utf8_lossy(&shown).contains("[y/N]") {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap();
+            shown.push(byte[0]);
+        }
+        project.done("down --yes");
+        asking.stdin.take().unwrap().write_all(b"y\n").unwrap();
+        stdout.read_to_end(&mut shown).unwrap();
+        assert_eq!(asking.wait().unwrap().code(), Some(70));
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains("the database has changed, and with it what was confirmed"), "{shown}");
+        assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1, "{line}");
+        project.done("up");
+    }
 }

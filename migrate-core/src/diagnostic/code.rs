@@ -29,10 +29,14 @@ pub enum Topic {
     Metadata,
     /// How the migrations fit together.
     Set,
-    /// The text of a script. These, and no others, the key `allow` silences.
+    /// What programs of different versions on one database need.
+    Deploy,
+    /// The text of a script.
     Sql,
     /// `migrations.lock`.
     Lock,
+    /// What a database says of a script that runs on a scratch database.
+    Scratch,
 }
 
 /// Declares [`Code`] and everything that is known of each: this is the one list of all diagnostics.
@@ -127,6 +131,13 @@ codes! {
         MissingDown Warning "missing-down" "A migration has no way back and does not say why."
         IrreversibleDown Warning "irreversible-down" "A migration has a way back and says that there is none."
     }
+    Deploy {
+        MajorWithoutMinimum Error "major-without-minimum" "A migration has a higher MAJOR than the one before it and does not raise the minimum version of the program."
+        ExpandRaisesMinimum Error "expand-raises-minimum" "A step that expands raises the minimum version of the program."
+        ContractWithoutExpand Error "contract-without-expand" "A step that contracts depends on no step that expands."
+        ContractWithoutMinimum Error "contract-without-minimum" "A step that contracts does not raise the minimum version of the program."
+        ContractTooEarly Error "contract-too-early" "A step that contracts needs the very version that is being built: no released version lies in between."
+    }
     Sql {
         NulByte Error "nul-byte" "A script holds a NUL byte, behind which a database would not read on."
         UnterminatedString Error "unterminated-string" "A string has no closing quote."
@@ -155,6 +166,8 @@ codes! {
         EnumValueInUse Error "enum-value-in-use" "An enum value is cast to its type in the transaction that adds it (PostgreSQL)."
         EnumValueSuspect Warning "enum-value-suspect" "A text equals an enum value that the same transaction adds: PostgreSQL refuses it if the value is meant."
         TimeoutInScript Warning "timeout-in-script" "A script sets `lock_timeout` or `statement_timeout`, over which the engine loses control (PostgreSQL)."
+        PostgresSyntax Warning "postgres-syntax" "A statement is not in the grammar of PostgreSQL, as far as `migrate` knows it."
+        SeveralLocks Warning "several-locks" "One transaction takes strong locks on several tables that were there before it (PostgreSQL)."
         EmptyScript Warning "empty-script" "A script holds no statement."
     }
     Lock {
@@ -170,9 +183,27 @@ codes! {
         LockFileRemoved Error "lock-file-removed" "A file of a migration was removed after it was locked."
         LockFileEdited Error "lock-file-edited" "A file was edited after it was locked."
     }
+    Scratch {
+        ScratchUp Error "scratch-up" "A migration fails on a scratch database."
+        ScratchDown Warning "scratch-down" "A down script fails on a scratch database: the way back does not exist."
+        ScratchUpAgain Warning "scratch-up-again" "A migration fails on a scratch database once it was applied and undone: its down script leaves something behind."
+    }
 }
 
 impl Code {
+    /// Whether the key `allow` silences it.
+    #[must_use]
+    pub const fn can_be_silenced(self) -> bool {
+        matches!(self.topic(), Topic::Deploy | Topic::Sql)
+    }
+
+    /// Whether only `migrate validate` says it, and not the compiler: it needs a parser or a server that the macro does
+    /// not have, or it is advice that a released set cannot follow any more.
+    #[must_use]
+    pub const fn is_for_validate(self) -> bool {
+        matches!(self, Self::PostgresSyntax | Self::SeveralLocks) || matches!(self.topic(), Topic::Scratch)
+    }
+
     /// The code that a word stands for.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

@@ -56,6 +56,7 @@ fn reads_every_key() {
         description: Some("Ünïcode – “quoted” \"text\"".into()),
         min_runtime_version: Some("2.0.0-0".into()),
         irreversible: Some("drops data".into()),
+        phase: Some(Phase::Contract),
         transaction: false,
         foreign_keys_off: true,
         lock_timeout: Some(Duration::from_secs(5)),
@@ -65,7 +66,6 @@ fn reads_every_key() {
     let texts: Vec<&str> = metadata.dependencies.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(texts, ["1.0.0", ">=1.0, <1.2"]);
     assert_eq!(metadata.author.as_deref(), Some("A. Uthor"));
-    assert_eq!(metadata.phase, Some(Phase::Contract));
     assert_eq!(metadata.expects["tables"], ["users", "posts"]);
     assert_eq!(metadata.allow[&Code::TimeoutInScript].reason, "measured");
     check(r#"{"version": "1.2.0", "name": "users"}"#, &[]);

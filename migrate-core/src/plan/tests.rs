@@ -41,6 +41,20 @@ fn up_stops_where_it_is_told() {
 }
 
 #[test]
+fn a_phase_goes_as_far_as_the_next_step_of_the_other() {
+    let set = "1.0.0 1.1.0e 1.2.0 1.3.0c 1.4.0e 1.5.0c 1.6.0c";
+    check(set, "", "expand", "+1.0.0 +1.1.0 +1.2.0");
+    check(set, "", "contract", "");
+    check(set, "1.0.0 1.1.0 1.2.0", "expand", "");
+    check(set, "1.0.0 1.1.0 1.2.0", "contract", "+1.3.0");
+    check(set, "1.0.0 1.1.0 1.2.0 1.3.0", "expand", "+1.4.0");
+    check(set, "1.0.0 1.1.0 1.2.0 1.3.0 1.4.0", "contract", "+1.5.0 +1.6.0");
+    // Half a contract step stands in the way of what comes after it, like one that was not begun.
+    check(set, "1.0.0 1.1.0 1.2.0 1.3.0:applying", "expand", "");
+    check(set, "1.0.0 1.1.0 1.2.0 1.3.0:applying", "contract", "+1.3.0~");
+}
+
+#[test]
 fn down_undoes_from_the_top() {
     check("1.0.0 1.1.0 1.2.0", "1.0.0 1.1.0 1.2.0", "down by 1", "-1.2.0");
     check("1.0.0 1.1.0 1.2.0", "1.0.0 1.1.0 1.2.0", "down to 1.0.0", "-1.2.0 -1.1.0");
@@ -135,13 +149,34 @@ proptest! {
         }
     }
 
+    /// One phase after the other, they apply everything once, in the order of `latest`.
+    #[test]
+    fn the_phases_in_turn_are_the_whole_way(held in any::<u8>(), contracts in any::<u8>(), applied in any::<u8>()) {
+        let version = |bit: &u32| if contracts & (1 << bit) != 0 { format!("1.{bit}.0c ") } else { format!("1.{bit}.0 ") };
+        let registry = registry(&(0..8).filter(|bit| held & (1 << bit) != 0).map(|bit| version(&bit)).collect::<String>());
+        let mut now = snapshot(&chosen(applied & held));
+        let whole = plan(&registry, &now, DIALECT, Target::Latest).unwrap();
+        let mut steps = Vec::new();
+        for turn in 0..9 {
+            let phase = if turn % 2 == 0 { Phase::Expand } else { Phase::Contract };
+            let part = plan(&registry, &now, DIALECT, Target::Phase(phase)).unwrap();
+            for step in &part.steps {
+                let contracts = registry.find(step.version).unwrap().phase() == Some(Phase::Contract);
+                prop_assert_eq!(contracts, phase == Phase::Contract);
+            }
+            now = execute(&now, &part);
+            steps.extend(part.steps);
+        }
+        prop_assert_eq!(steps, whole.steps);
+    }
+
     #[test]
     fn every_prefix_of_a_plan_can_be_taken_up_again(held in any::<u8>(), applied in any::<u8>(), done in 0..9_usize) {
         let registry = registry(chosen(held).trim_end_matches('-'));
         let before = snapshot(&chosen(applied & held));
         let whole = plan(&registry, &before, DIALECT, Target::Latest).unwrap();
         let (head, tail) = whole.steps.split_at(done.min(whole.steps.len()));
-        let halfway = execute(&before, &Plan { steps: head.to_vec(), ends_with: None });
+        let halfway = execute(&before, &Plan { steps: head.to_vec(), ..Plan::default() });
         let rest = plan(&registry, &halfway, DIALECT, Target::Latest).unwrap();
         prop_assert_eq!(&rest.steps[..], tail);
     }

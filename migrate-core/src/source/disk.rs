@@ -23,14 +23,14 @@ pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Fo
                         Some(name) => format!("did you mean `{name}`? or create it with `migrate new`"),
                         None => "create it and its first migration with `migrate new`, or correct the path".to_owned(),
                     };
-                    Diagnostic::whole(Code::MissingDirectory, shown, message).help(help)
+                    Diagnostic::directory(Code::MissingDirectory, shown, message).help(help)
                 }
                 io::ErrorKind::NotADirectory => {
                     let message = format!("`{shown}` is not a directory");
                     let help = "give the directory that the migrations lie in";
                     Diagnostic::whole(Code::NotADirectory, shown, message).help(help)
                 }
-                _ => unreadable(shown, &error),
+                _ => unreadable(shown, true, &error),
             };
             found.diagnostics.push(diagnostic);
             return Vec::new();
@@ -58,7 +58,7 @@ pub(super) fn read(directory: &Path, shown: &str, fixtures: bool, found: &mut Fo
     if folders.is_empty() && found.diagnostics.len() == before {
         let message = format!("`{shown}` holds no migration");
         let help = "add one with `migrate new`: a directory such as `v1.0.0_initial_schema`";
-        found.diagnostics.push(Diagnostic::whole(Code::NoMigrations, shown, message).help(help));
+        found.diagnostics.push(Diagnostic::directory(Code::NoMigrations, shown, message).help(help));
     }
     folders
 }
@@ -76,7 +76,7 @@ fn folder(directory: &Path, name: MigrationName, shown: String, fixtures: bool, 
     let entries = match list(directory) {
         Ok(entries) => entries,
         Err(error) => {
-            found.diagnostics.push(unreadable(&folder.shown, &error));
+            found.diagnostics.push(unreadable(&folder.shown, true, &error));
             return folder;
         }
     };
@@ -119,7 +119,7 @@ fn missing_metadata(folder: &Folder) -> Diagnostic {
     let MigrationName { version, name } = &folder.name;
     let message = format!("`{}` has no `{METADATA}`", folder.title());
     let help = format!(r#"add it; the least is `{{"version": "{version}", "name": "{name}"}}`"#);
-    Diagnostic::whole(Code::MissingMetadata, &folder.shown, message).help(help)
+    folder.whole(Code::MissingMetadata, message).help(help)
 }
 
 fn nested(entry: &DirectoryEntry, path: &str, found: &mut Found) {
@@ -147,7 +147,8 @@ fn misnamed(path: &str, entry: &DirectoryEntry, error: &NameError, found: &mut F
         None => "a migration is a directory named like `v1.0.0_add_users`; keep others elsewhere".to_owned(),
     };
     let message = format!("`{}` {}", entry.name, error.problem);
-    found.diagnostics.push(Diagnostic::whole(error.code, path, message).help(help));
+    let of = if entry.is_directory { Diagnostic::directory } else { Diagnostic::whole };
+    found.diagnostics.push(of(error.code, path.to_owned(), message).help(help));
 }
 
 /// The text of a file, its path noted; `None` after a report.
@@ -156,7 +157,8 @@ fn read_text(path: &Path, shown: &str, found: &mut Found) -> Option<String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            found.diagnostics.push(unreadable(shown, &error));
+            let is_directory = error.kind() == io::ErrorKind::IsADirectory;
+            found.diagnostics.push(unreadable(shown, is_directory, &error));
             return None;
         }
     };
@@ -185,14 +187,15 @@ fn not_utf8(bytes: &[u8], at: usize, shown: &str) -> Diagnostic {
     Diagnostic::at(code, file, valid.len()..valid.len(), message).help(help)
 }
 
-fn unreadable(shown: &str, error: &io::Error) -> Diagnostic {
+fn unreadable(shown: &str, is_directory: bool, error: &io::Error) -> Diagnostic {
     let message = format!("cannot read `{shown}`: {error}");
     let help = match error.kind() {
         io::ErrorKind::IsADirectory => "it is a directory, and a file of this name belongs here",
         io::ErrorKind::NotFound => "it is a link to something that is not there: mend or remove it",
         _ => "make it readable for the user who builds",
     };
-    Diagnostic::whole(Code::Unreadable, shown, message).help(help)
+    let of = if is_directory { Diagnostic::directory } else { Diagnostic::whole };
+    of(Code::Unreadable, shown.to_owned(), message).help(help)
 }
 
 /// An entry of a directory; symbolic links are followed.

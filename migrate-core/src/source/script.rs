@@ -13,32 +13,44 @@ use crate::sql::{self, Kind, Problem, Statement};
 use crate::version::SchemaVersion;
 
 /// Checks every script for every dialect on which it is in effect; gives back the dialects that the set is for.
+/// What was silenced before counts as needed.
 pub(super) fn check(
     folders: &[Folder],
     candidates: &[Dialect],
     options: &LoadOptions,
+    mut silenced: BTreeSet<(SchemaVersion, Code)>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Dialect> {
     let found_each = each_dialect(candidates, |dialect| findings(folders, dialect));
-    let mut silenced = BTreeSet::new();
     let mut all = Vec::new();
     for (dialect, (findings, silent)) in found_each {
         silenced.extend(silent);
         all.push((dialect, findings));
     }
-    unused_allow(folders, &silenced, found);
     let mut dialects = Vec::new();
     for (dialect, findings) in &all {
-        let is_named = folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
+        // Asked only where it matters, since scripts are read again for it.
+        let is_named = || folders.iter().any(|folder| names(folder, *dialect) || is_only_for(folder, *dialect));
         let others = all.iter().filter(|(other, _)| other != dialect);
         let mut others = others.map(|(_, findings)| findings.as_slice());
-        let is_sure = is_named || !options.dialects.is_empty();
-        if !is_sure && others.any(|other| is_for_another(findings, other)) {
+        let may_be_dropped = options.dialects.is_empty() && others.any(|other| is_for_another(findings, other));
+        if may_be_dropped && !is_named() {
             continue;
         }
         dialects.push(*dialect);
         found.extend(findings.iter().map(|finding| finding.diagnostic.clone()));
     }
+    let is_advised = options.advice.as_ref().is_some_and(|known| {
+        let is_named = || folders.iter().any(|folder| names(folder, Dialect::Postgres));
+        let is_sure = || known.contains(&Dialect::Postgres) || is_named();
+        dialects == [Dialect::Postgres] || dialects.contains(&Dialect::Postgres) && is_sure()
+    });
+    if is_advised {
+        let (advice, silent) = findings_by(folders, Dialect::Postgres, advise);
+        found.extend(advice.into_iter().map(|finding| finding.diagnostic));
+        silenced.extend(silent);
+    }
+    unused_allow(folders, &silenced, is_advised, found);
     dialects
 }
 
@@ -62,10 +74,7 @@ fn each_dialect<T: Send>(dialects: &[Dialect], find: impl Fn(Dialect) -> T + Syn
 
 /// Whether a script that names no dialect says something that only this one has.
 fn is_only_for(folder: &Folder, dialect: Dialect) -> bool {
-    let says = |script: &Script| {
-        let statements = sql::statements(&script.sql, dialect).unwrap_or_default();
-        statements.iter().any(|statement| sql::is_only_for_sqlite(statement.text(&script.sql)))
-    };
+    let says = |script: &Script| sql::Script::read(&script.sql, dialect).is_ok_and(|it| it.is_only_for_sqlite());
     dialect == Dialect::Sqlite && folder.scripts.iter().any(says)
 }
 
@@ -87,14 +96,29 @@ fn is_for_another(ours: &[Finding], theirs: &[Finding]) -> bool {
     only(ours, theirs, true) == 0 && only(ours, theirs, false) > only(theirs, ours, false)
 }
 
-/// Every script that is in effect on a dialect, with what is silenced left out; that it was needed is noted.
-fn findings(folders: &[Folder], dialect: Dialect) -> (Vec<Finding>, BTreeSet<(SchemaVersion, Code)>) {
+/// What is wrong in every script that is in effect on a dialect.
+fn findings(folders: &[Folder], dialect: Dialect) -> Found {
+    let (mut findings, silenced) = findings_by(folders, dialect, |folder, script, found| {
+        check_script(folder, script, dialect, found);
+    });
+    for folder in folders {
+        check_fixtures(folder, dialect, &mut findings);
+    }
+    (findings, silenced)
+}
+
+/// What was found, and what of it is silenced.
+type Found = (Vec<Finding>, BTreeSet<(SchemaVersion, Code)>);
+
+/// What a check finds in every script that is in effect on a dialect, with what is silenced left out; that it was needed
+/// is noted.
+fn findings_by(folders: &[Folder], dialect: Dialect, check: impl Fn(&Folder, &Script, &mut Vec<Finding>)) -> Found {
     let (mut findings, mut silenced) = (Vec::new(), BTreeSet::new());
     for folder in folders {
         let mut of_folder = Vec::new();
         for role in Role::ALL {
             if let Some(script) = in_effect(folder, role, dialect) {
-                check_script(folder, script, dialect, &mut of_folder);
+                check(folder, script, &mut of_folder);
             }
         }
         for finding in of_folder {
@@ -105,22 +129,29 @@ fn findings(folders: &[Folder], dialect: Dialect) -> (Vec<Finding>, BTreeSet<(Sc
                 findings.push(finding);
             }
         }
-        check_fixtures(folder, dialect, &mut findings);
     }
     (findings, silenced)
 }
 
 /// What is silenced and is not there.
-fn unused_allow(folders: &[Folder], silenced: &BTreeSet<(SchemaVersion, Code)>, found: &mut Vec<Diagnostic>) {
+fn unused_allow(
+    folders: &[Folder],
+    silenced: &BTreeSet<(SchemaVersion, Code)>,
+    is_advised: bool,
+    found: &mut Vec<Diagnostic>,
+) {
     for folder in folders {
         let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
             continue;
         };
         let path = folder.path(METADATA);
         for (code, allowed) in &metadata.allow {
-            // Where a check is not compiled in, nothing is known of what it would find.
-            let is_grammar = matches!(code, Code::SqliteSyntax | Code::SqliteSyntaxInDown);
-            let is_checked = !is_grammar || cfg!(feature = "sqlite-syntax");
+            // Where a check is not compiled in or not asked for, nothing is known of what it would find.
+            let is_checked = match code {
+                Code::SqliteSyntax | Code::SqliteSyntaxInDown => cfg!(feature = "sqlite-syntax"),
+                Code::PostgresSyntax => is_advised && cfg!(feature = "postgres-syntax"),
+                code => is_advised || !code.is_for_validate(),
+            };
             if !is_checked || silenced.contains(&(folder.name.version, *code)) {
                 continue;
             }
@@ -135,10 +166,11 @@ fn unused_allow(folders: &[Folder], silenced: &BTreeSet<(SchemaVersion, Code)>, 
 fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut Vec<Finding>) {
     let path = folder.path(&script.file_name());
     let file = SourceFile { path: &path, text: &script.sql };
-    let statements = match sql::statements(file.text, dialect) {
-        Ok(statements) => statements,
+    let read = match sql::Script::read(file.text, dialect) {
+        Ok(read) => read,
         Err(error) => return found.push(sql_error(file, error)),
     };
+    let statements = read.statements();
     if statements.is_empty() {
         found.push(empty(file, script));
     }
@@ -148,25 +180,69 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
     // The statements that share a transaction.
     let mut together: Vec<Vec<Statement>> = Vec::new();
     if is_verify || transaction == Some(true) {
-        let problems = statements.iter().filter_map(|statement| in_transaction(file, *statement, dialect, is_verify));
+        let problems =
+            statements.iter().filter_map(|statement| in_transaction(file, &read, statement, dialect, is_verify));
         found.extend(problems);
-        together.push(statements.clone());
+        together.push(statements.to_vec());
     } else if transaction == Some(false) {
-        match sql::segments(file.text, dialect) {
+        match read.segments() {
             Ok(segments) => together.extend(segments.into_iter().map(|segment| segment.statements)),
             Err(error) => found.push(sql_error(file, error)),
         }
     }
     match dialect {
         Dialect::Postgres => {
-            found.extend(statements.iter().filter_map(|statement| sets_timeout(file, *statement)));
-            found.extend(together.iter().flat_map(|statements| enum_values(file, statements)));
+            found.extend(statements.iter().filter_map(|statement| sets_timeout(file, &read, statement)));
+            found.extend(together.iter().flat_map(|statements| enum_values(file, &read, statements)));
         }
         Dialect::Sqlite => {
             #[cfg(feature = "sqlite-syntax")]
             found.extend(statements.iter().filter_map(|statement| sqlite_syntax(file, *statement, script.role)));
         }
     }
+}
+
+/// What is worth a look in a script for PostgreSQL. A script that is not cut into statements has errors to mend first.
+fn advise(folder: &Folder, script: &Script, found: &mut Vec<Finding>) {
+    let path = folder.path(&script.file_name());
+    let file = SourceFile { path: &path, text: &script.sql };
+    let statements = sql::statements(file.text, Dialect::Postgres).unwrap_or_default();
+    #[cfg(feature = "postgres-syntax")]
+    found.extend(statements.iter().filter_map(|statement| postgres_syntax(file, *statement)));
+    let transaction = folder.metadata.as_ref().is_some_and(|it| it.settings.transaction);
+    if transaction && script.role == Role::Up {
+        found.extend(several_locks(file, &statements));
+    }
+}
+
+#[cfg(feature = "postgres-syntax")]
+fn postgres_syntax(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
+    let error = sql::postgres_syntax_error(statement.text(file.text))?;
+    let span = statement.start + error.span.start..statement.start + error.span.end;
+    let message = format!("PostgreSQL: {}", error.message);
+    let help = "correct the statement; `migrate validate --shadow-url` asks a server, and if it accepts the statement, say so: `\"allow\": {\"postgres-syntax\": \"...\"}`";
+    let diagnostic = Diagnostic::at(Code::PostgresSyntax, file, span, message).help(help);
+    Some(Finding { diagnostic, is_native: true })
+}
+
+/// Points at the second table: the first one alone would be no matter.
+fn several_locks(file: SourceFile<'_>, statements: &[Statement]) -> Option<Finding> {
+    const SHOWN: usize = 5;
+    let locks = sql::strong_locks(file.text, statements);
+    let second = locks.get(1)?;
+    let mut names: Vec<String> = locks
+        .iter()
+        .take(SHOWN)
+        .map(|lock| format!("`{}` (line {})", lock.table, sql::line_column(file.text, lock.start).0))
+        .collect();
+    if locks.len() > SHOWN {
+        names.push(format!("{} more", locks.len() - SHOWN));
+    }
+    let last = names.pop()?;
+    let message = format!("strong locks on {} and {last} are held together until the commit", names.join(", "));
+    let help = "give each table a migration of its own, so that nobody waits for one while the others are locked; or say why not: `\"allow\": {\"several-locks\": \"...\"}`";
+    let diagnostic = Diagnostic::at(Code::SeveralLocks, file, second.start..second.end, message).help(help);
+    Some(Finding { diagnostic, is_native: true })
 }
 
 fn check_fixtures(folder: &Folder, dialect: Dialect, found: &mut Vec<Finding>) {
@@ -187,8 +263,8 @@ fn empty(file: SourceFile<'_>, script: &Script) -> Finding {
     Finding { diagnostic: Diagnostic::whole(Code::EmptyScript, file.path, message).help(help), is_native: true }
 }
 
-fn sets_timeout(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
-    let timeout = sql::timeout_set(statement.text(file.text))?;
+fn sets_timeout(file: SourceFile<'_>, read: &sql::Script<'_>, statement: &Statement) -> Option<Finding> {
+    let timeout = read.timeout_set(statement)?;
     let message = format!("`{timeout}` is set by the script, over what the migration is run with");
     let help = format!("remove it; for a value of its own write `\"{timeout}\": \"5s\"` in metadata.json");
     let span = statement.start..statement.end;
@@ -196,8 +272,12 @@ fn sets_timeout(file: SourceFile<'_>, statement: Statement) -> Option<Finding> {
     Some(Finding { diagnostic, is_native: true })
 }
 
-fn enum_values<'a>(file: SourceFile<'a>, statements: &[Statement]) -> impl Iterator<Item = Finding> + use<'a> {
-    sql::enum_value_uses(file.text, statements).into_iter().map(move |it| {
+fn enum_values<'a>(
+    file: SourceFile<'a>,
+    read: &sql::Script<'_>,
+    statements: &[Statement],
+) -> impl Iterator<Item = Finding> + use<'a> {
+    read.enum_value_uses(statements).into_iter().map(move |it| {
         let text = &file.text[it.start..it.end];
         let (code, message) = if it.is_certain {
             let message = format!("{text} of enum `{}` is used in the transaction that adds it", it.enumeration);
@@ -258,7 +338,13 @@ fn sql_error(file: SourceFile<'_>, error: sql::SqlError) -> Finding {
 }
 
 /// What a statement must not do in the transaction of its migration.
-fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, is_verify: bool) -> Option<Finding> {
+fn in_transaction(
+    file: SourceFile<'_>,
+    read: &sql::Script<'_>,
+    statement: &Statement,
+    dialect: Dialect,
+    is_verify: bool,
+) -> Option<Finding> {
     const SET_FALSE: &str =
         "set `\"transaction\": false` in metadata.json, or move it to a migration of its own that does";
     let text = statement.text(file.text);
@@ -279,7 +365,7 @@ fn in_transaction(file: SourceFile<'_>, statement: Statement, dialect: Dialect, 
             let help = if is_verify { "a verify script runs inside one" } else { SET_FALSE };
             (Code::NotInTransaction, message, help)
         }
-        _ if dialect == Dialect::Sqlite => match sql::pragma_outside_transaction(text)? {
+        _ if dialect == Dialect::Sqlite => match read.pragma_outside_transaction(statement)? {
             "foreign_keys" => {
                 let message = "`PRAGMA foreign_keys` is ignored inside a transaction: a table that is rebuilt would take its child rows with it".to_owned();
                 let help = "remove it and set `\"foreign_keys\": \"off\"` in metadata.json";

@@ -23,7 +23,7 @@ pub(super) fn check_versions(folders: &[Folder], found: &mut Vec<Diagnostic>) {
             next_free(folders, version),
             second.name.name
         );
-        found.push(Diagnostic::whole(Code::DuplicateVersion, &second.shown, message).help(help));
+        found.push(second.whole(Code::DuplicateVersion, message).help(help));
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn check_runtime(folders: &[Folder], shown: &str, options: &LoadOptio
         Err(error) => {
             let message = format!("`{text}` is not the version of a program: {error}");
             let help = "give MAJOR.MINOR.PATCH, as in Cargo.toml";
-            found.push(Diagnostic::whole(Code::InvalidRuntimeVersion, shown, message).help(help));
+            found.push(Diagnostic::directory(Code::InvalidRuntimeVersion, shown, message).help(help));
             return;
         }
     };
@@ -104,7 +104,7 @@ pub(super) fn dialects(
                 [dialect] => format!("add `up.sql` or `{}`", file_name(Role::Up, Some(*dialect))),
                 _ => "add `up.sql`, or one for each database, such as `up.sqlite.sql`".to_owned(),
             };
-            found.push(Diagnostic::whole(Code::MissingUp, &folder.shown, message).help(help));
+            found.push(folder.whole(Code::MissingUp, message).help(help));
         }
     }
     let lacking = |dialect: Dialect| -> Vec<&Folder> {
@@ -116,7 +116,7 @@ pub(super) fn dialects(
             for folder in lacking(dialect) {
                 let message = format!("`{}` has no up script for {dialect}", folder.title());
                 let help = format!("add `{}` or `up.sql`", file_name(Role::Up, Some(dialect)));
-                found.push(Diagnostic::whole(Code::MissingUpForDialect, &folder.shown, message).help(help));
+                found.push(folder.whole(Code::MissingUpForDialect, message).help(help));
             }
         }
         return options.dialects.clone();
@@ -130,7 +130,7 @@ pub(super) fn dialects(
         let message =
             format!("no database can run the whole set: an up script is missing in {}", parts.join(" and in "));
         let help = "add the missing files for each database that the set is for";
-        found.push(Diagnostic::whole(Code::NoCommonDialect, shown, message).help(help));
+        found.push(Diagnostic::directory(Code::NoCommonDialect, shown, message).help(help));
         return Dialect::ALL.to_vec();
     }
     for dialect in Dialect::ALL {
@@ -141,7 +141,7 @@ pub(super) fn dialects(
                 "add the missing `{}`, or remove the other files for {dialect}",
                 file_name(Role::Up, Some(dialect))
             );
-            found.push(Diagnostic::whole(Code::PartialDialect, shown, message).help(help));
+            found.push(Diagnostic::directory(Code::PartialDialect, shown, message).help(help));
         }
     }
     supported
@@ -161,7 +161,7 @@ pub(super) fn check_way_back(folders: &[Folder], dialects: &[Dialect], found: &m
             if has_down {
                 let message = format!("`{title}` has a down script and says that it is irreversible");
                 let help = "remove the one that is wrong";
-                found.push(Diagnostic::whole(Code::IrreversibleDown, &folder.shown, message).help(help));
+                found.push(folder.whole(Code::IrreversibleDown, message).help(help));
             }
             continue;
         }
@@ -171,7 +171,7 @@ pub(super) fn check_way_back(folders: &[Folder], dialects: &[Dialect], found: &m
             _ => format!("`{title}` has no down script"),
         };
         let help = "add `down.sql`, or say why there is none: `\"irreversible\": \"...\"` in metadata.json";
-        found.push(Diagnostic::whole(Code::MissingDown, &folder.shown, message).help(help));
+        found.push(folder.whole(Code::MissingDown, message).help(help));
     }
 }
 

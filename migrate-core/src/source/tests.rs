@@ -123,9 +123,9 @@ fn tells_what_is_wrong_with_the_directory() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), "").unwrap();
     let read = |name: &str| told(&load(&root.path().join(name), &options()), Severity::Error);
-    assert_eq!(read("no"), ["m:1:1: directory `m` does not exist [missing-directory]"]);
+    assert_eq!(read("no"), ["m: directory `m` does not exist [missing-directory]"]);
     assert_eq!(read("file"), ["m:1:1: `m` is not a directory [not-a-directory]"]);
-    check("== README.md\n", &["m:1:1: `m` holds no migration [no-migrations]"]);
+    check("== README.md\n", &["m: `m` holds no migration [no-migrations]"]);
 }
 
 #[test]
@@ -137,14 +137,14 @@ fn refuses_near_misses_and_leaves_the_rest_alone() {
              == .hidden.sql\n== v1.0.0_a/up.sql~\n"
         ),
         &[
-            "m/1.1.0_b:1:1: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
+            "m/1.1.0_b: `1.1.0_b` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]",
             "m/V2__c.sql:1:1: `V2__c.sql` is a file, and a migration is a directory [flat-migration]",
             "m/migration.lock:1:1: `migration.lock` is not the name of the lock file [misnamed-lock]",
             "m/schema.sql:1:1: `schema.sql` belongs to no migration [stray-file]",
-            "m/users:1:1: `users` holds files of a migration and is not named like one [misnamed-migration]",
+            "m/users: `users` holds files of a migration and is not named like one [misnamed-migration]",
             "m/v1.0.0_a/Up.SQL:1:1: `Up.SQL` is not a file of a migration [misnamed-file]",
             "m/v1.0.0_a/extra.json:1:1: `extra.json` is not a file of a migration [misnamed-file]",
-            "m/v1.0.0_a/v1.1.0_d:1:1: `v1.1.0_d` looks like a migration inside a migration [nested-migration]",
+            "m/v1.0.0_a/v1.1.0_d: `v1.1.0_d` looks like a migration inside a migration [nested-migration]",
         ],
     );
     // The misnamed file is the missing one; that is one mistake and one message.
@@ -159,14 +159,14 @@ fn refuses_missing_files_and_duplicate_versions() {
     check(
         "== v1.0.0_a -\n== v1.0.0_a/down.sql\nSELECT 1;\n== v1.0.0_b/up.sql\nSELECT 1;\n",
         &[
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no `metadata.json` [missing-metadata]",
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no up script [missing-up]",
-            "m/v1.0.0_b:1:1: version 1.0.0 is taken by both `v1.0.0_a` and `v1.0.0_b` [duplicate-version]",
+            "m/v1.0.0_a/down.sql:1:1: `v1.0.0_a` has no `metadata.json` [missing-metadata]",
+            "m/v1.0.0_a/down.sql:1:1: `v1.0.0_a` has no up script [missing-up]",
+            "m/v1.0.0_b/metadata.json:1:1: version 1.0.0 is taken by both `v1.0.0_a` and `v1.0.0_b` [duplicate-version]",
         ],
     );
     check(
         "== v1.0.0_a/up.sql/\n",
-        &["m/v1.0.0_a/up.sql:1:1: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]"],
+        &["m/v1.0.0_a/up.sql: cannot read `m/v1.0.0_a/up.sql`: Is a directory (os error 21) [unreadable]"],
     );
 }
 
@@ -175,7 +175,7 @@ fn tells_one_mistake_once() {
     // What a misnamed migration or a file that cannot be read brings with it is not reported.
     let b = "== v1.2.0_b/metadata.json\n{\"version\": \"1.2.0\", \"name\": \"b\", \"dependencies\": [\"1.1.0\"]}\n\
              == v1.2.0_b/up.sql\nSELECT 1;\n";
-    let misnamed = "m/V1.1_x:1:1: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
+    let misnamed = "m/V1.1_x: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
     check(&format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"), &[misnamed]);
     let unread = "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
     check(unread, &["m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]"]);
@@ -250,7 +250,7 @@ fn refuses_migrations_that_need_a_newer_program() {
     check_version(
         Some("1.9"),
         &[
-            "m:1:1: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-runtime-version]",
+            "m: `1.9` is not the version of a program: unexpected end of input while parsing minor version number [invalid-runtime-version]",
         ],
     );
 }
@@ -263,7 +263,7 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check(
         &format!("{A}{sqlite}{postgres}"),
         &[
-            "m:1:1: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [no-common-dialect]",
+            "m: no database can run the whole set: an up script is missing in `v1.2.0_c` for sqlite and in `v1.1.0_b` for postgres [no-common-dialect]",
         ],
     );
     let asked = LoadOptions { dialects: vec![Dialect::Postgres], ..options() };
@@ -271,14 +271,13 @@ fn asks_for_up_scripts_of_every_database_that_is_meant() {
     check_with(
         &asked,
         &format!("{A}{sqlite}"),
-        &["m/v1.1.0_b:1:1: `v1.1.0_b` has no up script for postgres [missing-up-for-dialect]"],
+        &["m/v1.1.0_b/metadata.json:1:1: `v1.1.0_b` has no up script for postgres [missing-up-for-dialect]"],
     );
     let both = "== v1.1.0_b/up.postgres.sql\nSELECT 1;\n";
     let root = directory(&format!("{A}{sqlite}{both}== v1.3.0_d/up.sqlite.sql\nSELECT 1;\n"));
     let loaded = load(root.path(), &options());
     assert_eq!(loaded.dialects(), [Dialect::Sqlite]);
-    let partial =
-        "m:1:1: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
+    let partial = "m: the set cannot run on postgres: an up script for it is missing in `v1.3.0_d` [partial-dialect]";
     assert_eq!(told(&loaded, Severity::Warning)[0], partial);
 }
 
@@ -363,19 +362,21 @@ fn warns_of_empty_scripts_and_of_ways_back() {
     check(
         "== v1.0.0_a/up.sql\n-- nothing\n",
         &[
-            "m/v1.0.0_a:1:1: `v1.0.0_a` has no down script [missing-down]",
+            "m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script [missing-down]",
             "m/v1.0.0_a/up.sql:1:1: `up.sql` holds no statement [empty-script]",
         ],
     );
     check(
         "== v1.0.0_a/up.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nSELECT 1;",
-        &["m/v1.0.0_a:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
+        &["m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
     );
     let metadata = "== v1.0.0_a/metadata.json\n{\"version\": \"1.0.0\", \"name\": \"a\", \"irreversible\": \"x\"}\n";
     check(&format!("== v1.0.0_a/up.sql\nSELECT 1;{metadata}"), &[]);
     check(
         &format!("{A}{metadata}"),
-        &["m/v1.0.0_a:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]"],
+        &[
+            "m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has a down script and says that it is irreversible [irreversible-down]",
+        ],
     );
 }
 
@@ -506,18 +507,19 @@ fn names_the_path_of_a_cycle() {
              == v{version}_m/up.sql\nSELECT 1;\n"
         )
     };
-    let set = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#"">=1, <3""#)];
+    let set =
+        [migration("1.0.0", r#""1.2.0""#), migration("1.1.0", r#""1.0.0""#), migration("1.2.0", r#"">=1, <1.2""#)];
     check(
         &set[..].concat(),
         &[
-            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `1.2.0`, in a cycle: `v1.0.0_m` -> `v1.2.0_m` -> `v1.0.0_m` [cyclic-dependency]",
         ],
     );
-    let longer = [migration("1.0.0", r#""3.0.0""#), migration("2.0.0", r#""1.0.0""#), migration("3.0.0", r#""2.0.0""#)];
+    let longer = [migration("1.0.0", r#""1.2.0""#), migration("1.1.0", r#""1.0.0""#), migration("1.2.0", r#""1.1.0""#)];
     check(
         &longer.concat(),
         &[
-            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `3.0.0`, in a cycle: `v1.0.0_m` -> `v3.0.0_m` -> `v2.0.0_m` -> `v1.0.0_m` [cyclic-dependency]",
+            "m/v1.0.0_m/metadata.json:1:52: `v1.0.0_m` depends on `1.2.0`, in a cycle: `v1.0.0_m` -> `v1.2.0_m` -> `v1.1.0_m` -> `v1.0.0_m` [cyclic-dependency]",
         ],
     );
 }
@@ -549,5 +551,139 @@ fn reads_scripts_of_sqlite_by_its_grammar() {
     assert_eq!(
         told(&loaded, Severity::Warning),
         ["m/v1.0.0_a/down.sqlite.sql:1:6: SQLite: near `TABEL`: syntax error [sqlite-syntax-in-down]"]
+    );
+}
+
+/// The files of one migration with a down script, its settings, and whom it is known to be for; `expect` is every warning.
+#[track_caller]
+fn check_advice(files: &str, settings: &str, advice: Option<&[Dialect]>, expect: &[&str]) {
+    let metadata = format!(r#"{{"version": "1.0.0", "name": "a"{settings}}}"#);
+    let files = files.replace("== ", "== v1.0.0_a/");
+    let text = format!("== v1.0.0_a/metadata.json\n{metadata}\n== v1.0.0_a/down.sql\nSELECT 1;\n{files}");
+    let options = LoadOptions { advice: advice.map(<[Dialect]>::to_vec), ..options() };
+    let loaded = load(directory(&text).path(), &options);
+    assert_eq!(told(&loaded, Severity::Error), [""; 0]);
+    let codes: Vec<&str> = loaded.diagnostics().iter().map(|it| it.code.as_str()).collect();
+    assert_eq!(codes, expect, "{files}");
+}
+
+#[test]
+fn gives_advice_on_postgres_where_it_is_asked_for() {
+    const LOCKS: &str = "ALTER TABLE a ADD b integer; ALTER TABLE c ADD b integer;";
+    let plain = format!("== up.sql\n{LOCKS}\n");
+    let named = format!("== up.postgres.sql\n{LOCKS}\n");
+    let known: Option<&[Dialect]> = Some(&[Dialect::Postgres]);
+
+    check_advice(&named, "", Some(&[]), &["several-locks"]);
+    check_advice(&named, "", None, &[]);
+    // A plain script that SQLite reads as well is for PostgreSQL only if somebody says so.
+    check_advice(&plain, "", Some(&[]), &[]);
+    check_advice(&plain, "", Some(&[Dialect::Sqlite]), &[]);
+    check_advice(&plain, "", known, &["several-locks"]);
+    check_advice(
+        "== up.sql\nCREATE TABLE a (b jsonb) PARTITION BY LIST (b); SELEC 1;\n",
+        "",
+        Some(&[]),
+        &["postgres-syntax"],
+    );
+    check_advice("== up.sqlite.sql\nSELECT 1;\n== up.postgres.sql\nSELEC 1;\n", "", Some(&[]), &["postgres-syntax"]);
+    check_advice("== up.sqlite.sql\nSELECT 1;\n", "", Some(&[]), &[]);
+
+    // Where each statement commits by itself, no lock is held while another is waited for.
+    check_advice(&named, r#", "transaction": false"#, Some(&[]), &[]);
+    check_advice(&format!("== up.sql\nSELECT 1;\n== down.sql\n{LOCKS}\n"), "", known, &[]);
+}
+
+#[test]
+fn advice_is_silenced_where_it_is_given_and_unknown_where_it_is_not() {
+    let allow = r#", "allow": {"several-locks": "both are small"}"#;
+    let named = "== up.postgres.sql\nTRUNCATE a; DROP TABLE b;\n";
+    check_advice(named, allow, Some(&[]), &[]);
+    check_advice(named, allow, None, &[]);
+    check_advice("== up.postgres.sql\nTRUNCATE a;\n", allow, None, &[]);
+    check_advice("== up.postgres.sql\nTRUNCATE a;\n", allow, Some(&[]), &["unused-allow"]);
+}
+
+#[test]
+fn the_message_names_up_to_five_tables() {
+    let statements: Vec<String> = (1..=7).map(|number| format!("TRUNCATE t{number};\n")).collect();
+    let root =
+        directory(&format!("== v1.0.0_a/up.postgres.sql\n{}== v1.0.0_a/down.sql\nSELECT 1;\n", statements.concat()));
+    let loaded = load(root.path(), &LoadOptions { advice: Some(Vec::new()), ..options() });
+    assert_eq!(
+        told(&loaded, Severity::Warning),
+        [
+            "m/v1.0.0_a/up.postgres.sql:2:1: strong locks on `t1` (line 1), `t2` (line 2), `t3` (line 3), `t4` (line 4), `t5` (line 5) and 2 more are held together until the commit [several-locks]"
+        ]
+    );
+}
+
+/// Migrations as `VERSION KEYS`, each with an up script; `expect` is every error, as `VERSION CODE`.
+#[track_caller]
+fn check_deploy(runtime: Option<&str>, migrations: &[&str], expect: &[&str]) {
+    let migration = |it: &&str| {
+        let (version, keys) = it.split_once(' ').unwrap_or((it, ""));
+        let comma = if keys.is_empty() { "" } else { ", " };
+        format!(
+            "== v{version}_m/metadata.json\n{{\"version\": \"{version}\", \"name\": \"m\"{comma}{keys}}}\n\
+             == v{version}_m/up.sql\nSELECT 1;\n"
+        )
+    };
+    let root = directory(&migrations.iter().map(migration).collect::<String>());
+    let loaded = load(root.path(), &LoadOptions { runtime_version: runtime.map(str::to_owned), ..options() });
+    let errors = loaded.diagnostics().iter().filter(|it| it.severity == Severity::Error);
+    let version = |it: &Diagnostic| it.path.trim_start_matches("m/v").split('_').next().unwrap().to_owned();
+    let found: Vec<String> = errors.map(|it| format!("{} {}", version(it), it.code)).collect();
+    assert_eq!(found, expect, "{migrations:?} in {runtime:?}");
+}
+
+#[test]
+fn a_higher_major_raises_the_minimum() {
+    check_deploy(None, &["2.0.0", "2.1.0"], &[]);
+    check_deploy(None, &["1.0.0", "2.0.0"], &["2.0.0 major-without-minimum"]);
+    check_deploy(None, &["1.0.0", r#"2.0.0 "min_runtime_version": "1.4.0""#, "2.1.0"], &[]);
+    let first = r#"1.0.0 "min_runtime_version": "1.4.0""#;
+    let same = r#"2.0.0 "min_runtime_version": "1.4.0""#;
+    check_deploy(None, &[first, same], &["2.0.0 major-without-minimum"]);
+    // A pre-release is below its release.
+    check_deploy(None, &[first, r#"2.0.0 "min_runtime_version": "1.4.0-rc.1""#], &["2.0.0 major-without-minimum"]);
+    check_deploy(None, &[first, r#"2.0.0 "allow": {"major-without-minimum": "nobody runs 1"}"#], &[]);
+    // One mistake, one message.
+    check_deploy(None, &["1.0.0", r#"2.0.0 "min_runtime_version": "1.4""#], &["2.0.0 invalid-minimum"]);
+}
+
+#[test]
+fn a_contract_step_follows_its_expand_step_and_a_release() {
+    let expand = r#"1.1.0 "phase": "expand""#;
+    let contract = |keys: &str| format!(r#"1.2.0 "phase": "contract", {keys}"#);
+    let good = contract(r#""dependencies": ["1.1.0"], "min_runtime_version": "1.4.0""#);
+    let set = |contract: &str| ["1.0.0".to_owned(), expand.to_owned(), contract.to_owned()];
+    let check = |runtime: Option<&str>, contract: &str, expect: &[&str]| {
+        let set = set(contract);
+        check_deploy(runtime, &set.each_ref().map(|it| &**it), expect);
+    };
+    check(None, &good, &[]);
+    check(Some("1.5.0"), &good, &[]);
+    check(Some("1.4.1"), &good, &[]);
+    check(Some("1.4.0"), &good, &["1.2.0 contract-too-early"]);
+    check(Some("1.3.0"), &good, &["1.2.0 runtime-too-old"]);
+    check(
+        Some("2.0.0"),
+        &contract(r#""dependencies": ["1.1.0"], "min_runtime_version": "2.0.0-0""#),
+        &["1.2.0 contract-too-early"],
+    );
+    check(None, &contract(r#""min_runtime_version": "1.4.0""#), &["1.2.0 contract-without-expand"]);
+    check(
+        None,
+        &contract(r#""dependencies": ["1.0.0"], "min_runtime_version": "1.4.0""#),
+        &["1.2.0 contract-without-expand"],
+    );
+    check(None, &contract(r#""dependencies": [">=1.1, <1.2"]"#), &["1.2.0 contract-without-minimum"]);
+    let major = ["1.0.0", expand, r#"2.0.0 "phase": "contract", "dependencies": ["1.1.0"]"#];
+    check_deploy(None, &major, &["2.0.0 contract-without-minimum"]);
+    check_deploy(
+        None,
+        &["1.0.0", r#"1.1.0 "phase": "expand", "min_runtime_version": "1.4.0""#],
+        &["1.1.0 expand-raises-minimum"],
     );
 }

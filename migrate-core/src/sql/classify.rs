@@ -31,36 +31,56 @@ pub(super) struct Words<'a> {
 
 impl Words<'_> {
     /// Whether the token at a place is this keyword, given in upper case.
+    ///
+    /// This and what follows is asked so often that it shows in the build of a large set, where nothing is optimised: the
+    /// lengths are compared first, and loops are written out.
     pub(super) fn is(self, index: usize, keyword: &str) -> bool {
-        let Some(token) = self.tokens.get(index) else {
+        if index >= self.tokens.len() {
             return false;
-        };
-        // The lengths first: this is asked so often that it shows in the build of a large set, where nothing is optimised.
+        }
+        let token = &self.tokens[index];
         token.end - token.start == keyword.len()
-            && token.kind == TokenKind::Word
+            && matches!(token.kind, TokenKind::Word)
             && token.text(self.sql).eq_ignore_ascii_case(keyword)
     }
 
     pub(super) fn is_any(self, index: usize, keywords: &[&str]) -> bool {
-        keywords.iter().any(|keyword| self.is(index, keyword))
+        let mut next = 0;
+        while next < keywords.len() {
+            if self.is(index, keywords[next]) {
+                return true;
+            }
+            next += 1;
+        }
+        false
     }
 
     /// Whether the tokens from a place on are these keywords.
     pub(super) fn are(self, index: usize, keywords: &[&str]) -> bool {
-        keywords.iter().zip(index..).all(|(keyword, index)| self.is(index, keyword))
+        let mut next = 0;
+        while next < keywords.len() {
+            if !self.is(index + next, keywords[next]) {
+                return false;
+            }
+            next += 1;
+        }
+        true
     }
 
     /// Whether the token at a place is a name, quoted or not, of this spelling.
     pub(super) fn is_name(self, index: usize, name: &str) -> bool {
-        self.tokens.get(index).is_some_and(|token| {
-            let text = token.text(self.sql);
-            let text = match token.kind {
-                TokenKind::Word => text,
-                TokenKind::Name => text.get(1..text.len() - 1).unwrap_or_default(),
-                _ => return false,
-            };
-            text.eq_ignore_ascii_case(name)
-        })
+        if index >= self.tokens.len() {
+            return false;
+        }
+        let token = &self.tokens[index];
+        let length = token.end - token.start;
+        match token.kind {
+            TokenKind::Word => length == name.len() && token.text(self.sql).eq_ignore_ascii_case(name),
+            TokenKind::Name if length == name.len() + 2 => {
+                token.text(self.sql).get(1..length - 1).is_some_and(|inside| inside.eq_ignore_ascii_case(name))
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn is_symbol(self, index: usize, symbol: &str) -> bool {
@@ -326,7 +346,7 @@ pub(super) fn pragma_outside_transaction(words: Words<'_>) -> Option<&'static st
     SET_OUTSIDE.into_iter().find(|outside| sets && words.is_name(name, outside))
 }
 
-/// See [`super::timeout_set`].
+/// See [`super::Script::timeout_set`].
 pub(super) fn timeout_set(words: Words<'_>) -> Option<&'static str> {
     if words.is(0, "SET") {
         let name = if words.is_any(1, &["LOCAL", "SESSION"]) { 2 } else { 1 };
@@ -339,7 +359,7 @@ pub(super) fn timeout_set(words: Words<'_>) -> Option<&'static str> {
     TIMEOUTS.into_iter().find(|timeout| given.eq_ignore_ascii_case(timeout))
 }
 
-/// See [`super::is_only_for_sqlite`].
+/// See [`super::Script::is_only_for_sqlite`].
 pub(super) fn is_only_for_sqlite(words: Words<'_>) -> bool {
     let makes_table = words.is(0, "CREATE");
     let is_ours = |index: usize| words.is(index, "AUTOINCREMENT") || words.are(index, &["WITHOUT", "ROWID"]);

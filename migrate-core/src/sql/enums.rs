@@ -4,9 +4,8 @@
 //! may not.
 
 use super::classify::Words;
-use super::token::{self, TokenKind};
-use super::{Kind, Statement, text};
-use crate::migration::Dialect;
+use super::token::TokenKind;
+use super::{Kind, Script, Statement, text};
 
 /// A text that equals an enum value added before it in the same transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +28,13 @@ struct Added {
     is_refused: bool,
 }
 
-/// The uses among statements that run in one transaction: the first of each value.
-///
-/// The bodies of functions in quotes are not looked into: what they say is not run when they are created.
-#[must_use]
-pub fn enum_value_uses(sql: &str, statements: &[Statement]) -> Vec<EnumValueUse> {
+/// See [`Script::enum_value_uses`].
+pub(super) fn uses(script: &Script<'_>, statements: &[Statement]) -> Vec<EnumValueUse> {
     let mut created: Vec<Vec<String>> = Vec::new();
     let mut added: Vec<Added> = Vec::new();
     let mut uses = Vec::new();
     for statement in statements {
-        let sql = statement.text(sql);
-        let lexed = token::lex(sql, Dialect::Postgres);
-        let words = Words { sql, tokens: &lexed.tokens };
+        let words = script.words(statement);
         if words.is(0, "CREATE") && words.is_any(1, &["TYPE", "DOMAIN"]) {
             let (name, _) = name(words, 2);
             added.retain(|it| it.enumeration != name);
@@ -57,8 +51,8 @@ pub fn enum_value_uses(sql: &str, statements: &[Statement]) -> Vec<EnumValueUse>
                 Some((index, is_certain)) => {
                     let token = words.tokens[index];
                     uses.push(EnumValueUse {
-                        start: statement.start + token.start,
-                        end: statement.start + token.end,
+                        start: token.start,
+                        end: token.end,
                         enumeration: value.enumeration.join("."),
                         is_certain,
                     });
@@ -109,7 +103,7 @@ fn place(words: Words<'_>, added: &Added) -> Option<(usize, bool)> {
 }
 
 /// The parts of the name at a place, as the catalogue has them, and the place behind it.
-fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
+pub(super) fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
     let mut parts = Vec::new();
     while let Some(token) = words.tokens.get(index) {
         let text = token.text(words.sql);
@@ -130,12 +124,13 @@ fn name(words: Words<'_>, mut index: usize) -> (Vec<String>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migration::Dialect;
 
     /// `expect` is the text in question and whether it is certain, for each use.
     #[track_caller]
     fn check(sql: &str, expect: &[(&str, bool)]) {
-        let statements = crate::sql::statements(sql, Dialect::Postgres).unwrap();
-        let uses = enum_value_uses(sql, &statements);
+        let script = Script::read(sql, Dialect::Postgres).unwrap();
+        let uses = script.enum_value_uses(script.statements());
         let found: Vec<(&str, bool)> = uses.iter().map(|it| (&sql[it.start..it.end], it.is_certain)).collect();
         assert_eq!(found, expect, "{sql}");
     }

@@ -2,19 +2,10 @@
 //!
 //! Of what the parser finds only syntax errors count. It also checks some of the meaning, and there it is not SQLite.
 
-use std::ops::Range;
-
 use sqlite3_parser::lexer::sql::{Error, Parser};
 use sqlite3_parser::{Bump, FallibleIterator};
 
-/// A place where the grammar of SQLite does not go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// The word or symbol that does not fit, in bytes of the statement; empty at its end when something is missing there.
-    pub span: Range<usize>,
-    /// What is wrong, in SQLite's words.
-    pub message: String,
-}
+use super::SyntaxError;
 
 /// Where a statement is not in the grammar of SQLite.
 #[must_use]

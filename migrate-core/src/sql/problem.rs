@@ -1,6 +1,8 @@
 //! What can be wrong with a script before any database sees it, in words.
 
 use std::fmt;
+#[cfg(any(feature = "sqlite-syntax", feature = "postgres-syntax"))]
+use std::ops::Range;
 
 use super::Bare;
 
@@ -30,6 +32,16 @@ impl fmt::Display for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+/// A place where the grammar of a database does not go on.
+#[cfg(any(feature = "sqlite-syntax", feature = "postgres-syntax"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// The word or symbol that does not fit, in bytes of the statement; empty at its end when something is missing there.
+    pub span: Range<usize>,
+    /// What is wrong, in the parser's words.
+    pub message: String,
+}
 
 /// What is wrong with a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

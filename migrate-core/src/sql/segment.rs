@@ -1,7 +1,7 @@
 //! What a non-transactional migration is run as.
 
 use super::classify::{self, Words};
-use super::{Bare, Kind, Problem, SqlError, Statement, pragma_outside_transaction, split, statement};
+use super::{Bare, Kind, Problem, Script, SqlError, Statement, pragma_outside_transaction};
 use crate::migration::Dialect;
 
 /// A part of a script that is run, recorded and, on resume, skipped or replayed as one.
@@ -53,14 +53,16 @@ pub enum SegmentKind {
 /// `AND CHAIN` and two-phase commit anywhere; a savepoint outside a group; in a group, a statement that cannot run in a
 /// transaction.
 pub fn segments(sql: &str, dialect: Dialect) -> Result<Vec<Segment>, SqlError> {
-    let script = split::split(sql, dialect)?;
+    in_script(&Script::read(sql, dialect)?)
+}
+
+/// See [`Script::segments`].
+pub(super) fn in_script(script: &Script<'_>) -> Result<Vec<Segment>, SqlError> {
     let mut segments = Vec::new();
     let mut group: Option<(Statement, Segment)> = None;
-    for range in &script.statements {
-        let words = Words { sql, tokens: &script.tokens[range.clone()] };
-        let statement = statement(sql, words.tokens, dialect);
+    for &statement in script.statements() {
         let refuse = |problem| Err(at(statement, problem));
-        if let Some(problem) = never(statement.kind, words) {
+        if let Some(problem) = never(statement.kind, script.words(&statement)) {
             return refuse(problem);
         }
         match (statement.kind, &mut group) {

@@ -9,14 +9,14 @@ use crate::migration::Dialect;
 
 /// A script's tokens, and which of them belong to which statement.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(super) struct Cut {
     pub(super) tokens: Vec<Token>,
     /// Ranges of tokens; never empty, without the semicolon that ends the statement.
     pub(super) statements: Vec<Range<usize>>,
 }
 
 /// Cuts a script where the database ends its statements.
-pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Script, SqlError> {
+pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Cut, SqlError> {
     let lexed = token::lex(sql, dialect);
     let tokens = lexed.tokens;
     let mut splitter = Splitter::new(sql, &tokens, dialect);
@@ -31,7 +31,7 @@ pub(super) fn split(sql: &str, dialect: Dialect) -> Result<Script, SqlError> {
         return Err(error);
     }
     statements.extend(splitter.finish()?);
-    Ok(Script { tokens, statements })
+    Ok(Cut { tokens, statements })
 }
 
 struct Splitter<'a> {
@@ -83,9 +83,17 @@ impl<'a> Splitter<'a> {
 
     /// Whether a semicolon here ends the statement.
     fn ends_statement(&self) -> bool {
-        // A rule of PostgreSQL has its statements in parentheses: `DO ALSO (INSERT …; DELETE …)`. SQLite has none.
-        let inside = self.dialect == Dialect::Postgres && !self.open.is_empty();
-        !inside && self.body != Body::Open
+        if self.body == Body::Open {
+            return false;
+        }
+        // A rule of PostgreSQL has its statements in parentheses: `DO ALSO (INSERT …; DELETE …)`. SQLite reads on to the end of
+        // parentheses only where they hold the arguments of a virtual table's module, in which every token may stand.
+        let is_inside = match self.dialect {
+            _ if self.open.is_empty() => false,
+            Dialect::Postgres => true,
+            Dialect::Sqlite => creates_virtual_table(Words { sql: self.sql, tokens: &self.tokens[self.first..] }),
+        };
+        !is_inside
     }
 
     fn end(&mut self, end: usize) -> Result<Option<Range<usize>>, SqlError> {
@@ -176,10 +184,7 @@ impl<'a> Splitter<'a> {
 
 /// `[EXPLAIN [QUERY PLAN]] CREATE [TEMP | TEMPORARY] TRIGGER`, and nothing more so far.
 fn creates_trigger(words: Words<'_>) -> bool {
-    let mut index = 0;
-    if words.is(0, "EXPLAIN") {
-        index = if words.is(1, "QUERY") && words.is(2, "PLAN") { 3 } else { 1 };
-    }
+    let mut index = behind_explain(words);
     if !words.is(index, "CREATE") {
         return false;
     }
@@ -188,6 +193,20 @@ fn creates_trigger(words: Words<'_>) -> bool {
         index += 1;
     }
     words.is(index, "TRIGGER") && index + 1 == words.tokens.len()
+}
+
+/// `[EXPLAIN [QUERY PLAN]] CREATE VIRTUAL TABLE`.
+fn creates_virtual_table(words: Words<'_>) -> bool {
+    words.are(behind_explain(words), &["CREATE", "VIRTUAL", "TABLE"])
+}
+
+/// The place behind SQLite's `[EXPLAIN [QUERY PLAN]]`.
+fn behind_explain(words: Words<'_>) -> usize {
+    match words.is(0, "EXPLAIN") {
+        false => 0,
+        true if words.are(1, &["QUERY", "PLAN"]) => 3,
+        true => 1,
+    }
 }
 
 /// `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.

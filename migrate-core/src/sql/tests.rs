@@ -122,6 +122,9 @@ fn sqlite_bodies_hold_semicolons() {
         check_split(Sqlite, &trigger, &[&trigger]);
     }
     check_split(Sqlite, "BEGIN; a; END; b", &["BEGIN", "a", "END", "b"]);
+    let table = "create virtual table t using m (a; (b;), ';)' [;)] -- )\n, c)";
+    check_split(Sqlite, &format!("{table}; d;"), &[table, "d"]);
+    check_split(Sqlite, &format!("EXPLAIN QUERY PLAN {table}; d"), &[&format!("EXPLAIN QUERY PLAN {table}"), "d"]);
     check_split(Sqlite, "CREATE TABLE trigger(a); END; b", &["CREATE TABLE trigger(a)", "END", "b"]);
     check_split(Sqlite, "DROP TRIGGER t; b", &["DROP TRIGGER t", "b"]);
 }
@@ -615,4 +618,22 @@ fn what_a_statement_answers_with_is_seen() {
     check("EXPLAIN SELECT 1", Answer::Rows);
     check("DO $$ BEGIN PERFORM 1; END $$", Answer::Nothing);
     check("", Answer::Nothing);
+}
+
+#[test]
+fn a_place_is_a_statement_or_a_token() {
+    #[track_caller]
+    fn check(place: (usize, usize), expect: &str) {
+        const SCRIPT: &str = "-- ü\nSELECT 'ü;',\n  größe FROM t;\nSELECT 1";
+        let span = span_at(SCRIPT, Dialect::Postgres, place.0, place.1);
+        assert_eq!(&SCRIPT[span], expect);
+    }
+    check((2, 1), "SELECT 'ü;',\n  größe FROM t");
+    check((2, 8), "'ü;'");
+    check((3, 3), "größe");
+    check((3, 9), "FROM");
+    check((4, 1), "SELECT 1");
+    check((4, 9), "");
+    check((9, 9), "");
+    assert_eq!(span_at("SELECT 'a", Dialect::Postgres, 1, 8).start, 7);
 }

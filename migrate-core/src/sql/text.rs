@@ -14,6 +14,12 @@ pub fn line_column(sql: &str, offset: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
+/// The byte offset of a line and column, both from 1: the inverse of [`line_column`]. A place beyond the text is at its end.
+pub(super) fn offset_of_place(sql: &str, line: usize, column: usize) -> usize {
+    let start: usize = sql.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    start + offset_of_character(&sql[start..], column.saturating_sub(1))
+}
+
 /// The byte offset of a character, both from 0: PostgreSQL counts positions in characters (from 1).
 ///
 /// A character beyond the text is at its end.
@@ -104,7 +110,9 @@ mod tests {
 
     #[track_caller]
     fn check_place(sql: &str, place: &str, expected: (usize, usize)) {
-        assert_eq!(line_column(sql, sql.find(place).unwrap()), expected);
+        let offset = sql.find(place).unwrap();
+        assert_eq!(line_column(sql, offset), expected);
+        assert_eq!(offset_of_place(sql, expected.0, expected.1), offset);
     }
 
     #[test]
@@ -128,6 +136,7 @@ mod tests {
         assert_eq!(line_column("ab", 99), (1, 3));
         assert_eq!(line_column("ü", 1), (1, 1));
         assert_eq!(line_column("", 0), (1, 1));
+        assert_eq!(offset_of_place("ab\n", 9, 9), 3);
     }
 
     #[test]

@@ -73,12 +73,46 @@ pub(super) fn lex(sql: &str, dialect: Dialect) -> Lexed {
         };
     }
     let (mut tokens, unterminated) = match dialect {
-        Dialect::Postgres => postgres::lex(sql),
+        Dialect::Postgres => postgres::lex(sql, postgres::plain),
         Dialect::Sqlite => sqlite::lex(sql),
     };
     tokens.retain(|token| !token.is_trivia());
     let error = unterminated.map(|(offset, problem)| SqlError { offset, end: end_of_line(sql, offset), problem });
     Lexed { tokens, error }
+}
+
+/// Bytes of words, in both dialects. All bytes of characters beyond ASCII are.
+static WORD: [bool; 256] = bytes(&[(b'a', b'z'), (b'A', b'Z'), (b'0', b'9'), (b'_', b'_'), (b'$', b'$'), (0x80, 0xff)]);
+
+/// Bytes of white space that has begun, in both dialects.
+static WHITE: [bool; 256] = bytes(&[(b' ', b' '), (b'\t', b'\r')]);
+
+static DIGITS: [bool; 256] = bytes(&[(b'0', b'9')]);
+
+/// A set of bytes, as ranges of which both ends belong.
+const fn bytes(ranges: &[(u8, u8)]) -> [bool; 256] {
+    let mut set = [false; 256];
+    let mut index = 0;
+    while index < ranges.len() {
+        let (mut byte, last) = (ranges[index].0 as usize, ranges[index].1 as usize);
+        while byte <= last {
+            set[byte] = true;
+            byte += 1;
+        }
+        index += 1;
+    }
+    set
+}
+
+/// How far a token reaches whose further bytes, from `from` on, all belong to a set.
+///
+/// A table and a bare loop: the macro is not optimised, and there each call and closure for a byte shows in every build.
+fn run(rest: &[u8], from: usize, set: &[bool; 256]) -> usize {
+    let mut end = from;
+    while end < rest.len() && set[rest[end] as usize] {
+        end += 1;
+    }
+    end
 }
 
 /// Where the line of an offset ends, without its line end.
@@ -92,7 +126,7 @@ pub(super) fn end_of_line(sql: &str, offset: usize) -> usize {
 #[cfg(test)]
 fn all(sql: &str, dialect: Dialect) -> Option<Vec<Token>> {
     let (tokens, unterminated) = match dialect {
-        Dialect::Postgres => postgres::lex(sql),
+        Dialect::Postgres => postgres::lex(sql, postgres::plain),
         Dialect::Sqlite => sqlite::lex(sql),
     };
     unterminated.is_none().then_some(tokens)

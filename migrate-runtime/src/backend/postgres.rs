@@ -31,7 +31,7 @@ use self::session::Session;
 use self::tables::Names;
 use self::watch::{Watch, Watched};
 use crate::backend::{
-    Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, ledger_error, mentions,
+    Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, ledger_error, mentions,
 };
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
@@ -155,6 +155,26 @@ impl<'c> PostgresBackend<'c> {
     fn watched(&self, work: &Work<'_>, budget: Option<Duration>) -> Option<Watched<'_>> {
         let database = self.database.as_ref().filter(|_| self.session.direct)?;
         Some(Watched { database, process: self.session.process, budget, queries: work.blocker_queries })
+    }
+
+    /// Takes the run lock if a condition on the state row holds.
+    async fn acquire_if(&mut self, free: &str, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        if !self.names.present {
+            match self.create().await? {
+                Created::Here => self.names.present = true,
+                Created::Elsewhere => return Ok((None, self.read().await?)),
+            }
+        }
+        let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
+        let [_, session, settings, taken, rest @ ..] = &rows[..] else {
+            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
+        };
+        let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
+        let snapshot = self.names.snapshot(rest)?;
+        if let Some(fence) = fence {
+            self.begin_session(fence, Session::new(session, settings, self.database.is_none()));
+        }
+        Ok((fence, snapshot))
     }
 
     /// The message of a transactional step.
@@ -307,22 +327,8 @@ impl Backend for PostgresBackend<'_> {
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
         self.leave_pooler().await?;
-        if !self.names.present {
-            match self.create().await? {
-                Created::Here => self.names.present = true,
-                Created::Elsewhere => return Ok((None, self.read().await?)),
-            }
-        }
-        let rows = self.ask("the lock could not be taken", self.names.take_lock(run, seen)).await?;
-        let [_, session, settings, taken, rest @ ..] = &rows[..] else {
-            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
-        };
-        let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
-        let snapshot = self.names.snapshot(rest)?;
-        if let Some(fence) = fence {
-            self.begin_session(fence, Session::new(session, settings, self.database.is_none()));
-        }
-        Ok((fence, snapshot))
+        let free = self.names.free();
+        self.acquire_if(&free, run, seen).await
     }
 
     async fn apply(
@@ -501,10 +507,40 @@ impl Backend for PostgresBackend<'_> {
         tokio::time::sleep(duration).await;
         Ok(())
     }
+
+    async fn amend(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        edits: &[Edit<'_>],
+        entries: &[HistoryEntry<'_>],
+    ) -> Result<(), Error> {
+        let mut message = Message::of(&["BEGIN READ WRITE", &self.names.prove(fence, None)]);
+        for edit in edits {
+            message.push(&match edit {
+                Edit::Insert(work, status) => self.names.insert(run, work, *status),
+                Edit::Accept(work) => self.names.accept(run, work),
+                Edit::Complete(step) => self.names.complete(step, Duration::ZERO),
+                Edit::Forget(step) => self.names.delete(step),
+            });
+        }
+        for entry in entries {
+            message.push(&self.names.add_history(run, entry));
+        }
+        message.push("COMMIT");
+        match send(self.client(), &message).await.error {
+            None => Ok(()),
+            Some(error) => Err(error.of_ledger(fence, "the ledger could not be changed")),
+        }
+    }
+
+    async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        self.leave_pooler().await?;
+        self.acquire_if("true", run, seen).await
+    }
 }
 
 /// A failure outside a script.
-#[cfg(feature = "testing")]
 pub(crate) fn plain_error(what: &str, error: &tokio_postgres::Error) -> Error {
     MessageError::new(error, 0).plain(what)
 }

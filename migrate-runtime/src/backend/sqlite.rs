@@ -27,7 +27,7 @@ pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
-    Backend, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost, mentions,
+    Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost, mentions,
 };
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
@@ -124,6 +124,35 @@ impl<'c> SqliteBackend<'c> {
             Link::Borrowed(connection) => connection,
             Link::Closed => unreachable!("a run opens the database before it uses it"),
         }
+    }
+
+    /// Takes the run lock with the lock of the file, or without it from a holder that is alive.
+    async fn acquire_with(
+        &mut self,
+        lock: Option<FileLock>,
+        run: &Run,
+        seen: Fence,
+    ) -> Result<(Option<Fence>, Snapshot), Error> {
+        let names = self.names.clone();
+        let connection = self.writer()?;
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            if is_busy(&error) {
+                drop(lock);
+                return Ok((None, self.read().await?));
+            }
+            return Err(plain_error("the database cannot be written", &error));
+        }
+        let taken = take_lock(connection, &names, run, seen);
+        let (fence, snapshot) = match taken {
+            Ok((Some(fence), snapshot)) => (fence, snapshot),
+            other => {
+                roll_back(connection)?;
+                return other;
+            }
+        };
+        self.session = Session::capture(connection)?;
+        self.lock = lock;
+        Ok((Some(fence), snapshot))
     }
 
     /// Fails when nobody awaits the run any more.
@@ -286,33 +315,13 @@ impl Backend for SqliteBackend<'_> {
     }
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
-        let lock = match &self.path {
+        match &self.path {
             Some(path) => match FileLock::try_take(path)? {
-                Some(lock) => Some(lock),
-                None => return Ok((None, self.read().await?)),
+                Some(lock) => self.acquire_with(Some(lock), run, seen).await,
+                None => Ok((None, self.read().await?)),
             },
-            None => None,
-        };
-        let names = self.names.clone();
-        let connection = self.writer()?;
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            if is_busy(&error) {
-                drop(lock);
-                return Ok((None, self.read().await?));
-            }
-            return Err(plain_error("the database cannot be written", &error));
+            None => self.acquire_with(None, run, seen).await,
         }
-        let taken = take_lock(connection, &names, run, seen);
-        let (fence, snapshot) = match taken {
-            Ok((Some(fence), snapshot)) => (fence, snapshot),
-            other => {
-                roll_back(connection)?;
-                return other;
-            }
-        };
-        self.session = Session::capture(connection)?;
-        self.lock = lock;
-        Ok((Some(fence), snapshot))
     }
 
     async fn apply(
@@ -460,6 +469,31 @@ impl Backend for SqliteBackend<'_> {
         self.goes_on()?;
         std::thread::sleep(duration);
         self.goes_on()
+    }
+
+    async fn amend(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        edits: &[Edit<'_>],
+        entries: &[HistoryEntry<'_>],
+    ) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            for edit in edits {
+                match edit {
+                    Edit::Insert(work, status) => self.names.insert(connection, run, work, *status, Duration::ZERO)?,
+                    Edit::Accept(work) => self.names.accept(connection, run, work)?,
+                    Edit::Complete(step) => self.names.complete(connection, step, Duration::ZERO)?,
+                    Edit::Forget(step) => self.names.delete(connection, step)?,
+                }
+            }
+            entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))
+        })
+    }
+
+    async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
+        let lock = self.path.as_deref().map(FileLock::try_take).transpose()?.flatten();
+        self.acquire_with(lock, run, seen).await
     }
 }
 

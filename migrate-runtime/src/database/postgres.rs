@@ -1,18 +1,20 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
-#[cfg(feature = "testing")]
-mod scratch;
+mod ask;
+mod passfile;
+mod tls;
+mod url;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
+use self::tls::{Driver, Tls, TlsOptions};
 use super::Database;
 use crate::backend::postgres::{PostgresBackend, causes, database_error};
 use crate::call::Operation;
@@ -21,12 +23,8 @@ use crate::error::{Error, ErrorKind};
 /// How long connecting may take, unless the URL says it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may be silent before TCP asks whether the other side is still there, unless the URL says it. With
-/// three questions ten seconds apart, a server that vanished is noticed within a minute.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// What the driver sets where the URL says nothing.
-const DRIVERS_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
+/// How far apart TCP asks a silent server whether it is still there, three times, unless the URL says it.
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL database.
 ///
@@ -40,34 +38,57 @@ const DRIVERS_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct Postgres {
     config: Config,
+    tls: Tls,
     /// The same database without a pooler in between, if `config` leads through one.
-    direct: Option<Box<Config>>,
+    direct: Option<Box<Self>>,
 }
 
 impl Postgres {
-    /// The database of a URL such as `postgres://user:password@host:5432/name`, with the parameters that
-    /// tokio-postgres knows.
+    /// The database of a URL such as `postgres://user:password@host:5432/name?sslmode=verify-full`.
+    ///
+    /// The parameters are libpq's, as far as `docs/connections.md` lists them. What the URL leaves out is taken from libpq's
+    /// environment variables (`PGHOST`, `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on), a password also from the pass file
+    /// (`PGPASSFILE`, or `~/.pgpass`).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, `sslmode=require` or stricter
-    /// (connections are not encrypted yet).
+    /// [`ErrorKind::Configuration`]: an unknown parameter, a port that is no number, a certificate that cannot be read, a
+    /// pass file that other users can read, `sslmode=require` or stricter without the feature `tls-rustls`.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            // The driver's words name the parameter, never its value; the URL itself may hold a password.
-            Error::new(ErrorKind::Configuration, format!("the PostgreSQL URL cannot be used: {}", causes(&error)))
-                .with_help("use `postgres://user:password@host:5432/name`")
-        })?;
-        Self::from_config(config)
+        let url::Parsed { config, tls } = url::parse(url, &|name| std::env::var(name).ok())?;
+        Self::new(config, &tls)
     }
 
-    /// The database of a configuration of tokio-postgres.
+    /// The database of a configuration of tokio-postgres. Encryption is as its `sslmode` says; the server's certificate is
+    /// not checked, which only a URL can ask for.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`]: `sslmode=require`, since connections are not encrypted yet.
+    /// [`ErrorKind::Configuration`]: `sslmode=require` without the feature `tls-rustls`.
     pub fn from_config(config: Config) -> Result<Self, Error> {
-        Ok(Self { config: checked(config)?, direct: None })
+        let mode = config.get_ssl_mode().into();
+        Self::new(config, &TlsOptions { mode, root_certificates: None, certificate: None, key: None, home: None })
+    }
+
+    fn new(mut config: Config, tls: &TlsOptions) -> Result<Self, Error> {
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("migrate");
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVES_INTERVAL);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(3);
+        }
+        Ok(Self { config, tls: Tls::new(tls)?, direct: None })
+    }
+
+    /// The name of the database; without one in the configuration it is the user's.
+    pub(crate) fn name(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or_default()
     }
 
     /// How to reach the same database without a connection pooler in between, where [`from_url`](Self::from_url) leads
@@ -81,13 +102,13 @@ impl Postgres {
     ///
     /// Those of [`from_url`](Self::from_url).
     pub fn direct_url(mut self, url: &str) -> Result<Self, Error> {
-        self.direct = Some(Box::new(Self::from_url(url)?.config));
+        self.direct = Some(Box::new(Self::from_url(url)?));
         Ok(self)
     }
 
     /// The database as a run reaches it, around a pooler; `None` when there is only one way.
     pub(crate) fn direct(&self) -> Option<Self> {
-        self.direct.as_ref().map(|config| Self { config: (**config).clone(), direct: None })
+        self.direct.as_deref().cloned()
     }
 
     /// Opens a session that carries a token among its settings, unless there is a pooler in between that refuses it.
@@ -106,8 +127,8 @@ impl Postgres {
     }
 
     async fn open(&self, config: &Config) -> Result<Connected, tokio_postgres::Error> {
-        let (client, connection) = config.connect(NoTls).await?;
-        Ok(Connected { client, driver: Some(tokio::spawn(connection)) })
+        let (client, driver) = self.tls.connect(config).await?;
+        Ok(Connected { client, driver: Some(driver) })
     }
 
     fn unreachable(&self, error: &tokio_postgres::Error) -> Error {
@@ -116,37 +137,10 @@ impl Postgres {
             Some(database) => unreachable.with_database(database),
             None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(error))),
         }
-        .with_help("check that the server runs, and host, port, user, password and database name")
+        .with_help(self.tls.help(error).unwrap_or_else(|| {
+            "check that the server runs, and host, port, user, password and database name".to_owned()
+        }))
     }
-}
-
-/// Refuses what we cannot do, and fills in what was left open.
-fn checked(mut config: Config) -> Result<Config, Error> {
-    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
-        // Most likely a password with an unescaped `@`, so the host is not shown.
-        return Err(Error::new(ErrorKind::Configuration, "the PostgreSQL URL has more than one `@`")
-            .with_help("write an `@` in a user name or password as `%40`"));
-    }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::new(ErrorKind::Configuration, "`sslmode=require` is asked for, and TLS is not supported")
-            .with_help("use `sslmode=prefer` on a network that you trust"));
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("migrate");
-    }
-    if config.get_keepalives_idle() == DRIVERS_KEEPALIVE {
-        config.keepalives_idle(KEEPALIVE);
-    }
-    if config.get_keepalives_interval().is_none() {
-        config.keepalives_interval(KEEPALIVE / 3);
-    }
-    if config.get_keepalives_retries().is_none() {
-        config.keepalives_retries(3);
-    }
-    Ok(config)
 }
 
 /// A connection, and the task that drives it.
@@ -154,9 +148,6 @@ pub(crate) struct Connected {
     pub(crate) client: Client,
     driver: Option<Driver>,
 }
-
-/// Ends when the client is dropped, after it has said goodbye to the server; that this may fail changes nothing.
-pub(crate) type Driver = JoinHandle<Result<(), tokio_postgres::Error>>;
 
 impl Connected {
     /// What to wait for once the client is dropped.
@@ -213,7 +204,7 @@ impl fmt::Display for Postgres {
             Some(Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
-        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.config.get_dbname().unwrap_or(user))
+        write!(f, "postgres://{user}{at}{host}:{port}/{}", self.name())
     }
 }
 

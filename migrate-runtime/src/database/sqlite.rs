@@ -43,7 +43,7 @@ impl Sqlite {
     }
 
     /// The database of a URL: `sqlite:app.db` relative to the working directory, `sqlite:/var/lib/app.db` or
-    /// `sqlite:///var/lib/app.db` absolute.
+    /// `sqlite:///var/lib/app.db` absolute. `%20` and the like stand for characters, so that `%3F` is a `?` in a name.
     ///
     /// # Errors
     ///
@@ -67,7 +67,10 @@ impl Sqlite {
         if path.contains('?') {
             return wrong("a SQLite URL has no parameters");
         }
-        Ok(Self::file(path))
+        match percent_encoding::percent_decode_str(path).decode_utf8() {
+            Ok(path) if !path.contains('\0') => Ok(Self::file(&*path)),
+            _ => wrong("the SQLite URL stands for no file name"),
+        }
     }
 }
 
@@ -170,4 +173,28 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 fn in_memory() -> Error {
     Error::new(ErrorKind::Configuration, "a database in memory is gone with its connection")
         .with_help("name a file, as in `sqlite:app.db`, or lend the connection (`BorrowedConnection`)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_urls() {
+        let path =
+            |url: &str| Sqlite::from_url(url).map(|it| it.path().display().to_string()).map_err(|it| it.to_string());
+        for (url, expected) in [
+            ("sqlite:app.db", "app.db"),
+            ("sqlite:../a b.db", "../a b.db"),
+            ("sqlite:/var/lib/app.db", "/var/lib/app.db"),
+            ("sqlite:///var/lib/app.db", "/var/lib/app.db"),
+            ("sqlite:my%20app%3F.db", "my app?.db"),
+            ("sqlite:100%.db", "100%.db"),
+        ] {
+            assert_eq!(path(url).as_deref(), Ok(expected));
+        }
+        for url in ["sqlite:", "sqlite::memory:", "sqlite:a?mode=ro", "sqlite:%FF", "sqlite:a%00b", "sqlit:a"] {
+            assert!(path(url).is_err(), "{url}");
+        }
+    }
 }

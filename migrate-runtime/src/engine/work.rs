@@ -38,7 +38,12 @@ pub(super) async fn prepare<'a, B: Backend>(
     Ok(works)
 }
 
-fn of_registry<'a>(registry: &'a Registry, settings: &Settings, step: &'a Step, dialect: Dialect) -> Option<Work<'a>> {
+pub(super) fn of_registry<'a>(
+    registry: &'a Registry,
+    settings: &Settings,
+    step: &'a Step,
+    dialect: Dialect,
+) -> Option<Work<'a>> {
     let migration = registry.find(step.version)?;
     let file = |role| {
         let script = migration.script(role, dialect)?;

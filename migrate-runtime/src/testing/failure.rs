@@ -1,7 +1,8 @@
 //! What a failed check says.
 
-use std::fmt;
+use std::{fmt, io};
 
+use migrate_core::stale::Stale;
 use similar::TextDiff;
 
 use super::Server;
@@ -20,6 +21,18 @@ impl Failure {
     pub(super) fn of(title: &str, server: &Server, what: &str, error: &Error) -> Self {
         let help = error.help().map(|help| format!("\nhelp: {help}"));
         Self::new(title, server, &format!("{what}: {error}{}", help.unwrap_or_default()))
+    }
+
+    /// Other migrations than the directory's.
+    pub(super) fn stale(stale: &Stale) -> Self {
+        let Stale { embedded, on_disk, help, .. } = stale;
+        Self(format!("{stale}\n compiled: {embedded}\n  on disk: {on_disk}\nhelp: {help}"))
+    }
+
+    pub(super) fn unreadable(directory: &str, error: &io::Error) -> Self {
+        Self(format!(
+            "cannot compare the migrations with `{directory}`: {error}\nhelp: run the tests where they were built"
+        ))
     }
 
     /// Two texts that should be equal, each with its name.

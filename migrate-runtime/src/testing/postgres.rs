@@ -1,68 +1,34 @@
 //! Scratch databases on PostgreSQL. The structure is read from the catalogues, with the server's own words for
 //! definitions.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use migrate_core::plan::Target;
 
 use super::scratch::Scratch;
-use crate::database::Postgres;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::migrator::Migrator;
 use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
+use crate::scratch::PostgresScratch;
 
-/// A database that is dropped, with everybody in it, when this is.
-pub(super) struct ScratchDatabase {
-    server: Postgres,
-    database: Postgres,
-    name: String,
-}
-
-impl ScratchDatabase {
-    pub(super) fn create(url: &str) -> Result<Self, Error> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let server = Postgres::from_url(url)?;
-        let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        // The hasher's seed is random: processes on other machines may share our number.
-        let random = RandomState::new().hash_one(counter);
-        let name = format!("migrate_test_{}_{counter}_{random:016x}", std::process::id());
-        let created = server.ask("the scratch database could not be created", &format!("CREATE DATABASE {name}"));
-        created.map_err(|error| match error.kind() {
-            ErrorKind::ReadOnly => error.with_help("the role of the URL must be allowed to: `ALTER ROLE ... CREATEDB`"),
-            _ => error,
-        })?;
-        Ok(Self { database: server.sibling(&name), server, name })
-    }
-}
-
-impl Drop for ScratchDatabase {
-    fn drop(&mut self) {
-        // The server may be gone already, and the database with it.
-        let _ = self.server.ask("", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-    }
-}
-
-impl Scratch for ScratchDatabase {
+impl Scratch for PostgresScratch {
     fn run(&mut self, migrator: &Migrator, target: Target) -> Result<Report, Error> {
-        migrator.run(&mut self.database, target).wait()
+        Self::run(self, migrator, target)
     }
 
     fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        self.database.ask("a statement was refused", sql).map(drop)
+        self.ask("a statement was refused", sql).map(drop)
     }
 
     fn schema(&mut self) -> Result<Vec<String>, Error> {
-        self.database.ask("the catalogue could not be read", &format!("{}{STRUCTURE}", own_objects()))
+        self.ask("the catalogue could not be read", &format!("{}{STRUCTURE}", own_objects()))
     }
 
     fn rows(&mut self) -> Result<Vec<String>, Error> {
-        let queries = self.database.ask("the catalogue could not be read", &format!("{}{QUERIES}", own_objects()))?;
+        let queries = self.ask("the catalogue could not be read", &format!("{}{QUERIES}", own_objects()))?;
         if queries.is_empty() {
             return Ok(Vec::new());
         }
-        self.database.ask("the rows could not be read", &queries.join(" UNION ALL "))
+        self.ask("the rows could not be read", &queries.join(" UNION ALL "))
     }
 }
 

@@ -13,42 +13,27 @@ use self::definition::{clauses, plain};
 use super::scratch::Scratch;
 use crate::backend::identifier;
 use crate::backend::sqlite::plain_error;
-use crate::database::BorrowedConnection;
 use crate::error::Error;
 use crate::migrator::Migrator;
 use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
+use crate::scratch::SqliteScratch;
 
-/// A database in memory.
-pub(super) struct InMemory(Connection);
-
-impl InMemory {
-    pub(super) fn new() -> Result<Self, Error> {
-        let open = || {
-            let connection = Connection::open_in_memory()?;
-            // A program may enforce them, whatever the library's default is: a rebuild must work either way.
-            connection.pragma_update(None, "foreign_keys", true)?;
-            Ok(connection)
-        };
-        open().map(Self).map_err(|error| plain_error("no database in memory could be opened", &error))
-    }
-}
-
-impl Scratch for InMemory {
+impl Scratch for SqliteScratch {
     fn run(&mut self, migrator: &Migrator, target: Target) -> Result<Report, Error> {
-        migrator.run(&mut BorrowedConnection::new(&mut self.0), target).wait()
+        Self::run(self, migrator, target)
     }
 
     fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        self.0.execute_batch(sql).map_err(|error| plain_error("a statement was refused", &error))
+        self.connection().execute_batch(sql).map_err(|error| plain_error("a statement was refused", &error))
     }
 
     fn schema(&mut self) -> Result<Vec<String>, Error> {
-        schema(&self.0).map_err(|error| plain_error("a pragma was refused", &error))
+        schema(self.connection()).map_err(|error| plain_error("a pragma was refused", &error))
     }
 
     fn rows(&mut self) -> Result<Vec<String>, Error> {
-        rows(&self.0).map_err(|error| plain_error("a query was refused", &error))
+        rows(self.connection()).map_err(|error| plain_error("a query was refused", &error))
     }
 }
 

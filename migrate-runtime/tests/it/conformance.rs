@@ -20,6 +20,8 @@ macro_rules! conformance {
     };
 }
 
+pub(crate) use conformance;
+
 conformance! {
     up_applies_everything_once
     an_up_to_date_start_writes_nothing
@@ -63,14 +65,14 @@ conformance! {
     what_a_verify_script_sets_does_not_reach_the_next_migration
 }
 
-const USERS: (&str, &str, &str, &str) =
+pub(crate) const USERS: (&str, &str, &str, &str) =
     ("1.0.0", "users", "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT)", "DROP TABLE users");
-const NOTES: (&str, &str, &str, &str) =
+pub(crate) const NOTES: (&str, &str, &str, &str) =
     ("1.1.0", "notes", "CREATE TABLE notes (id INTEGER PRIMARY KEY)", "DROP TABLE notes");
-const TAGS: (&str, &str, &str, &str) =
+pub(crate) const TAGS: (&str, &str, &str, &str) =
     ("1.2.0", "tags", "CREATE TABLE tags (id INTEGER PRIMARY KEY)", "DROP TABLE tags");
 
-fn version(text: &str) -> SchemaVersion {
+pub(crate) fn version(text: &str) -> SchemaVersion {
     text.parse().unwrap()
 }
 
@@ -229,7 +231,7 @@ fn empty_scripts_count_as_applied(bench: &impl Bench) {
 }
 
 /// A migration outside a transaction, with these scripts.
-fn outside_transaction(up: &str, down: &str) -> Directory {
+pub(crate) fn outside_transaction(up: &str, down: &str) -> Directory {
     let directory = Directory::simple(&[USERS, ("1.1.0", "steps", up, down)]);
     directory.write(
         "v1.1.0_steps/metadata.json",
@@ -391,7 +393,7 @@ fn an_incompatible_database_can_be_left_alone(bench: &impl Bench) {
 }
 
 /// The registry of a directory under a program's name.
-fn named(name: &str, directory: &Directory) -> migrate_runtime::Registry {
+pub(crate) fn named(name: &str, directory: &Directory) -> migrate_runtime::Registry {
     use migrate_core::source::{LoadOptions, load};
     let mut options = LoadOptions::new("migrations_v2");
     options.name = Some(name.to_owned());
@@ -434,7 +436,7 @@ fn many_at_once_apply_each_migration_once(bench: &impl Bench) {
 }
 
 /// Runs `body` while a run holds the lock; it goes on when `body` returns.
-fn while_locked<T>(bench: &impl Bench, body: impl FnOnce() -> T) -> T {
+pub(crate) fn while_locked<T>(bench: &impl Bench, body: impl FnOnce() -> T) -> T {
     let (started, is_started) = channel();
     let (go_on, may_go_on) = channel::<()>();
     let may_go_on = std::sync::Mutex::new(may_go_on);

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod amend;
 mod bare;
 mod bench;
 mod blockers;
 mod conformance;
 mod dependents;
+mod embedding;
 mod faults;
 mod model;
 mod postgres;
@@ -14,3 +16,4 @@ mod recovery;
 mod sqlite;
 mod stale;
 mod testing;
+mod tls;

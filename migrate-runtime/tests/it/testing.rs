@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use migrate_core::source::{LoadOptions, load};
-use migrate_runtime::testing::{Server, TestSet, check_all, check_from_empty_to_head, check_migration};
+use migrate_runtime::testing::{Server, TestSet, check_all, check_content, check_from_empty_to_head, check_migration};
 use testkit::migrations::Directory;
 
 mod on_sqlite {
@@ -40,6 +40,19 @@ const PARENT: (&str, &str, &str, &str) = (
      CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent ON DELETE CASCADE);",
     "DROP TABLE child; DROP TABLE parent;",
 );
+
+#[test]
+fn what_was_compiled_is_compared_with_the_directory() {
+    let directory = Directory::simple(&[PARENT]);
+    let (set, path) = (set(&directory), directory.path().to_str().unwrap());
+    check_content(&set, path).unwrap();
+    directory.write("v1.0.0_tables/up.sql", "CREATE TABLE parent (id INTEGER PRIMARY KEY)");
+    let told = check_content(&set, path).unwrap_err().to_string();
+    assert!(told.starts_with("this program was compiled from other migrations than `"), "{told}");
+    assert!(told.contains("help: run `cargo clean -p "), "{told}");
+    let told = check_content(&set, &format!("{path}/none")).unwrap_err().to_string();
+    assert!(told.starts_with("cannot compare the migrations with `"), "{told}");
+}
 
 /// What hides at the edges: renamed tables, columns added behind constraints, defaults, views, triggers, quoted names.
 #[test]
@@ -186,7 +199,7 @@ fn a_role_that_may_not_create_databases_is_told() {
     let server_of_nobody = Server::Postgres(server.url().replace("postgres@", "nobody:secret@"));
     let error = told(&Directory::simple(&[PARENT]), &server_of_nobody);
     assert!(error.starts_with("v1.0.0_tables on postgres: no scratch database: "), "{error}");
-    assert!(error.ends_with("help: the role of the URL must be allowed to: `ALTER ROLE ... CREATEDB`"), "{error}");
+    assert!(error.ends_with("run `ALTER ROLE \"nobody\" CREATEDB`"), "{error}");
     assert!(!format!("{error}{server_of_nobody:?}").contains("secret"));
 }
 
@@ -195,7 +208,7 @@ fn scratch_databases_are_gone_afterwards() {
     let directory = Directory::simple(&[PARENT, ("1.1.0", "broken", "SELECT 1; SELECT nothing", "")]);
     let server = testkit::postgres::Server::start();
     told(&directory, &Server::Postgres(server.url()));
-    assert_eq!(server.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'migrate_test%'"), "0");
+    assert_eq!(server.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'migrate_scratch%'"), "0");
 }
 
 /// Each change is one that a down script can forget. An empty down script must be told of every one of them.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::address::{Address, percent_encode};
 use super::supervisor::Supervisor;
 use super::{Database, Session, binaries};
+use crate::certificates::{Authority, Identity};
 
 /// The environment variable that names a running server for [`Server::shared`], as `host=/tmp/x port=5555 user=postgres`.
 /// The program `testkit-postgres` sets it, so that one server serves all test programs of a run.
@@ -39,7 +40,7 @@ impl Server {
     ///
     /// As [`Server::start`].
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::launch(settings, "trust")
+        Self::launch(settings, &[], "trust")
     }
 
     /// Starts a server that demands a password (`scram-sha-256`) over TCP and none on the unix socket.
@@ -50,7 +51,7 @@ impl Server {
     ///
     /// As [`Server::start`].
     pub fn start_with_passwords(settings: &[(&str, &str)]) -> Self {
-        Self::launch(settings, "scram-sha-256")
+        Self::launch(settings, &[], "scram-sha-256")
     }
 
     /// The server of this test process, started by the first call; or of this whole test run, when [`BASE_VARIABLE`] is
@@ -71,10 +72,38 @@ impl Server {
         })
     }
 
-    fn launch(settings: &[(&str, &str)], host_method: &str) -> Self {
+    /// Starts a server that can encrypt, with a certificate of its own, and takes clients' certificates of `authority`.
+    ///
+    /// `host_rules` are the lines of `pg_hba.conf` for TCP, such as `hostssl all all 127.0.0.1/32 trust`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Server::start`].
+    pub fn start_with_tls(identity: &Identity, authority: &Authority, host_rules: &str) -> Self {
+        let rules = format!("local all all trust\n{host_rules}\n");
+        let authority = authority.pem();
+        let files = [
+            ("server.crt", &*identity.certificate),
+            ("server.key", &identity.key),
+            ("clients.crt", &authority),
+            ("pg_hba.conf", &rules),
+        ];
+        // Relative to the data directory, except for the last, which is relative to where the server is started.
+        let settings = [
+            ("ssl", "on"),
+            ("ssl_cert_file", "../server.crt"),
+            ("ssl_key_file", "../server.key"),
+            ("ssl_ca_file", "../clients.crt"),
+            ("hba_file", "pg_hba.conf"),
+        ];
+        Self::launch(&settings, &files, "trust")
+    }
+
+    fn launch(settings: &[(&str, &str)], files: &[(&str, &str)], host_method: &str) -> Self {
         let host_method = format!("--auth-host={host_method}");
         let mut supervisor = Supervisor::new(
             &configuration(settings),
+            files,
             &["-U", "postgres", "--auth-local=trust", &host_method, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
         );
         let folder = supervisor.directory().to_str().expect("a name below /tmp is UTF-8").to_owned();

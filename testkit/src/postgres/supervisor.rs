@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -22,8 +22,9 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Creates the directory, with `settings` at the end of the server's configuration.
-    pub(super) fn new(settings: &str, initdb: &[&str]) -> Self {
+    /// Creates the directory, with `settings` at the end of the server's configuration and `files`, which only the server
+    /// may read, beside its data.
+    pub(super) fn new(settings: &str, files: &[(&str, &str)], initdb: &[&str]) -> Self {
         // Not TMPDIR: the path of a unix socket is limited to about a hundred bytes, and the user that the server runs as
         // must be able to reach it.
         let directory = tempfile::Builder::new()
@@ -35,6 +36,18 @@ impl Supervisor {
         for (path, content) in [(&settings_path, settings), (&script_path, include_str!("supervisor.sh"))] {
             fs::write(path, content).expect("cannot write into a new directory in /tmp: is the disk full?");
         }
+
+        let files: Vec<PathBuf> = files
+            .iter()
+            .map(|(name, content)| {
+                let path = directory.path().join(name);
+                let mut options = fs::OpenOptions::new();
+                let file = options.write(true).create_new(true).mode(0o600).open(&path);
+                file.and_then(|mut file| file.write_all(content.as_bytes()))
+                    .expect("cannot write into a new directory in /tmp: is the disk full?");
+                path
+            })
+            .collect();
 
         let mut command = Command::new("/bin/sh");
         command
@@ -48,7 +61,8 @@ impl Supervisor {
             .process_group(0);
         clean_environment(&mut command);
         if let Some((uid, gid)) = other_user() {
-            for path in [directory.path(), &settings_path, &script_path] {
+            let own = [directory.path(), &settings_path, &script_path];
+            for path in own.into_iter().chain(files.iter().map(PathBuf::as_path)) {
                 chown(path, Some(uid), Some(gid))
                     .expect("root can give a file away: are the tests in a user namespace?");
             }

@@ -6,54 +6,89 @@
 
 use squawk_lexer::{LiteralKind, TokenKind as Squawk};
 
-use super::{Token, TokenKind};
+use super::{DIGITS, Token, TokenKind, WHITE, WORD, run};
 use crate::sql::Problem;
 
 /// The tokens, and where and why the last one does not end.
-pub(super) fn lex(sql: &str) -> (Vec<Token>, Option<(usize, Problem)>) {
+///
+/// What `plain` knows is left to it; squawk has the rest.
+pub(super) fn lex(
+    sql: &str,
+    plain: impl Fn(&[u8]) -> Option<(TokenKind, usize)>,
+) -> (Vec<Token>, Option<(usize, Problem)>) {
     let mut tokens = Vec::new();
     let mut chain = Chain::None;
     let mut position = 0;
-    // One turn for the script, and one more for every string that ends elsewhere than squawk thinks.
-    'from_position: loop {
+    while position < sql.len() {
+        let start = position;
+        if let Some((kind, length)) = plain(&sql.as_bytes()[start..]) {
+            position += length;
+            chain = match kind {
+                TokenKind::Space => chain.after(Squawk::Whitespace, &sql[start..position]),
+                _ => Chain::None,
+            };
+            tokens.push(Token { kind, start, end: position });
+            continue;
+        }
+        let rest = &sql[start..];
         // Squawk skips a byte-order mark in front of what it is given; to the server it is a letter.
-        if sql[position..].starts_with(squawk_lexer::BOM) {
-            let start = position;
-            position += sql[start..].find(ends_word).unwrap_or(sql.len() - start);
+        if rest.starts_with(squawk_lexer::BOM) {
+            position += rest.find(ends_word).unwrap_or(rest.len());
             tokens.push(Token { kind: TokenKind::Word, start, end: position });
             chain = Chain::None;
+            continue;
         }
-        for squawk in squawk_lexer::tokenize(&sql[position..]) {
-            if squawk.kind == Squawk::Eof || squawk.len == 0 {
-                break;
-            }
-            let start = position;
-            let end = start + squawk.len as usize;
-            if squawk.kind == Squawk::Unknown && sql[start..].starts_with('\\') {
-                tokens.push(Token { kind: TokenKind::Backslash, start, end });
-                chain = Chain::None;
-                position = end;
-                continue;
-            }
-            let continues = chain.continues() && sql[start..].starts_with('\'');
-            if continues && chain.escapes() {
-                let Some(end) = end_of_escaped(sql, start) else {
-                    return (tokens, Some((start, Problem::UnterminatedString)));
-                };
-                tokens.push(Token { kind: TokenKind::Continuation, start, end });
-                chain = Chain::String { escapes: true, line_ended: false };
-                position = end;
-                continue 'from_position;
-            }
-            if let Some(problem) = unterminated(squawk.kind) {
-                return (tokens, Some((start, problem)));
-            }
-            let kind = if continues { TokenKind::Continuation } else { kind(squawk.kind) };
-            chain = chain.after(squawk.kind, &sql[start..end]);
-            tokens.push(Token { kind, start, end });
+        let Some(squawk) = squawk_lexer::tokenize(rest).next().filter(|it| it.kind != Squawk::Eof && it.len > 0) else {
+            break;
+        };
+        position += squawk.len as usize;
+        if squawk.kind == Squawk::Unknown && rest.starts_with('\\') {
+            tokens.push(Token { kind: TokenKind::Backslash, start, end: position });
+            chain = Chain::None;
+            continue;
+        }
+        let continues = chain.continues() && rest.starts_with('\'');
+        if continues && chain.escapes() {
+            let Some(end) = end_of_escaped(sql, start) else {
+                return (tokens, Some((start, Problem::UnterminatedString)));
+            };
+            tokens.push(Token { kind: TokenKind::Continuation, start, end });
+            chain = Chain::String { escapes: true, line_ended: false };
             position = end;
+            continue;
         }
-        return (join_operators(sql, tokens), None);
+        if let Some(problem) = unterminated(squawk.kind) {
+            return (tokens, Some((start, problem)));
+        }
+        let kind = if continues { TokenKind::Continuation } else { kind(squawk.kind) };
+        chain = chain.after(squawk.kind, &sql[start..position]);
+        tokens.push(Token { kind, start, end: position });
+    }
+    (join_operators(sql, tokens), None)
+}
+
+/// The first token, if it is one of those that most of a script consists of, by squawk's rules: squawk reads character by
+/// character through closures, which shows in every build where the macro is not optimised.
+pub(super) fn plain(rest: &[u8]) -> Option<(TokenKind, usize)> {
+    let &first = rest.first()?;
+    match first {
+        b' ' | b'\t'..=b'\r' => Some((TokenKind::Space, run(rest, 1, &WHITE))),
+        b',' => Some((TokenKind::Symbol, 1)),
+        b';' => Some((TokenKind::Semicolon, 1)),
+        b'(' => Some((TokenKind::Open, 1)),
+        b')' => Some((TokenKind::Close, 1)),
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+            let end = run(rest, 1, &WORD);
+            // A letter in front of a quote or of `&"` may belong to what is quoted.
+            let is_prefix = end == 1 && end < rest.len() && matches!(rest[end], b'\'' | b'&');
+            if is_prefix { None } else { Some((TokenKind::Word, end)) }
+        }
+        b'0'..=b'9' => {
+            let end = run(rest, 1, &DIGITS);
+            let is_whole = end == rest.len() || matches!(rest[end], b' ' | b'\n' | b',' | b')' | b';');
+            if is_whole { Some((TokenKind::Value, end)) } else { None }
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! SQLite's tokens, by the rules of its own tokenizer.
 
-use super::{Token, TokenKind};
+use super::{DIGITS, Token, TokenKind, WHITE, WORD, run};
 use crate::sql::Problem;
 
 /// The tokens, and where and why the last one does not end.
@@ -24,11 +24,9 @@ fn next(rest: &[u8]) -> Result<(TokenKind, usize), Problem> {
     let at = |index: usize| rest.get(index).copied().unwrap_or_default();
     Ok(match at(0) {
         // A vertical tab is white space behind other white space only.
-        b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' => {
-            (TokenKind::Space, run(rest, 1, |byte| matches!(byte, b' ' | b'\t'..=b'\r')))
-        }
+        b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' => (TokenKind::Space, run(rest, 1, &WHITE)),
         0xef if rest.starts_with("\u{feff}".as_bytes()) => (TokenKind::Space, 3),
-        b'-' if at(1) == b'-' => (TokenKind::Comment, run(rest, 2, |byte| byte != b'\n')),
+        b'-' if at(1) == b'-' => (TokenKind::Comment, position(rest, 2, b'\n').unwrap_or(rest.len())),
         // At the very end of a script `/*` is a slash and a star.
         b'/' if at(1) == b'*' && rest.len() > 2 => (TokenKind::Comment, block_comment(rest)),
         b'\'' => (TokenKind::Text, quoted(rest, Problem::UnterminatedString)?),
@@ -44,9 +42,9 @@ fn next(rest: &[u8]) -> Result<(TokenKind, usize), Problem> {
         },
         b'0'..=b'9' => (TokenKind::Value, number(rest)),
         b'.' if at(1).is_ascii_digit() => (TokenKind::Value, number(rest)),
-        b'?' => (TokenKind::Value, run(rest, 1, |byte| byte.is_ascii_digit())),
+        b'?' => (TokenKind::Value, run(rest, 1, &DIGITS)),
         b'$' | b'@' | b'#' | b':' => (TokenKind::Value, variable(rest)),
-        byte if is_name(byte) => (TokenKind::Word, run(rest, 1, is_name)),
+        byte if WORD[byte as usize] => (TokenKind::Word, run(rest, 1, &WORD)),
         b';' => (TokenKind::Semicolon, 1),
         b'(' => (TokenKind::Open, 1),
         b')' => (TokenKind::Close, 1),
@@ -54,18 +52,8 @@ fn next(rest: &[u8]) -> Result<(TokenKind, usize), Problem> {
     })
 }
 
-/// How far a token reaches whose further bytes, from `from` on, all belong.
-fn run(rest: &[u8], from: usize, belongs: impl Fn(u8) -> bool) -> usize {
-    rest[from..].iter().position(|&byte| !belongs(byte)).map_or(rest.len(), |length| from + length)
-}
-
 fn position(rest: &[u8], from: usize, wanted: u8) -> Option<usize> {
     rest[from..].iter().position(|&byte| byte == wanted).map(|index| from + index)
-}
-
-/// Bytes of names. All bytes of characters beyond ASCII are.
-const fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
 
 /// A comment that nothing ends runs to the end of the script.
@@ -87,9 +75,9 @@ fn quoted(rest: &[u8], problem: Problem) -> Result<usize, Problem> {
 
 /// Digits, a fraction, an exponent with its sign, and trailing letters (hexadecimal digits, or junk).
 fn number(rest: &[u8]) -> usize {
-    let digits = |from| run(rest, from, |byte| byte.is_ascii_digit());
+    let digits = |from| run(rest, from, &DIGITS);
     if rest[0] == b'0' && matches!(rest.get(1), Some(b'x' | b'X')) {
-        return run(rest, 2, is_name);
+        return run(rest, 2, &WORD);
     }
     let mut end = digits(0);
     if rest.get(end) == Some(&b'.') {
@@ -101,7 +89,7 @@ fn number(rest: &[u8]) -> usize {
             end = exponent;
         }
     }
-    run(rest, end, is_name)
+    run(rest, end, &WORD)
 }
 
 /// `$name`, `@name`, `:name`, also with `::` inside and a suffix in parentheses, which may hold a semicolon.
@@ -110,12 +98,14 @@ fn variable(rest: &[u8]) -> usize {
     let mut named = false;
     loop {
         match rest.get(end) {
-            Some(&byte) if is_name(byte) => {
+            Some(&byte) if WORD[byte as usize] => {
                 named = true;
                 end += 1;
             }
             Some(b'(') if named => {
-                let inside = run(rest, end + 1, |byte| byte != b')' && !matches!(byte, b' ' | b'\t'..=b'\r'));
+                let is_end = |byte: &u8| *byte == b')' || WHITE[*byte as usize];
+                let length = rest[end + 1..].iter().position(is_end);
+                let inside = length.map_or(rest.len(), |length| end + 1 + length);
                 return if rest.get(inside) == Some(&b')') { inside + 1 } else { inside };
             }
             Some(b':') if rest.get(end + 1) == Some(&b':') => end += 2,

@@ -43,4 +43,10 @@ proptest! {
             prop_assert_eq!(&text, &sql);
         }
     }
+
+    #[test]
+    fn plain_tokens_are_those_of_the_lexer(sql in "([a-zA-Z0-9_'\"$EUx&\\\\\n\r\t ;:+<=/*@.,üx`()\\[\\]-]|E'|U&'|--|/\\*|1e|\\$\\$){0,30}") {
+        let (quick, slow) = (postgres::lex(&sql, postgres::plain), postgres::lex(&sql, |_| None));
+        prop_assert_eq!(quick, slow);
+    }
 }

@@ -357,6 +357,18 @@ impl MessageError {
         self.plain(&format!("migration {} `{}` could not be run", step.version, step.name)).with_migration(step.version)
     }
 
+    /// A failure of changing the ledger without any script.
+    pub(super) fn of_ledger(self, fence: Fence, what: &str) -> Error {
+        if self.is_ours(FENCE_LOST) {
+            return lock_lost(fence);
+        }
+        if self.is_ours(ROW_GONE) {
+            return Error::new(ErrorKind::Ledger, "a row of the ledger is gone")
+                .with_help("nothing was changed; see who changed the ledger, then run again");
+        }
+        self.plain(what)
+    }
+
     /// A failure outside a script.
     pub(super) fn plain(self, what: &str) -> Error {
         let state = self.state.as_ref();

@@ -112,8 +112,9 @@ impl Names {
     fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
-                    lock_process, {acquired}, NOT ({gone}) FROM {state} WHERE id = 1",
+                    lock_process, {acquired}, NOT ({gone}), {expires} FROM {state} WHERE id = 1",
             acquired = rfc3339("lock_acquired_at"),
+            expires = rfc3339("lock_expires_at"),
             gone = self.gone(),
             state = self.state(),
         )
@@ -149,6 +150,7 @@ impl Names {
                 host: row.text(6)?,
                 process: row.number(7)?,
                 acquired_at: row.text(8)?,
+                expires_at: row.optional(10),
                 live: row.truth(9)?,
             }),
         };
@@ -305,19 +307,14 @@ impl Names {
         ])
     }
 
-    /// Reads what the session is and its settings, takes the lock if it is free, and reads state and ledger. Never waits: a
-    /// state row that somebody else works on is skipped.
-    ///
-    /// A lock whose holder is gone is only taken when the advisory lock is free, too: its backend may still execute a
-    /// statement that no fence can stop. The advisory lock is held until the message ends.
-    pub(super) fn take_lock(&self, run: &Run, seen: Fence) -> Message<'static> {
+    /// Reads what the session is and its settings, takes the lock if a condition on the state row holds, and reads state and
+    /// ledger. Never waits: a state row that somebody else works on is skipped.
+    pub(super) fn take_lock(&self, free: &str, run: &Run, seen: Fence) -> Message<'static> {
         let (state, history) = (self.state(), self.history_table());
         let entry = HistoryEntry { plan: Some(&run.plan), ..HistoryEntry::of_run("started") };
         let take = format!(
             "WITH free AS (
-                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen}
-                 AND (lock_owner IS NULL OR (({gone}) AND pg_catalog.pg_try_advisory_xact_lock({key})))
-                 FOR UPDATE SKIP LOCKED
+                 SELECT id FROM {state} WHERE id = 1 AND fence = {seen} AND ({free}) FOR UPDATE SKIP LOCKED
              ), taken AS (
                  UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
                      lock_process = {process}, lock_backend = {backend}, lock_token = {token},
@@ -338,8 +335,6 @@ impl Names {
                  INSERT INTO {history} ({HISTORY_COLUMNS}) SELECT {values} FROM taken
              )
              SELECT fence FROM taken",
-            gone = self.gone(),
-            key = self.advisory_key(),
             backend = self.backend(),
             token = literal(self.token.as_str()),
             owner = literal(&run.identity.actor),
@@ -387,6 +382,16 @@ impl Names {
              OR (lock_backend IS NOT NULL AND NOT pg_catalog.pg_is_in_recovery()
                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = lock_backend))) IS TRUE",
             token = literal(self.token.as_str())
+        )
+    }
+
+    /// Whether the lock may be taken. One whose holder is gone only while the advisory lock is free, too: its backend may
+    /// still execute a statement that no fence can stop. The advisory lock is then held until the message ends.
+    pub(super) fn free(&self) -> String {
+        format!(
+            "lock_owner IS NULL OR (({}) AND pg_catalog.pg_try_advisory_xact_lock({}))",
+            self.gone(),
+            self.advisory_key()
         )
     }
 
@@ -532,6 +537,26 @@ impl Names {
             transactional = record.transactional,
             foreign_keys_off = record.foreign_keys_off,
         )
+    }
+
+    /// Takes over what the registry records of a migration.
+    pub(super) fn accept(&self, run: &Run, work: &Work<'_>) -> String {
+        let record = work.record.as_ref().expect("a step up carries its record");
+        let set = format!(
+            "name = {name}, checksum = {checksum}, min_runtime_version = {floor}, dependencies = {dependencies},
+             up_sql = {up}, down_sql = {down}, registry_digest = {digest}, transactional = {transactional},
+             foreign_keys_off = {foreign_keys_off}",
+            name = literal(&work.step.name),
+            checksum = literal(&record.checksum),
+            floor = optional_literal(record.min_runtime_version.as_deref()),
+            dependencies = literal(&record.dependencies),
+            up = literal(record.up_sql),
+            down = optional_literal(record.down_sql),
+            digest = literal(&run.registry_digest),
+            transactional = record.transactional,
+            foreign_keys_off = record.foreign_keys_off,
+        );
+        self.update(work.step, &set)
     }
 
     /// Removes the ledger row of a migration that was undone.

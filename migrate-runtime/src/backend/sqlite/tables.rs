@@ -329,6 +329,29 @@ impl Names {
         insert().map(|_| ()).map_err(|error| plain_error("the ledger row could not be written", &error))
     }
 
+    /// Takes over what the registry records of a migration.
+    pub(super) fn accept(&self, connection: &Connection, run: &Run, work: &Work<'_>) -> Result<(), Error> {
+        let record = work.record.as_ref().expect("a step up carries its record");
+        let sql = format!(
+            "UPDATE {} SET name = ?2, checksum = ?3, min_runtime_version = ?4, dependencies = ?5, up_sql = ?6,
+                    down_sql = ?7, registry_digest = ?8, transactional = ?9, foreign_keys_off = ?10
+             WHERE version = ?1",
+            self.ledger
+        );
+        let values: [&dyn rusqlite::ToSql; 9] = [
+            &work.step.name,
+            &record.checksum,
+            &record.min_runtime_version,
+            &record.dependencies,
+            &record.up_sql,
+            &record.down_sql,
+            &run.registry_digest,
+            &record.transactional,
+            &record.foreign_keys_off,
+        ];
+        self.change(connection, work.step, &sql, &values)
+    }
+
     /// Removes the ledger row of a migration that was undone.
     pub(super) fn delete(&self, connection: &Connection, step: &Step) -> Result<(), Error> {
         self.change(connection, step, &format!("DELETE FROM {} WHERE version = ?1", self.ledger), &[])
@@ -411,9 +434,14 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
     let owner: Option<String> = row.get(5)?;
     let lock = match owner {
         None => None,
-        Some(owner) => {
-            Some(LockHolder { owner, host: row.get(6)?, process: row.get(7)?, acquired_at: row.get(8)?, live: true })
-        }
+        Some(owner) => Some(LockHolder {
+            owner,
+            host: row.get(6)?,
+            process: row.get(7)?,
+            acquired_at: row.get(8)?,
+            expires_at: None,
+            live: true,
+        }),
     };
     Ok(State {
         format: row.get(0)?,

@@ -1,4 +1,4 @@
-//! Single messages beside the engine, to the scratch databases of the tests of a set.
+//! Single messages beside the engine, to scratch databases and the server that they are made on.
 
 use tokio_postgres::SimpleQueryMessage;
 
@@ -11,7 +11,12 @@ impl Postgres {
     pub(crate) fn sibling(&self, name: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(name);
-        Self { config, direct: None }
+        Self { config, tls: self.tls.clone(), direct: None }
+    }
+
+    /// The role to connect as, if one is named.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.config.get_user()
     }
 
     /// Sends one message over a connection of its own; gives the first column of the rows that come back. An error says

@@ -1,0 +1,98 @@
+//! `init`: the files of a project. Nothing that is there is changed.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use crate::configuration::{DOT_ENV, FILE};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{self, Document};
+use crate::output::Printer;
+
+const IGNORED: [&str; 5] = [DOT_ENV, "*.db", "*.db-wal", "*.db-shm", "*.migrate-lock"];
+
+pub(super) fn init(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
+    let mut document = json::Init { outcome: "unchanged", written: Vec::new(), kept: Vec::new() };
+    let shown = directory.display().to_string();
+    let is_new = !directory.exists();
+    fs::create_dir_all(directory).map_err(|error| cannot(&shown, &error))?;
+    document.note(&shown, is_new);
+    document.note(FILE, write_new(FILE, &configuration(&shown))?);
+    let ignored = format!("{}\n", IGNORED.join("\n"));
+    let wrote_ignore = write_new(".gitignore", &ignored)?;
+    document.note(".gitignore", wrote_ignore);
+    if !document.written.is_empty() {
+        document.outcome = "written";
+    }
+    printer.answer(&Document::new(&document), || text(&document));
+    let missing = if wrote_ignore { Vec::new() } else { not_ignored()? };
+    if !missing.is_empty() {
+        printer.note(&format!(
+            ".gitignore does not name {}: databases and secrets do not belong there",
+            missing.join(", ")
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+impl json::Init {
+    fn note(&mut self, path: &str, is_new: bool) {
+        let list = if is_new { &mut self.written } else { &mut self.kept };
+        list.push(path.to_owned());
+    }
+}
+
+fn text(document: &json::Init) -> String {
+    let written = document.written.iter().map(|path| format!("wrote {path}"));
+    let kept = document.kept.iter().map(|path| format!("{path} is there already and stays as it is"));
+    let next = "next: `migrate new add_users`".to_owned();
+    written.chain(kept).chain([next]).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the file was written; one that is there is left alone.
+fn write_new(path: &str, text: &str) -> Result<bool, Error> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| true).map_err(|error| cannot(path, &error)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(cannot(path, &error)),
+    }
+}
+
+fn not_ignored() -> Result<Vec<&'static str>, Error> {
+    let text = fs::read_to_string(".gitignore").map_err(|error| cannot(".gitignore", &error))?;
+    let names = |line: &&str| text.lines().any(|ignored| ignored.trim() == *line);
+    Ok(IGNORED.into_iter().filter(|line| !names(line)).collect())
+}
+
+fn cannot(path: &str, error: &std::io::Error) -> Error {
+    Error::failed(format!("cannot write {path}: {error}"))
+}
+
+fn configuration(directory: &str) -> String {
+    // A text of JSON is one of TOML.
+    let directory = serde_json::Value::from(directory);
+    format!(
+        "# Settings of `migrate`. Flags win over the environment, that over .env, and that over this file.
+# `migrate config show` prints what holds and where it comes from.
+
+# The migrations directory.
+dir = {directory}
+# The profile when `--profile` and MIGRATION_PROFILE name none.
+profile = \"dev\"
+# How long a statement waits for a lock on PostgreSQL.
+#lock_timeout = \"2s\"
+# How long to wait for another run.
+#wait_lock = \"10m\"
+
+[profiles.dev]
+database_url = \"sqlite:app.db\"
+#database_url = \"postgres://app@localhost/app\"
+
+[profiles.production]
+# The URL comes from the environment: DATABASE_URL.
+# `down` and the like need the database's name, `--confirm NAME`.
+protected = true
+"
+    )
+}

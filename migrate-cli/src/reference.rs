@@ -1,0 +1,80 @@
+//! `docs/cli.md` and `docs/configuration.md` are made of the definitions that the program itself uses.
+
+use std::fmt::Write;
+use std::fs;
+
+use clap::{Command, CommandFactory};
+
+use crate::args::DirectoryCommand;
+use crate::exit::Exit;
+use crate::settings::{SETTINGS, Setting};
+
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p migrate-cli reference";
+
+#[track_caller]
+fn check(file: &str, current: &str) {
+    let path = format!("{}/../docs/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var("UPDATE_DOCS").is_ok() {
+        fs::write(&path, current).expect("docs can be written");
+    }
+    let document = fs::read_to_string(&path).unwrap_or_default();
+    assert!(current == document, "docs/{file} is stale: run `{UPDATE}`");
+}
+
+#[test]
+fn configuration_md_is_current() {
+    let mut text = format!(
+        "# Configuration\n\nThis file is written by `{UPDATE}`.\n\n{}\n\n| setting | in `migrate.toml` | flag | environment | default |\n|---|---|---|---|---|\n",
+        include_str!("reference/configuration.md").trim_end()
+    );
+    for setting in &SETTINGS {
+        let Setting { name, variable, kind, help, .. } = setting;
+        let flag = setting.flag.map(|flag| format!("`--{flag}`")).unwrap_or_default();
+        let default = setting.default.unwrap_or("none");
+        let only = if setting.program_only { "; only `migrate`" } else { "" };
+        let kind = kind.description();
+        writeln!(text, "| {help}{only} | `{name}`: {kind} | {flag} | `{variable}` | {default} |").unwrap();
+    }
+    check("configuration.md", &text);
+}
+
+#[test]
+fn cli_md_is_current() {
+    let mut command = DirectoryCommand::command().term_width(100);
+    command.build();
+    let mut text = format!(
+        "# The command line\n\nThis file is written by `{UPDATE}`, from the definitions that `--help` shows.\n\n{}\n",
+        include_str!("reference/cli.md").trim_end()
+    );
+    text.push_str("\n| exit code | |\n|---|---|\n");
+    for (exit, words) in Exit::ALL {
+        writeln!(text, "| {} | {words} |", exit.code()).unwrap();
+    }
+    let global = |command: &Command| {
+        let options = command.get_arguments().filter(|argument| argument.is_global_set());
+        options.map(|argument| argument.get_id().clone()).collect::<Vec<_>>()
+    };
+    let everywhere = global(&command);
+    section(&mut text, &command, &everywhere, 2);
+    check("cli.md", &text);
+}
+
+/// One command with its own arguments; those that every command has stand in the first section only.
+fn section(text: &mut String, command: &Command, everywhere: &[clap::Id], level: usize) {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut shown = command.clone();
+    if level > 2 {
+        shown = shown.mut_args(|argument| {
+            let hidden = everywhere.contains(argument.get_id()) || argument.get_id() == "help";
+            argument.hide(hidden)
+        });
+    }
+    // The exit codes stand above.
+    let help = shown.term_width(100).render_help().to_string();
+    let help = help.split("\nExit codes:").next().unwrap_or_default().trim_end();
+    writeln!(text, "\n{} `{name}`\n\n```text\n{help}\n```", "#".repeat(level))
+        .expect("a string takes all that is written");
+    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        section(text, child, everywhere, level + 1);
+    }
+}

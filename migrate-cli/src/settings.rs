@@ -1,0 +1,385 @@
+//! Every setting, once: this table makes the flags, reads environment, `.env` and `migrate.toml`, and writes
+//! `docs/configuration.md`.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use migrate_core::duration;
+use migrate_runtime::Version;
+
+/// Which setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    DatabaseUrl,
+    Dir,
+    ShadowUrl,
+    Profile,
+    Protected,
+    RuntimeVersion,
+    Table,
+    Schema,
+    WaitLock,
+    LockTimeout,
+    StatementTimeout,
+    MaxRetries,
+    RetryDelay,
+    AllowOutOfOrder,
+    Actor,
+}
+
+/// One setting and everything that is known of it before anybody says anything.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) key: Key,
+    /// The key in `migrate.toml`.
+    pub(crate) name: &'static str,
+    /// The flag without its dashes.
+    pub(crate) flag: Option<&'static str>,
+    pub(crate) variable: &'static str,
+    pub(crate) kind: Kind,
+    /// What holds when nobody says anything, in words.
+    pub(crate) default: Option<&'static str>,
+    pub(crate) help: &'static str,
+    /// Whether only the program `migrate` has it, and not a program that embeds its migrations.
+    pub(crate) program_only: bool,
+    /// Whether the flag is one verb's, which defines it, and not everyone's.
+    pub(crate) verb_only: bool,
+}
+
+/// What the value of a setting looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// May hold a password.
+    Url,
+    Path,
+    Name,
+    Version,
+    Duration,
+    Count,
+    Switch,
+}
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    Text(String),
+    Version(Version),
+    Duration(Duration),
+    Count(u32),
+    Switch(bool),
+}
+
+/// Every setting, in the order of the documentation.
+pub(crate) const SETTINGS: [Setting; 15] = [
+    Setting {
+        key: Key::DatabaseUrl,
+        name: "database_url",
+        flag: Some("database-url"),
+        variable: "DATABASE_URL",
+        kind: Kind::Url,
+        help: "The database: `sqlite:app.db` or `postgres://user@host/name`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Dir,
+        name: "dir",
+        flag: Some("dir"),
+        variable: "MIGRATION_DIR",
+        kind: Kind::Path,
+        default: Some("migrations_v2"),
+        help: "The migrations directory",
+        program_only: true,
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::ShadowUrl,
+        name: "shadow_url",
+        flag: Some("shadow-url"),
+        variable: "MIGRATION_SHADOW_URL",
+        kind: Kind::Url,
+        help: "Where `validate` runs the set on a scratch database: a PostgreSQL server for tests, or `sqlite::memory:`",
+        program_only: true,
+        verb_only: true,
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Profile,
+        name: "profile",
+        flag: Some("profile"),
+        variable: "MIGRATION_PROFILE",
+        default: Some("none"),
+        help: "The profile of migrate.toml whose values win over the values for all profiles",
+        program_only: true,
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Protected,
+        name: "protected",
+        variable: "MIGRATION_PROTECTED",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Whether destructive commands need the database's name, typed or by `--confirm NAME`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::RuntimeVersion,
+        name: "runtime_version",
+        flag: Some("runtime-version"),
+        variable: "MIGRATION_RUNTIME_VERSION",
+        kind: Kind::Version,
+        help: "The version of the program that is to work with the database",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Table,
+        name: "table",
+        flag: Some("table"),
+        variable: "MIGRATION_TABLE",
+        default: Some("schema_migrations_v2"),
+        help: "The name of the ledger table",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Schema,
+        name: "schema",
+        flag: Some("schema"),
+        variable: "MIGRATION_SCHEMA",
+        default: Some("the first of the search path"),
+        help: "The schema of our tables on PostgreSQL",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::WaitLock,
+        name: "wait_lock",
+        flag: Some("wait-lock"),
+        variable: "MIGRATION_WAIT_LOCK",
+        kind: Kind::Duration,
+        default: Some("as long as it is alive"),
+        help: "How long to wait for another run",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::LockTimeout,
+        name: "lock_timeout",
+        flag: Some("lock-timeout"),
+        variable: "MIGRATION_LOCK_TIMEOUT",
+        kind: Kind::Duration,
+        default: Some("2s"),
+        help: "How long a statement waits for a lock on PostgreSQL",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::StatementTimeout,
+        name: "statement_timeout",
+        flag: Some("statement-timeout"),
+        variable: "MIGRATION_STATEMENT_TIMEOUT",
+        kind: Kind::Duration,
+        default: Some("no bound"),
+        help: "How long a statement may take on PostgreSQL",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::MaxRetries,
+        name: "max_retries",
+        flag: Some("max-retries"),
+        variable: "MIGRATION_MAX_RETRIES",
+        kind: Kind::Count,
+        default: Some("10"),
+        help: "How many times a step is tried again after a failure that may pass",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::RetryDelay,
+        name: "retry_delay",
+        flag: Some("retry-delay"),
+        variable: "MIGRATION_RETRY_DELAY",
+        kind: Kind::Duration,
+        default: Some("100ms"),
+        help: "The pause before the first such try; it doubles each time, up to 10s",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::AllowOutOfOrder,
+        name: "allow_out_of_order",
+        flag: Some("allow-out-of-order"),
+        variable: "MIGRATION_ALLOW_OUT_OF_ORDER",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Apply a pending migration also below an applied one",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Actor,
+        name: "actor",
+        flag: Some("actor"),
+        variable: "MIGRATION_ACTOR",
+        default: Some("USER, LOGNAME or USERNAME of the environment"),
+        help: "On whose behalf, for lock and history",
+        ..Setting::OPTION
+    },
+];
+
+impl Setting {
+    /// What most settings share.
+    const OPTION: Self = Self {
+        key: Key::Table,
+        name: "",
+        flag: None,
+        variable: "",
+        kind: Kind::Name,
+        default: None,
+        help: "",
+        program_only: false,
+        verb_only: false,
+    };
+
+    pub(crate) fn of(key: Key) -> &'static Self {
+        SETTINGS.iter().find(|setting| setting.key == key).expect("the table has every key")
+    }
+
+    fn argument(&'static self) -> Arg {
+        let mut help = self.help.to_owned();
+        if let Some(default) = self.default.filter(|_| self.kind != Kind::Switch) {
+            help.push_str(&format!(" [default: {default}]"));
+        }
+        help.push_str(&format!(" [env: {}]", self.variable));
+        let argument = Arg::new(self.name).long(self.flag.unwrap_or(self.name)).global(true).help(help);
+        let argument = if self.program_only { argument } else { argument.help_heading("Database options") };
+        if self.kind == Kind::Switch {
+            return argument.action(ArgAction::SetTrue);
+        }
+        let argument = argument.value_name(self.kind.placeholder());
+        if self.kind == Kind::Url {
+            // Checked later, where its source is named; an empty one counts as none.
+            return argument.value_parser(clap::value_parser!(String));
+        }
+        let check = |text: &str| self.kind.parse(text).map(|_| text.to_owned());
+        match self.kind {
+            Kind::Path => argument.value_parser(NonEmptyStringValueParser::new()),
+            _ => argument.value_parser(check),
+        }
+    }
+}
+
+impl Kind {
+    /// How `--help` names a value.
+    const fn placeholder(self) -> &'static str {
+        match self {
+            Self::Url => "URL",
+            Self::Path => "PATH",
+            Self::Name => "NAME",
+            Self::Version => "VERSION",
+            Self::Duration => "DURATION",
+            Self::Count => "N",
+            Self::Switch => "BOOL",
+        }
+    }
+
+    /// What is to be written, in words.
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Self::Url => "URL",
+            Self::Path => "path",
+            Self::Name => "name",
+            Self::Version => "version",
+            Self::Duration => "duration",
+            Self::Count => "whole number",
+            Self::Switch => "`true` or `false`",
+        }
+    }
+
+    /// Reads a value; the error goes on after a colon.
+    pub(crate) fn parse(self, text: &str) -> Result<Parsed, String> {
+        match self {
+            Self::Url | Self::Path => Ok(Parsed::Text(text.to_owned())),
+            Self::Name if text.is_empty() => Err("it is empty".to_owned()),
+            Self::Name => Ok(Parsed::Text(text.to_owned())),
+            Self::Version => Version::parse(text).map(Parsed::Version).map_err(|error| error.to_string()),
+            Self::Duration => duration::parse_typed(text).map(Parsed::Duration).map_err(str::to_owned),
+            Self::Count => text.parse().map(Parsed::Count).map_err(|_| "it is no whole number".to_owned()),
+            Self::Switch => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Ok(Parsed::Switch(true)),
+                "false" | "0" | "no" | "off" => Ok(Parsed::Switch(false)),
+                _ => Err("it is neither `true` nor `false`".to_owned()),
+            },
+        }
+    }
+}
+
+/// The settings that were typed, as text: those of the program `migrate` only, or those that every program has.
+#[derive(Clone, Default)]
+pub(crate) struct Typed<const PROGRAM_ONLY: bool>(pub(crate) Vec<(Key, String)>);
+
+impl<const PROGRAM_ONLY: bool> Typed<PROGRAM_ONLY> {
+    fn settings() -> impl Iterator<Item = &'static Setting> {
+        SETTINGS
+            .iter()
+            .filter(|setting| setting.flag.is_some() && !setting.verb_only && setting.program_only == PROGRAM_ONLY)
+    }
+}
+
+impl<const PROGRAM_ONLY: bool> fmt::Debug for Typed<PROGRAM_ONLY> {
+    /// Without the values: one of them may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+impl<const PROGRAM_ONLY: bool> Args for Typed<PROGRAM_ONLY> {
+    fn augment_args(command: Command) -> Command {
+        command.args(Self::settings().map(Setting::argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<const PROGRAM_ONLY: bool> FromArgMatches for Typed<PROGRAM_ONLY> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let text = |setting: &Setting| match setting.kind {
+            Kind::Switch => matches.get_flag(setting.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(setting.name).cloned(),
+        };
+        Ok(Self(Self::settings().filter_map(|setting| Some((setting.key, text(setting)?))).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_one_entry_and_a_name_of_its_own() {
+        for setting in &SETTINGS {
+            assert_eq!(Setting::of(setting.key).name, setting.name);
+            assert!(setting.flag.is_none_or(|flag| flag == setting.name.replace('_', "-")), "{}", setting.name);
+            assert!(!setting.help.ends_with('.') && !setting.variable.is_empty(), "{}", setting.name);
+            assert_eq!(SETTINGS.iter().filter(|other| other.variable == setting.variable).count(), 1);
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_runtime() {
+        let default = |key: Key| Setting::of(key).default.unwrap_or_default();
+        assert_eq!(default(Key::Table), migrate_runtime::DEFAULT_TABLE);
+        assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
+        assert_eq!(duration::parse_typed(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
+        assert_eq!(duration::parse_typed(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
+    }
+
+    #[test]
+    fn switches_are_what_people_write() {
+        for (text, expected) in [("TRUE", Ok(Parsed::Switch(true))), ("off", Ok(Parsed::Switch(false)))] {
+            assert_eq!(Kind::Switch.parse(text), expected);
+        }
+        assert!(Kind::Switch.parse("maybe").is_err());
+    }
+}
