@@ -155,7 +155,7 @@ pub enum Raised {
         fence: Fence,
         /// How long each of its steps took that took effect, in the order of its plan.
         done: Vec<Duration>,
-        snapshot: Snapshot,
+        snapshot: Box<Snapshot>,
     },
     /// The old connection still has something under way.
     NotYet,

@@ -475,7 +475,7 @@ impl Backend for PostgresBackend<'_> {
         let done = done.iter().map(|row| self.names.parse_milliseconds(row)).collect::<Result<_, _>>()?;
         let snapshot = self.names.snapshot(rest)?;
         self.begin_session(fence, Session::new(session, settings, self.database.is_none()));
-        Ok(Raised::Ours { fence, done, snapshot })
+        Ok(Raised::Ours { fence, done, snapshot: Box::new(snapshot) })
     }
 
     async fn restore_session(&mut self) -> Result<(), Error> {

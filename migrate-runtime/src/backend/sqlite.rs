@@ -461,7 +461,7 @@ impl Backend for SqliteBackend<'_> {
                 return Ok(Raised::Overtaken);
             }
             let done = names.done(connection, run)?;
-            Ok(Raised::Ours { fence, done, snapshot: names.snapshot(connection)? })
+            Ok(Raised::Ours { fence, done, snapshot: Box::new(names.snapshot(connection)?) })
         })
     }
 
