@@ -44,10 +44,15 @@ pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error
             "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`",
         ));
     };
-    AnyDatabase::from_url(url.reveal()).map_err(|error| {
-        let message = format!("{}: {error}", options.database_url_source);
-        Error::configuration(message, error.help().unwrap_or("mend the URL").to_owned())
-    })
+    let named_by = |source: &str, error: &migrate_runtime::Error| {
+        Error::configuration(format!("{source}: {error}"), error.help().unwrap_or("mend the URL").to_owned())
+    };
+    let database =
+        AnyDatabase::from_url(url.reveal()).map_err(|error| named_by(&options.database_url_source, &error))?;
+    match &options.direct_url {
+        Some((url, source)) => database.direct_url(url.reveal()).map_err(|error| named_by(source, &error)),
+        None => Ok(database),
+    }
 }
 
 /// The registry of a migrations directory, which must be free of errors; warnings are printed.

@@ -101,6 +101,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) database_url: Option<DatabaseUrl>,
     /// Who names the database; empty when nobody does.
     pub(crate) database_url_source: String,
+    /// The same database without a pooler in between, and who names it.
+    pub(crate) direct_url: Option<(DatabaseUrl, String)>,
     pub(crate) runtime_version: Option<Version>,
     pub(crate) table: Option<String>,
     pub(crate) schema: Option<String>,
@@ -212,6 +214,9 @@ impl Configuration {
         ConnectionOptions {
             database_url: url.and_then(|value| value.text.parse().ok()),
             database_url_source: url.map(|value| value.source.to_string()).unwrap_or_default(),
+            direct_url: self
+                .value(Key::DirectUrl)
+                .and_then(|value| Some((value.text.parse().ok()?, value.source.to_string()))),
             runtime_version: match self.value(Key::RuntimeVersion).map(|value| &value.parsed) {
                 Some(Parsed::Version(version)) => Some(version.clone()),
                 _ => None,

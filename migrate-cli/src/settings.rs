@@ -13,6 +13,7 @@ use migrate_runtime::Version;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     DatabaseUrl,
+    DirectUrl,
     Dir,
     ShadowUrl,
     Profile,
@@ -72,7 +73,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 15] = [
+pub(crate) const SETTINGS: [Setting; 16] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -80,6 +81,15 @@ pub(crate) const SETTINGS: [Setting; 15] = [
         variable: "DATABASE_URL",
         kind: Kind::Url,
         help: "The database: `sqlite:app.db` or `postgres://user@host/name`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::DirectUrl,
+        name: "direct_url",
+        flag: Some("direct-url"),
+        variable: "MIGRATION_DIRECT_URL",
+        kind: Kind::Url,
+        help: "The same PostgreSQL database without the connection pooler that the other URL leads through; runs go this way",
         ..Setting::OPTION
     },
     Setting {

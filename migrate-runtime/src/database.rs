@@ -96,6 +96,24 @@ impl AnyDatabase {
             _ => String::new(),
         }
     }
+
+    /// How to reach the same PostgreSQL database around a connection pooler: reading then goes through
+    /// the pooler, and a run that has something to do goes around it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`]: there are no poolers for SQLite; and what [`from_url`](Self::from_url) refuses.
+    pub fn direct_url(self, url: &str) -> Result<Self, Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.direct_url(url).map(|it| Self::Postgres(Box::new(it))),
+            _ => {
+                let _ = url;
+                Err(Error::new(ErrorKind::Configuration, "a direct URL is given, and SQLite has no connection poolers")
+                    .with_help("leave it out"))
+            }
+        }
+    }
 }
 
 impl Database for AnyDatabase {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_core::name::LOCK;
-use migrate_runtime::{AnyDatabase, Assessment, Verdict};
+use migrate_runtime::{AnyDatabase, Assessment, ReasonCode, Verdict};
 
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
@@ -77,8 +77,9 @@ fn examine_database(
 /// What is pending is no illness.
 fn of_assessment(assessment: &Assessment) -> impl Iterator<Item = Symptom> {
     assessment.reasons.iter().filter_map(|reason| {
-        let severity = match reason.code.verdict() {
-            Verdict::Incompatible => "error",
+        let severity = match (reason.code, reason.code.verdict()) {
+            (_, Verdict::Incompatible) => "error",
+            (ReasonCode::Pending | ReasonCode::InProgress, _) => return None,
             _ if reason.remedy.is_some() => "warning",
             _ => return None,
         };

@@ -102,6 +102,60 @@ fn a_protected_database_needs_its_name() {
 }
 
 #[test]
+fn the_ledger_of_a_protected_database_is_not_changed_by_a_yes() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.write("migrate.toml", "protected = true\n");
+    let rows = || project.value("SELECT count(*) FROM schema_migrations_v2");
+    project.done("up --to 1.0.0");
+    let lines = [
+        "baseline 1.1.0",
+        "force 1.0.0 --not-applied --reason x",
+        "repair 1.0.0",
+        "repair --all",
+        "lock release",
+        "lock release --force",
+    ];
+    for line in lines {
+        for confirmation in ["--yes", "--confirm other.db", "--yes --confirm other.db"] {
+            let shown = project.migrate(&format!("{line} {confirmation}"));
+            assert_eq!(shown.output.code, 64, "{shown}");
+            assert!(shown.output.stderr.contains("--confirm"), "{shown}");
+        }
+        project.done(&format!("{line} --dry-run"));
+    }
+    assert_eq!(rows(), 1);
+    project.done("lock release --confirm app.db");
+    project.done("repair --all --confirm app.db");
+    project.done("baseline 1.1.0 --confirm app.db");
+    assert_eq!(rows(), 2);
+    project.done("force 1.1.0 --not-applied --reason x --confirm app.db");
+    assert_eq!(rows(), 1);
+}
+
+#[test]
+fn the_server_for_scratch_databases_is_a_setting() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    project.write("migrate.toml", "shadow_url = 'postgres://app:geheim@127.0.0.1:1/postgres'\n");
+    let shown = project.migrate("config show");
+    assert!(shown.output.stdout.contains("postgres://app@127.0.0.1:1/postgres"), "{shown}");
+    assert!(!shown.to_string().contains("geheim"), "{shown}");
+    let unreachable = project.migrate("validate");
+    assert_eq!(unreachable.output.code, 69, "{unreachable}");
+    assert!(!unreachable.to_string().contains("geheim"), "{unreachable}");
+
+    // The environment wins over the file, the flag over both.
+    let in_memory = [("MIGRATION_SHADOW_URL", "sqlite::memory:")];
+    let shown = with_environment(project.command("config show"), "config show", &in_memory);
+    assert!(shown.output.stdout.contains("sqlite::memory:"), "{shown}");
+    let shown = with_environment(project.command("validate"), "validate", &in_memory);
+    assert!(shown.output.code == 0 && shown.to_string().contains("tried on sqlite::memory:"), "{shown}");
+    let line = "validate --shadow-url mysql://app@host/shop";
+    assert_eq!(with_environment(project.command(line), line, &in_memory).output.code, 78);
+    // No other verb has the flag.
+    assert_eq!(project.migrate("status --shadow-url sqlite::memory:").output.code, 64);
+}
+
+#[test]
 fn habits_of_other_tools() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up 1");

@@ -58,13 +58,13 @@ codes! {
         Some("deploy that version of the program or a newer one, or undo the migration with `migrate down`"),
         "An applied migration needs a newer version of the program."
     Changed Incompatible "changed"
-        Some("put the released script back, and make the change in a new migration (`migrate new`)"),
+        Some("put the released script back, and make the change in a new migration (`migrate new`); or accept it as it is with `migrate repair VERSION`"),
         "An applied script was changed in substance."
     OutOfOrder Incompatible "out_of_order"
         Some("give it a version above every released one, or apply it all the same with `migrate up --allow-out-of-order`"),
         "Pending below an applied version, which is not allowed."
     InterruptedForGood Incompatible "interrupted_for_good"
-        Some("run `migrate up` with the program that began it; what was being undone, `migrate down` finishes with any program"),
+        Some("run `migrate up` with the program that began it; what was being undone, `migrate down` finishes with any program; or look at the database and settle it with `migrate repair VERSION --applied` or `--not-applied`"),
         "Stopped half way, and its script was changed since or is not in this program."
     UnknownMajor Incompatible "unknown_major"
         Some("deploy the program that applied it or a newer one, or undo the migration with `migrate down`"),
