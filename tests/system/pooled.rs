@@ -91,3 +91,31 @@ fn settings_of_a_run_stay_out_of_the_pool_and_what_others_left_stays_in_it() {
         }
     }
 }
+
+#[test]
+fn what_needs_a_session_is_refused_without_a_way_around_the_pool() {
+    let scripts = [
+        ("CREATE TEMP TABLE ours (id integer)", ""),
+        ("PREPARE ours AS SELECT 1", ""),
+        ("LISTEN ours", ""),
+        ("SELECT pg_advisory_lock(1)", ""),
+        ("CREATE INDEX CONCURRENTLY by_id ON users (id)", r#", "transaction": false"#),
+        ("SET search_path = public", r#", "transaction": false"#),
+    ];
+    let bouncer = pool("transaction");
+    for (script, metadata) in scripts {
+        let database = Server::shared().database();
+        let url = bouncer.url_for(&database);
+        let migrate = Migrate::new(&[USERS, ("1.1.0", "session", script, "", metadata)]);
+        let refused = migrate.run(&url, &["up"]);
+        assert_eq!(refused.code, 78, "{script}: {refused:?}");
+        assert!(refused.stderr.contains("v1.1.0_session/up.sql:1:1"), "{script}: {refused:?}");
+        assert!(refused.stderr.contains("--direct-url"), "{script}: {refused:?}");
+        assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2"), "0", "{script}");
+
+        let direct = database.url();
+        migrate.succeed(&url, &["up", "--direct-url", &direct]);
+        assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2"), "2", "{script}");
+        assert_eq!(migrate.run(&url, &["check", "--direct-url", &direct]).code, 0, "{script}");
+    }
+}
