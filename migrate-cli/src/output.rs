@@ -53,6 +53,7 @@ impl Output {
             stdout: AutoStream::new(self.stdout, stdout),
             stderr: AutoStream::new(self.stderr, stderr),
             failure: None,
+            progress: String::new(),
         };
         Printer { streams: Arc::new(Mutex::new(streams)), options, interactive: self.interactive }
     }
@@ -78,6 +79,8 @@ struct Streams {
     stderr: AutoStream<Stream>,
     /// Why standard output takes no more.
     failure: Option<io::Error>,
+    /// What was last said of progress.
+    progress: String,
 }
 
 impl Printer {
@@ -103,6 +106,14 @@ impl Printer {
             let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
             self.data(&text);
         }
+    }
+
+    /// How far something has come that takes long: for people who watch, and only when it has changed.
+    pub(crate) fn progress(&self, text: &str) {
+        if !self.interactive || std::mem::replace(&mut self.streams().progress, text.to_owned()) == text {
+            return;
+        }
+        self.note(text);
     }
 
     /// Something worth knowing that is not the answer.

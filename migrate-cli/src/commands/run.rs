@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan, Report,
-    SchemaVersion, Step, StepOutcome, StepReport, Target,
+    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan,
+    Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
 use super::confirm;
@@ -96,7 +96,18 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         Event::Retrying { step, error } => {
             printer.note(&format!("trying {} {} again: {error}", step.version, step.name));
         }
+        Event::Progress { step, progress } => {
+            printer.progress(&format!("{} {}: {}", step.version, step.name, so_far(progress)));
+        }
         _ => {}
+    }
+}
+
+/// In tenths, so that it can be told without end on a slow terminal.
+fn so_far(progress: &Progress) -> String {
+    match (progress.done * 10).checked_div(progress.total) {
+        Some(tenths) => format!("{}, {} %", progress.phase, tenths.min(10) * 10),
+        None => progress.phase.clone(),
     }
 }
 
