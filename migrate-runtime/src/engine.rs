@@ -272,6 +272,7 @@ impl Migrate {
     async fn lock<B: Backend>(&self, backend: &mut B, mut decision: Decision) -> Result<Locked, Error> {
         let since = Instant::now();
         let mut told = None;
+        let mut losses = 0;
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(2))
             .with_max_delay(Duration::from_millis(250))
@@ -294,7 +295,8 @@ impl Migrate {
                         Ok((None, snapshot)) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
                         Ok((None, _)) => Attempt::Held,
                         Err(error) if error.is_retryable() => Attempt::Held,
-                        Err(error) if error.is_connection_lost() => {
+                        Err(error) if error.is_connection_lost() && losses < self.settings.max_retries => {
+                            losses += 1;
                             // If the lock was taken all the same, the next attempt finds that it is our own.
                             self.reconnect(backend, error).await?;
                             Attempt::Held

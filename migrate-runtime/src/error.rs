@@ -24,6 +24,7 @@ struct Inner {
     database: Option<DatabaseError>,
     retryable: bool,
     connection_lost: bool,
+    half_done: bool,
     blockers: Vec<Blocker>,
     assessment: Option<Assessment>,
     report: Option<Report>,
@@ -151,6 +152,7 @@ impl Error {
             database: None,
             retryable: false,
             connection_lost: false,
+            half_done: false,
             blockers: Vec::new(),
             assessment: None,
             report: None,
@@ -190,6 +192,11 @@ impl Error {
 
     pub(crate) fn with_connection_lost(mut self, lost: bool) -> Self {
         self.0.connection_lost = lost;
+        self
+    }
+
+    pub(crate) fn with_half_done(mut self, half_done: bool) -> Self {
+        self.0.half_done = half_done;
         self
     }
 
@@ -268,6 +275,11 @@ impl Error {
     #[must_use]
     pub fn is_connection_lost(&self) -> bool {
         self.0.connection_lost
+    }
+
+    /// Whether a part of the statement that failed may have taken effect: it commits by itself.
+    pub(crate) fn is_half_done(&self) -> bool {
+        self.0.half_done
     }
 
     /// Who held the locks that a step waited for in vain, as far as a second connection could see it.

@@ -163,7 +163,8 @@ fn identifier(words: Words<'_>, place: usize) -> Option<(String, usize)> {
     let token = words.tokens.get(place)?;
     let text = token.text(words.sql);
     let name = match token.kind {
-        TokenKind::Word => text.to_lowercase(),
+        // PostgreSQL folds no other letters, at least not in UTF-8.
+        TokenKind::Word => text.to_ascii_lowercase(),
         TokenKind::Name => text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""),
         _ => return None,
     };
@@ -192,6 +193,7 @@ mod tests {
         check("CREATE INDEX CONCURRENTLY By_Name ON users (name)", &index("by_name", "users"));
         check("create unique index concurrently if not exists \"I\" on only \"S\".t (a)", &index("I", "\"S\".t"));
         check("CREATE INDEX CONCURRENTLY \"a\"\"b\" ON /* here */ t (a)", &index("a\"b", "t"));
+        check("CREATE INDEX CONCURRENTLY \u{c9}T\u{c9} ON t (a)", &index("\u{c9}t\u{c9}", "t"));
         check("CREATE INDEX CONCURRENTLY ON t (a)", &Effect::Untold);
         check("CREATE INDEX CONCURRENTLY U&\"d\\0061t\" ON t (a)", &Effect::Untold);
         let dropped = |names: &[&str]| Effect::NoIndex { names: names.iter().map(|&name| name.to_owned()).collect() };

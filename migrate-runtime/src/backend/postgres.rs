@@ -430,7 +430,8 @@ impl Backend for PostgresBackend<'_> {
             _ => match self.run_in_transaction(fence, work, segment, place).await {
                 Err(Refused::Transaction(error)) if self.session.direct => {
                     drop(error);
-                    self.restore_session().await?;
+                    // What the script set before in the session holds for this statement, too.
+                    self.ask("the transaction could not be rolled back", Message::of(&["ROLLBACK"])).await?;
                     self.run_bare(fence, work, segment, place, tell).await?;
                 }
                 Err(Refused::Transaction(error) | Refused::Otherwise(error)) => return Err(error),
@@ -459,7 +460,7 @@ impl Backend for PostgresBackend<'_> {
 
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
         let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
-        let [_, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
+        let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
             return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
         };
         let Some(raised) = raised.first() else {

@@ -249,7 +249,7 @@ async fn statement_by_statement<B: Backend>(
         untouched &= !matches!(segment.kind, SegmentKind::Bare(_));
         let place = Place { number, uncertain: reached.uncertain };
         if let Err(error) = backend.segment(fence, work, segment, Some(place), tell).await {
-            if !untouched || error.is_connection_lost() {
+            if !untouched || error.is_connection_lost() || error.is_half_done() {
                 return Err(error);
             }
             reached.finished = None;

@@ -158,3 +158,54 @@ fn a_down_script_is_resumed_in_the_same_way() {
     migrator.down(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
+
+#[test]
+fn settings_of_the_script_hold_for_a_procedure_that_commits() {
+    let bench = PostgresServer::new();
+    bench.sql("CREATE SCHEMA s");
+    bench.sql("CREATE TABLE log (id integer)");
+    bench.sql("CREATE TABLE s.log (id integer)");
+    bench.sql("CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (1); COMMIT; END $$");
+    let migrator = outside_transaction("SET search_path = s, public;\nCALL fill();", "");
+    migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM s.log"), ["1"]);
+    assert_eq!(bench.sql("SELECT id FROM public.log"), [""; 0]);
+}
+
+#[test]
+fn a_procedure_that_fails_after_it_committed_is_not_called_again() {
+    for state in ["40001", "P0001"] {
+        let bench = PostgresServer::new();
+        bench.sql("CREATE TABLE log (id integer)");
+        bench.sql(&format!(
+            "CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$
+             BEGIN INSERT INTO log VALUES (1); COMMIT; RAISE EXCEPTION 'half way' USING ERRCODE = '{state}'; END $$"
+        ));
+        let migrator = outside_transaction("CALL fill()", "");
+        let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!(error.database().unwrap().code.as_deref(), Some(state), "{error}");
+        assert_eq!(bench.sql("SELECT id FROM log"), ["1"]);
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applying"]);
+        let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+        assert!(error.to_string().contains("nothing tells whether it took effect"), "{error}");
+        assert_eq!(bench.sql("SELECT id FROM log"), ["1"]);
+        assert_eq!(bench.lock_owner(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_subscription_of_another_database_is_not_taken_for_ours() {
+    let (bench, elsewhere) = (PostgresServer::new(), PostgresServer::new());
+    let name = format!("{}_subscription", bench.database.name());
+    let drop = format!("DROP SUBSCRIPTION \"{name}\"");
+    let make =
+        format!("CREATE SUBSCRIPTION \"{name}\" CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)");
+    bench.sql(&make);
+    let migrator = gated(&bench, &drop, "");
+    interrupt(&bench);
+    elsewhere.sql(&make);
+    let result = migrator.up(&mut bench.open()).wait();
+    elsewhere.sql(&drop);
+    result.unwrap();
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}

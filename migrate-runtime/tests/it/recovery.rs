@@ -84,7 +84,9 @@ fn a_dry_connection_while_waiting_for_the_lock_is_made_anew() {
         });
         is_locked.recv().unwrap();
         let at_work = scope.spawn(|| migrator.up(&mut bench.open()).wait().unwrap());
-        wait_until(&bench, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted", "t");
+        let blocked = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()
+                       AND wait_event_type = 'Lock'";
+        wait_until(&bench, blocked, "t");
         let waiting = scope.spawn(|| migrator.up(&mut bench.open()).wait().unwrap());
         let idle = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'migrate'
                     AND state = 'idle'";
@@ -102,4 +104,29 @@ fn wait_until(bench: &PostgresServer, question: &str, answer: &str) {
     while bench.sql(question) != [answer] {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_lock_whose_taking_loses_the_connection_every_time_is_given_up_within_the_bound() {
+    let bench = bench();
+    tables(1, (9, "")).up(&mut bench.open()).wait().unwrap();
+    bench.sql(
+        "CREATE FUNCTION hang_up() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$",
+    );
+    bench.sql("CREATE TRIGGER hang_up BEFORE UPDATE ON schema_migrations_v2_state EXECUTE FUNCTION hang_up()");
+    let error = tables(2, (9, "")).max_retries(2).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.is_connection_lost(), "{error:?}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+#[test]
+fn an_error_of_a_script_about_another_connection_is_no_lost_connection() {
+    let bench = bench();
+    let elsewhere = "DO $$ BEGIN RAISE EXCEPTION 'no way to the other server' USING ERRCODE = '08006'; END $$";
+    let error = tables(2, (1, elsewhere)).up(&mut bench.open()).wait().unwrap_err();
+    assert!(!error.is_connection_lost(), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Migration);
+    assert_eq!(bench.history().iter().filter(|row| **row == "up|1.1.0|failed").count(), 1);
+    assert_eq!(bench.sql("SELECT fence FROM schema_migrations_v2_state"), ["1"]);
 }

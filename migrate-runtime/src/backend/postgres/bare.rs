@@ -55,6 +55,10 @@ impl PostgresBackend<'_> {
                 )),
                 _ => error,
             };
+            // A procedure may have committed before it failed: it stays marked as begun, and is not called again.
+            if effect == Effect::Untold && !matches!(segment.kind, SegmentKind::Bare(_)) {
+                return Err(error.with_retryable(false).with_half_done(true).with_help(half_done(work)));
+            }
             // It failed for certain. What it may have left is found by its name.
             let recorded = self.record_attempt(fence, work, 0).await;
             return Err(error.and_also("the failure could not be recorded", recorded));
@@ -95,10 +99,7 @@ impl PostgresBackend<'_> {
             Effect::Untold => {
                 let message =
                     "an earlier run was interrupted in this statement, and nothing tells whether it took effect";
-                let version = work.step.version;
-                return Err(failure(work, segment, message.to_owned()).with_help(format!(
-                    "find out how far it came and do the rest by hand, or undo it; then say so with `migrate repair {version} --applied` or `migrate repair {version} --not-applied`"
-                )));
+                return Err(failure(work, segment, message.to_owned()).with_help(half_done(work)));
             }
             Effect::NoIndex { names } => {
                 let there: Vec<String> =
@@ -112,7 +113,14 @@ impl PostgresBackend<'_> {
                     ObjectClass::Subscription => ("pg_subscription", "subname"),
                 };
                 let name = literal(name);
-                format!("SELECT EXISTS (SELECT FROM pg_catalog.{catalogue} WHERE {column} = {name}) = {exists}")
+                let here = match class {
+                    // The catalogue holds those of all databases.
+                    ObjectClass::Subscription => {
+                        " AND subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+                    }
+                    ObjectClass::Database | ObjectClass::Tablespace => "",
+                };
+                format!("SELECT EXISTS (SELECT FROM pg_catalog.{catalogue} WHERE {column} = {name}{here}) = {exists}")
             }
             Effect::Detached { table, partition } => return self.detached(table, partition).await,
         };
@@ -204,6 +212,14 @@ impl PostgresBackend<'_> {
 
 fn first(rows: &[Vec<Row>]) -> Option<&str> {
     rows.first().and_then(|rows| rows.first()).and_then(|row| row.get(0))
+}
+
+/// What to do about a statement of which nobody can tell how far it came.
+fn half_done(work: &Work<'_>) -> String {
+    let version = work.step.version;
+    format!(
+        "find out how far it came and do the rest by hand, or undo it; then say so with `migrate repair {version} --applied` or `migrate repair {version} --not-applied`"
+    )
 }
 
 /// A failure at a segment's statement that is in our own words.

@@ -399,8 +399,9 @@ fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
         None => true,
         Some(database) => {
             let fatal = matches!(database.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-            // Poolers report the loss of the server behind them in their own words, of this class.
-            fatal || database.code().code().starts_with("08")
+            // Poolers report the loss of the server behind them in their own words, of this class. A server that is still
+            // there names the place in its source: then a script speaks of another connection, a publisher's for example.
+            fatal || database.code().code().starts_with("08") && database.routine().is_none()
         }
     }
 }

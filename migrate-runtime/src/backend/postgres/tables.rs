@@ -441,6 +441,8 @@ impl Names {
              AND version IS NOT NULL ORDER BY id"
         );
         Message::of(&[
+            // What is read behind the raise must not be older than it.
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
             session::NOTICE_A_DEAD_CLIENT,
             &self.session(),
             &session::query(),

@@ -89,10 +89,10 @@ impl Watch {
                 seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
                 waited += INTERVAL;
             }
-            if watched.budget.is_some_and(|budget| waited > budget) {
+            let since = rows.first().and_then(|row| row[6].as_deref()).filter(|_| waits);
+            if let (true, Some(since)) = (watched.budget.is_some_and(|budget| waited > budget), since) {
                 seen.over_budget = true;
-                self.ask(watched.database, &format!("SELECT pg_catalog.pg_cancel_backend({})", watched.process))
-                    .await?;
+                self.ask(watched.database, &cancel(watched.process, since)).await?;
             }
             if looks % LOOKS_PER_PROGRESS == 0 {
                 let rows = self.ask(watched.database, &index_progress(watched.process)).await?;
@@ -134,13 +134,23 @@ struct Unwatched;
 fn look(watched: Watched<'_>) -> String {
     format!(
         "SELECT s.wait_event_type = 'Lock', b.pid, a.application_name, a.state,
-                floor(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start))::bigint, a.query
+                floor(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start))::bigint, a.query,
+                s.query_start::text
          FROM pg_catalog.pg_stat_activity s
          LEFT JOIN LATERAL unnest(CASE WHEN s.wait_event_type = 'Lock' THEN pg_catalog.pg_blocking_pids(s.pid) END)
              b(pid) ON true
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
          WHERE s.pid = {}",
         watched.process
+    )
+}
+
+/// Cancels the message that began at a time, if it still waits for a lock: the next one that the backend executes may be
+/// another step, or the end of the run.
+fn cancel(process: i32, since: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity
+         WHERE pid = {process} AND wait_event_type = 'Lock' AND query_start = '{since}'"
     )
 }
 
