@@ -131,7 +131,7 @@ fn help_of_the_mounted_command() {
     // No snapshot: clap breaks the lines where the terminal of the test ends.
     let help = error.render().to_string();
     assert!(help.contains("Exit codes:") && help.contains("\n  check "), "{help}");
-    assert!(!help.contains("\n  new ") && !help.contains("--dir"), "{help}");
+    assert!(!help.contains("\n  new ") && !help.contains("--dir "), "{help}");
 }
 
 #[test]

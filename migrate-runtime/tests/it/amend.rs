@@ -203,7 +203,7 @@ fn safe_repairs_touch_comments_only(bench: &impl Bench) {
 fn leave_a_ghost(bench: &impl Bench) {
     bench.sql(
         "UPDATE schema_migrations_v2_state SET fence = 41, lock_owner = 'ghost', lock_host = 'gone', lock_process = 1,
-            lock_acquired_at = '2026-01-01T00:00:00.000Z', lock_expires_at = '2999-01-01T00:00:00.000Z'",
+            lock_acquired_at = '2026-01-01T00:00:00.000Z', lock_expires_at = '2026-01-01T00:00:30.000Z'",
     );
 }
 
