@@ -1,6 +1,6 @@
 //! Statements of PostgreSQL that run outside any transaction: begun, interrupted, and found again.
 
-use migrate_runtime::{ErrorKind, Migrator};
+use migrate_runtime::{ErrorKind, Migrator, Postgres};
 use testkit::migrations::Directory;
 
 use crate::bench::{Bench, PostgresServer, of, registry_at};
@@ -208,4 +208,38 @@ fn a_subscription_of_another_database_is_not_taken_for_ours() {
     elsewhere.sql(&drop);
     result.unwrap();
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}
+
+#[test]
+fn an_index_that_another_role_is_building_is_left_alone() {
+    let bench = PostgresServer::new();
+    let role = format!("{}_role", bench.database.name());
+    bench.sql(&format!("CREATE ROLE \"{role}\" LOGIN"));
+    bench.sql(&format!("GRANT CREATE, USAGE ON SCHEMA public TO \"{role}\""));
+    let mut config: tokio_postgres::Config = bench.url().parse().unwrap();
+    let mut database = Postgres::from_config(config.user(&role).clone()).unwrap();
+    let migrator = outside_transaction("CREATE INDEX CONCURRENTLY by_email ON users (email)", "").max_retries(0);
+    migrator.up_by_one(&mut database).wait().unwrap();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let connect = || {
+        let (client, connection) =
+            runtime.block_on(tokio_postgres::connect(&bench.url(), tokio_postgres::NoTls)).unwrap();
+        runtime.spawn(connection);
+        client
+    };
+    let (writer, builder) = (connect(), connect());
+    runtime.block_on(writer.batch_execute("BEGIN; INSERT INTO users VALUES (1, 'a')")).unwrap();
+    let build = runtime
+        .spawn(async move { builder.batch_execute("CREATE INDEX CONCURRENTLY by_email ON users (email)").await });
+    while valid(&bench) != ["f"] {
+        std::thread::yield_now();
+    }
+    let error = migrator.up(&mut database).wait().unwrap_err();
+    assert!(error.to_string().contains("is being built by process"), "{error}");
+    runtime.block_on(writer.batch_execute("COMMIT")).unwrap();
+    runtime.block_on(build).unwrap().unwrap();
+    assert_eq!(valid(&bench), ["t"]);
+    bench.sql(&format!("DROP OWNED BY \"{role}\" CASCADE"));
+    bench.sql(&format!("DROP ROLE \"{role}\""));
 }

@@ -169,10 +169,12 @@ impl PostgresBackend<'_> {
             return Ok(None);
         };
         let (name, table) = (literal(name), literal(table));
+        // Which index another role builds is hidden: then it may be this one.
         let question = format!(
             "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), i.indisvalid,
                     i.indrelid = t.oid,
-                    (SELECT p.pid FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = c.oid LIMIT 1)
+                    (SELECT p.pid FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = c.oid
+                     OR (p.index_relid IS NULL AND p.datname = pg_catalog.current_database()) LIMIT 1)
              FROM pg_catalog.pg_class t
              JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace AND c.relname = {name}
              JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
