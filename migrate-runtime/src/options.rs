@@ -9,6 +9,7 @@ use semver::Version;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::observer::Observer;
+use crate::stop::Stop;
 
 /// The default name of the ledger; the other tables' names begin with it.
 pub const DEFAULT_TABLE: &str = "schema_migrations_v2";
@@ -36,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) blocker_queries: bool,
     pub(crate) identity: Identity,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) stop: Stop,
 }
 
 impl Settings {
@@ -52,6 +54,7 @@ impl Settings {
             blocker_queries: false,
             identity: Identity::of_this_process(),
             observer: None,
+            stop: Stop::new(),
         }
     }
 }

@@ -13,4 +13,5 @@ mod races;
 mod read_only;
 mod rebuilds;
 mod servers;
+mod signals;
 mod sweeps;

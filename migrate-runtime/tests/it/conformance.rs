@@ -19,6 +19,7 @@ macro_rules! conformance {
         mod postgres { $(#[test] fn $behaviour() { super::$behaviour(&<super::PostgresServer as super::Bench>::new()); })* }
     };
 }
+pub(crate) use conformance;
 
 conformance! {
     up_applies_everything_once
@@ -434,7 +435,7 @@ fn many_at_once_apply_each_migration_once(bench: &impl Bench) {
 }
 
 /// Runs `body` while a run holds the lock; it goes on when `body` returns.
-fn while_locked<T>(bench: &impl Bench, body: impl FnOnce() -> T) -> T {
+pub(crate) fn while_locked<T>(bench: &impl Bench, body: impl FnOnce() -> T) -> T {
     let (started, is_started) = channel();
     let (go_on, may_go_on) = channel::<()>();
     let may_go_on = std::sync::Mutex::new(may_go_on);

@@ -13,4 +13,5 @@ mod postgres;
 mod recovery;
 mod sqlite;
 mod stale;
+mod stops;
 mod testing;

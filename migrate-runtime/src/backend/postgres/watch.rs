@@ -2,7 +2,10 @@
 //! how far it has come.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -12,6 +15,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::Blocker;
 use crate::observer::Progress;
+use crate::stop::Stop;
 
 /// An answer that comes within this time is not watched: most runs never open the second connection.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -38,6 +42,8 @@ pub(super) struct Watched<'a> {
     pub(super) budget: Option<Duration>,
     /// Whether to read the queries of those who block it.
     pub(super) queries: bool,
+    /// What may stop it: then it is cancelled, too.
+    pub(super) stop: &'a Stop,
 }
 
 /// What was seen.
@@ -47,6 +53,8 @@ pub(super) struct Seen {
     pub(super) blockers: Vec<Blocker>,
     /// Whether it was cancelled because it had waited too long in all.
     pub(super) over_budget: bool,
+    /// Whether it was to be cancelled because the run is to stop now.
+    pub(super) stopped: bool,
 }
 
 impl Watch {
@@ -62,10 +70,21 @@ impl Watch {
         let Some(watched) = watched else {
             return (answer.await, seen);
         };
+        let cancelling = AtomicBool::new(false);
         let answer = {
-            let watching = pin!(self.watch(watched, &mut seen, tell));
+            let watching = pin!(self.watch(watched, &mut seen, tell, &cancelling));
             match select(pin!(answer), watching).await {
-                Either::Left((answer, _)) => answer,
+                Either::Left((answer, mut watching)) => {
+                    // A cancel request that is still on its way would strike what comes next.
+                    let settled = poll_fn(|context| {
+                        let is_settled = !cancelling.load(Ordering::Relaxed)
+                            || watching.as_mut().poll(context).is_ready()
+                            || !cancelling.load(Ordering::Relaxed);
+                        if is_settled { Poll::Ready(()) } else { Poll::Pending }
+                    });
+                    settled.await;
+                    answer
+                }
                 Either::Right((Err(Unwatched), answer)) => answer.await,
             }
         };
@@ -78,6 +97,7 @@ impl Watch {
         watched: Watched<'_>,
         seen: &mut Seen,
         tell: &mut (dyn FnMut(Progress) + Send),
+        cancelling: &AtomicBool,
     ) -> Result<Infallible, Unwatched> {
         tokio::time::sleep(PATIENCE).await;
         let mut waited = Duration::ZERO;
@@ -89,10 +109,14 @@ impl Watch {
                 seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
                 waited += INTERVAL;
             }
-            if watched.budget.is_some_and(|budget| waited > budget) {
-                seen.over_budget = true;
-                self.ask(watched.database, &format!("SELECT pg_catalog.pg_cancel_backend({})", watched.process))
-                    .await?;
+            seen.over_budget = watched.budget.is_some_and(|budget| waited > budget);
+            // Again at each look: a request that arrives between two messages is lost.
+            if seen.over_budget || watched.stop.is_now() {
+                cancelling.store(true, Ordering::Relaxed);
+                let cancel = format!("SELECT pg_catalog.pg_cancel_backend({})", watched.process);
+                let cancelled = self.ask(watched.database, &cancel).await;
+                cancelling.store(false, Ordering::Relaxed);
+                cancelled?;
             }
             if looks % LOOKS_PER_PROGRESS == 0 {
                 let rows = self.ask(watched.database, &index_progress(watched.process)).await?;
