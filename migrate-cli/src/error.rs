@@ -144,6 +144,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::LockLost => "lock_lost",
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::Ledger => "ledger",
+        ErrorKind::Cancelled => "cancelled",
         ErrorKind::Database => "database",
         _ => "other",
     }

@@ -61,6 +61,7 @@ mod output;
 #[cfg(all(test, feature = "program"))]
 mod reference;
 mod settings;
+mod signals;
 mod usage;
 
 use std::ffi::OsString;
@@ -77,12 +78,17 @@ pub use crate::output::Output;
 pub use crate::usage::usage;
 
 /// Runs a whole command line over the registry that is part of a program. The first argument is the program's name.
+///
+/// On Unix a run of migrations takes SIGINT and SIGTERM over for the rest of the process: the first SIGINT stops it after
+/// the step under way; a second one, or SIGTERM, cancels the statement. It gives its lock back and ends with
+/// [`Exit::Failed`]. [`MigrateCommand::execute`] leaves signals to the program that calls it.
 #[must_use]
 pub fn run<I, T>(arguments: I, registry: &'static Registry) -> ExitCode
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    signals::are_ours();
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     match EmbeddedCommand::try_parse_from(&arguments) {
         Ok(typed) => typed.command.execute(registry),
@@ -91,6 +97,7 @@ where
 }
 
 /// Runs the command line of the program `migrate`, which works on a directory. The first argument is the program's name.
+/// Signals are handled as [`run`] does.
 #[cfg(feature = "program")]
 #[must_use]
 pub fn run_directory<I, T>(arguments: I) -> ExitCode
@@ -98,6 +105,7 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    signals::are_ours();
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let typed = match DirectoryCommand::try_parse_from(&arguments) {
         Ok(typed) => typed,
@@ -111,7 +119,7 @@ where
 impl MigrateCommand {
     /// Does what was typed over the registry that is part of this program, and tells it on the streams of this process.
     ///
-    /// It blocks; inside an async runtime it may be called all the same.
+    /// It blocks; inside an async runtime it may be called all the same. It leaves signals to the program.
     #[must_use]
     pub fn execute(self, registry: &'static Registry) -> ExitCode {
         self.execute_to(registry, Output::standard()).into()

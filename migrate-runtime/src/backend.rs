@@ -21,6 +21,7 @@ use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
 use crate::observer::Progress;
 use crate::report::HistoryRow;
+use crate::stop::Stop;
 
 /// One database, reached for one operation.
 ///
@@ -48,7 +49,7 @@ pub trait Backend: Send {
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
 
     /// Executes transactional steps in order and tells of each once it is committed. Stops at the first failure, which
-    /// leaves nothing of its step behind.
+    /// leaves nothing of its step behind. Once the run is asked to stop it begins no more of them, which is no failure.
     fn apply(
         &mut self,
         run: &Run,
@@ -261,6 +262,8 @@ pub struct Work<'a> {
     pub statement_timeout: Option<Duration>,
     /// Whether a report of who blocks a step may show the blocker's query.
     pub blocker_queries: bool,
+    /// What may stop the run meanwhile.
+    pub stop: &'a Stop,
     /// The step before it in the run, which must have taken effect when this one begins.
     pub after: Option<&'a Step>,
 }
@@ -334,14 +337,18 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         Direction::Up => ("migration", "up"),
         Direction::Down => ("undoing migration", "down"),
     };
+    let stopped = failure.kind == ErrorKind::Cancelled;
     let help = if failure.connection_lost {
         RUN_AGAIN.to_owned()
+    } else if work.transactional && stopped {
+        format!("nothing of {} was kept; `migrate {again}` runs it again", step.version)
     } else if work.transactional {
         format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)
     } else {
         format!("`migrate {again}` goes on with this statement; `migrate status` shows where {} stands", step.version)
     };
-    let mut error = Error::new(failure.kind, format!("{what} {} `{}` failed", step.version, step.name))
+    let ended = if stopped { "was stopped" } else { "failed" };
+    let mut error = Error::new(failure.kind, format!("{what} {} `{}` {ended}", step.version, step.name))
         .with_migration(step.version)
         .with_retryable(failure.retryable)
         .with_connection_lost(failure.connection_lost)

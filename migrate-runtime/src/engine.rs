@@ -33,6 +33,9 @@ use crate::options::{Settings, Tables};
 use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 use crate::stale;
 
+/// How long a run that waits may not hear that it is to stop.
+const LONGEST_DEAF: Duration = Duration::from_millis(50);
+
 /// Reads a database and judges it.
 #[derive(Debug)]
 pub(crate) struct Inspect<T> {
@@ -136,7 +139,8 @@ impl Operation for Migrate {
                     // the target counts from where this run began.
                     let is_overtaken = ended.lock == Lock::Overtaken;
                     let absolute = matches!(self.goal, Goal::Reach(target) if target.is_absolute());
-                    let again = is_overtaken && absolute && overtaken < self.settings.max_retries;
+                    let wanted = absolute && !self.settings.stop.is_asked();
+                    let again = is_overtaken && wanted && overtaken < self.settings.max_retries;
                     if !again {
                         return self.close(backend, &run, *decision, ended, earlier).await;
                     }
@@ -244,6 +248,9 @@ impl Migrate {
                 Err(error) if error.is_retryable() => error,
                 read => return read,
             };
+            if self.settings.stop.is_asked() {
+                return Err(stopped_waiting());
+            }
             if let Some(bound) = self.settings.wait_lock.filter(|bound| since.elapsed() > *bound) {
                 return Err(lock_busy(None, bound));
             }
@@ -253,7 +260,7 @@ impl Migrate {
                 }
                 tries += 1;
             }
-            backend.sleep(self.retry_pause(tries.min(2))).await?;
+            self.pause(backend, self.retry_pause(tries.min(2))).await?;
         }
     }
 
@@ -280,6 +287,9 @@ impl Migrate {
             .without_max_times()
             .build();
         loop {
+            if self.settings.stop.is_asked() {
+                return Err(stopped_waiting());
+            }
             let holder = decision.holder.as_ref().filter(|holder| holder.live);
             let attempt = match holder {
                 Some(_) if told == Some(decision.seen) => Attempt::Held,
@@ -313,7 +323,7 @@ impl Migrate {
                     if let Some(bound) = bound {
                         return Err(lock_busy(decision.holder.as_ref(), bound));
                     }
-                    backend.sleep(pause).await?;
+                    self.pause(backend, pause).await?;
                     self.read_patiently(backend, since).await?
                 }
             };
@@ -415,6 +425,19 @@ impl Migrate {
         }
     }
 
+    /// Waits, but not on when the run is asked to stop.
+    async fn pause<B: Backend>(&self, backend: &mut B, pause: Duration) -> Result<(), Error> {
+        let since = Instant::now();
+        while !self.settings.stop.is_asked() {
+            let rest = pause.saturating_sub(since.elapsed());
+            if rest.is_zero() {
+                break;
+            }
+            backend.sleep(rest.min(LONGEST_DEAF)).await?;
+        }
+        Ok(())
+    }
+
     fn tell(&self, event: &Event<'_>) {
         if let Some(observer) = &self.settings.observer {
             observer.event(event);
@@ -483,6 +506,11 @@ fn unexpected() -> Error {
 
 fn plan_error(error: &PlanError) -> Error {
     Error::new(ErrorKind::Plan, error.to_string()).with_migration(error.version()).with_help(error.help())
+}
+
+fn stopped_waiting() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was stopped before its first step; nothing was changed")
+        .with_help("run the same command again")
 }
 
 fn lock_busy(holder: Option<&LockHolder>, bound: Duration) -> Error {

@@ -51,7 +51,8 @@ pub enum ErrorKind {
     LockBusy,
     /// This run lost its lock to another; it stopped before changing anything more.
     LockLost,
-    /// The run was cancelled: its future was dropped, or the async runtime shut down.
+    /// The run was cancelled: it was asked to [`Stop`](crate::Stop), its future was dropped, or the async runtime shut down.
+    /// What was committed before stays.
     Cancelled,
     /// The database refuses to be written: read-only, or rights are missing.
     ReadOnly,
@@ -223,8 +224,14 @@ impl Error {
     /// Adds that something went wrong while this failure was dealt with.
     pub(crate) fn and_also(mut self, what: &str, result: Result<(), Self>) -> Self {
         if let Err(other) = result {
-            self.0.message = format!("{} ({what}: {other})", self.0.message);
+            self = self.noting(&format!("{what}: {other}"));
         }
+        self
+    }
+
+    /// Adds a remark to the sentence.
+    pub(crate) fn noting(mut self, remark: &str) -> Self {
+        self.0.message = format!("{} ({remark})", self.0.message);
         self
     }
 

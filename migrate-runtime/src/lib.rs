@@ -29,6 +29,8 @@
 //! - However many processes start at once, each migration takes effect once: a run holds a lock whose number (the
 //!   *fence*) every transaction proves before it changes anything.
 //! - A migration outside a transaction runs statement by statement with recorded progress, and a re-run continues.
+//! - A run can be asked to stop ([`Stop`]): between two steps, or by cancelling the statement that is being executed. It
+//!   gives its lock back, and the next run goes on from what was committed.
 //! - Reading never writes: no table, row or database file is created by anything but a run that has work to do.
 //!
 //! # Never stale
@@ -74,6 +76,7 @@ mod options;
 mod report;
 mod scratch;
 mod stale;
+mod stop;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -157,6 +160,7 @@ pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
 pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
 pub use crate::scratch::ScratchDatabase;
+pub use crate::stop::Stop;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

@@ -19,6 +19,7 @@ use crate::engine::{Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, Read
 use crate::observer::Observer;
 use crate::options::Settings;
 use crate::report::{FreedLock, HistoryRow, Report};
+use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
 ///
@@ -179,6 +180,13 @@ impl Migrator {
         self
     }
 
+    /// What stops the runs of this migrator and its clones. Default: nothing but their end.
+    #[must_use]
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.settings.stop = stop;
+        self
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -236,6 +244,7 @@ impl Migrator {
     /// [`Incompatible`](crate::ErrorKind::Incompatible); [`Migration`](crate::ErrorKind::Migration) when a script fails,
     /// with its place and the database's words, and nothing of that migration kept;
     /// [`LockBusy`](crate::ErrorKind::LockBusy) when [`wait_lock`](Self::wait_lock) runs out;
+    /// [`Cancelled`](crate::ErrorKind::Cancelled) when it was asked to [`stop`](Self::stop);
     /// [`Unreachable`](crate::ErrorKind::Unreachable), [`ReadOnly`](crate::ErrorKind::ReadOnly).
     pub fn up<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         self.run(database, Target::Latest)

@@ -10,6 +10,7 @@ use semver::Version;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::observer::Observer;
+use crate::stop::Stop;
 
 /// The default name of the ledger; the other tables' names begin with it.
 pub const DEFAULT_TABLE: &str = "schema_migrations_v2";
@@ -39,6 +40,7 @@ pub(crate) struct Settings {
     /// The plan that was confirmed, if one was.
     pub(crate) expected: Option<Plan>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) stop: Stop,
 }
 
 impl Settings {
@@ -56,6 +58,7 @@ impl Settings {
             identity: Identity::of_this_process(),
             expected: None,
             observer: None,
+            stop: Stop::new(),
         }
     }
 }

@@ -16,7 +16,8 @@ pub struct Report {
     pub assessment: Assessment,
     /// What it set out to do.
     pub plan: Plan,
-    /// What it did, in order. The last one of a failed run is the one that failed.
+    /// What it did, in order. The last one of a failed run is the one that failed; a run
+    /// that was stopped between two steps has none.
     pub steps: Vec<StepReport>,
 }
 
@@ -64,7 +65,7 @@ pub enum Outcome {
     DryRun,
     /// The database is incompatible and was left alone, without an error because the options say so.
     Refused,
-    /// A step failed. Only seen in the report that travels with an error.
+    /// A step failed, or the run was stopped. Only seen in the report that travels with an error.
     Failed,
 }
 

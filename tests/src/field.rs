@@ -1,7 +1,8 @@
 //! What happens to programs in the field: they are paused and killed, run beside others and under other clocks.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use testkit::migrations::Directory;
@@ -88,7 +89,12 @@ impl Migrate {
 
 /// A program that runs.
 #[derive(Debug)]
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// What it has said on standard error so far.
+    said: String,
+}
 
 impl Running {
     /// Starts a command.
@@ -99,7 +105,9 @@ impl Running {
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}")))
+        let mut child = child.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let stderr = BufReader::new(child.stderr.take().expect("standard error was asked to be a pipe"));
+        Self { child, stderr, said: String::new() }
     }
 
     /// Stops it where it is, until [`Running::go_on`].
@@ -109,7 +117,7 @@ impl Running {
     /// When it is no longer there.
     pub fn pause(&self) {
         self.signal("STOP");
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         until("the program to stand still", || {
             run(Command::new("ps").args(["-o", "stat=", "-p", &pid])).stdout.starts_with('T')
         });
@@ -130,11 +138,29 @@ impl Running {
     ///
     /// When the system does not say.
     pub fn has_ended(&mut self) -> bool {
-        self.0.try_wait().expect("a child can be asked").is_some()
+        self.child.try_wait().expect("a child can be asked").is_some()
     }
 
-    fn signal(&self, name: &str) {
-        let output = run(Command::new("kill").args(["-s", name, &self.0.id().to_string()]));
+    /// Waits until it says something on standard error.
+    ///
+    /// # Panics
+    ///
+    /// When it ends without saying it.
+    #[track_caller]
+    pub fn until_it_says(&mut self, text: &str) {
+        while !self.said.contains(text) {
+            let read = self.stderr.read_line(&mut self.said).expect("standard error can be read");
+            assert!(read > 0, "it ended without saying `{text}`: {}", self.said);
+        }
+    }
+
+    /// Sends it a signal, `INT` for example.
+    ///
+    /// # Panics
+    ///
+    /// When it is no longer there.
+    pub fn signal(&self, name: &str) {
+        let output = run(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
         assert_eq!(output.code, 0, "{}", output.stderr);
     }
 
@@ -144,12 +170,17 @@ impl Running {
     ///
     /// When its output cannot be read.
     #[must_use]
-    pub fn end(self) -> Output {
-        let output = self.0.wait_with_output().expect("a child can be waited for");
+    pub fn end(mut self) -> Output {
+        let (child, stderr) = (self.child, &mut self.stderr);
+        let said = &mut self.said;
+        let output = std::thread::scope(|scope| {
+            scope.spawn(|| stderr.read_to_string(said).expect("standard error can be read"));
+            child.wait_with_output().expect("a child can be waited for")
+        });
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            stderr: self.said,
         }
     }
 }

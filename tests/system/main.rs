@@ -13,5 +13,6 @@ mod races;
 mod read_only;
 mod rebuilds;
 mod servers;
+mod signals;
 mod statements;
 mod sweeps;

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
 use crate::output::{Printer, count, place};
+use crate::signals;
 
 /// What is to be run.
 pub(super) struct Request<'a> {
@@ -38,7 +39,7 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     let report = if request.dry_run {
         migrator.plan(database, request.target).wait()
     } else {
-        migrator.run(database, request.target).wait()
+        migrator.stop(signals::stop(printer)).run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
     printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));

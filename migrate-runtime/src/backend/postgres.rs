@@ -29,7 +29,7 @@ use self::message::{Message, MessageError, Outcome, collect, send, start};
 use self::segment::Refused;
 use self::session::Session;
 use self::tables::Names;
-use self::watch::{Watch, Watched};
+use self::watch::{Seen, Watch, Watched};
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, ledger_error, mentions,
 };
@@ -152,9 +152,10 @@ impl<'c> PostgresBackend<'c> {
     }
 
     /// What to watch while a step is executed: only possible in a session of our own, whose process id stays.
-    fn watched(&self, work: &Work<'_>, budget: Option<Duration>) -> Option<Watched<'_>> {
+    fn watched<'a>(&'a self, work: &Work<'a>, budget: Option<Duration>) -> Option<Watched<'a>> {
         let database = self.database.as_ref().filter(|_| self.session.direct)?;
-        Some(Watched { database, process: self.session.process, budget, queries: work.blocker_queries })
+        let (process, queries, stop) = (self.session.process, work.blocker_queries, work.stop);
+        Some(Watched { database, process, budget, queries, stop })
     }
 
     /// Takes the run lock if a condition on the state row holds.
@@ -254,7 +255,7 @@ impl<'c> PostgresBackend<'c> {
         let (mut outcome, seen) = watch.during(outcome, self.watched(work, budget), tell).await;
         self.watch = watch;
         if let Some(error) = &mut outcome.error {
-            error.seen = seen;
+            error.seen = Seen { stopped: work.stop.is_now(), ..seen };
         }
         outcome
     }
@@ -339,10 +340,10 @@ impl Backend for PostgresBackend<'_> {
         done: &mut (dyn FnMut(usize, Duration) + Send),
     ) -> Result<(), Error> {
         let mut under_way = VecDeque::new();
-        let mut waiting = works.iter().enumerate();
+        let mut waiting = works.iter().enumerate().peekable();
         loop {
             while under_way.len() < WINDOW
-                && let Some((index, work)) = waiting.next()
+                && let Some((index, work)) = waiting.next_if(|(_, work)| !work.stop.is_asked())
             {
                 let sent = match self.step_message(run, fence, work) {
                     Ok(message) => Ok((start(self.client(), &message).await, message)),
@@ -446,7 +447,7 @@ impl Backend for PostgresBackend<'_> {
 
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
         let message = self.close(self.open(fence, work, None), run, work, Some(duration))?;
-        self.run_step(fence, work, &message).await.map(drop)
+        self.run_watched(fence, work, &message, None, &mut |_| ()).await.map(drop)
     }
 
     async fn reconnect(&mut self) -> Result<(), Error> {

@@ -10,8 +10,6 @@ mod session;
 mod tables;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use migrate_core::ledger::{Snapshot, Status};
@@ -33,6 +31,7 @@ use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
+use crate::stop::Stop;
 
 /// How long a commit may be shared: other writers wait no longer than this for their turn, a single long script aside.
 const LONGEST_GROUP: Duration = Duration::from_millis(500);
@@ -55,13 +54,13 @@ pub(crate) struct SqliteBackend<'c> {
     lock: Option<FileLock>,
     /// What scripts may change in the connection, as it was when the run began.
     session: Session,
-    /// Set when whoever awaited the run no longer does.
-    cancelled: Arc<AtomicBool>,
+    /// Asked for when whoever awaited the run no longer does.
+    cancelled: Stop,
 }
 
 impl<'c> SqliteBackend<'c> {
-    /// The database of a file; the flag tells that the run is no longer wanted.
-    pub(crate) fn of_file(path: &Path, tables: &Tables, cancelled: Arc<AtomicBool>) -> Self {
+    /// The database of a file; the last one tells that nobody awaits the run any more.
+    pub(crate) fn of_file(path: &Path, tables: &Tables, cancelled: Stop) -> Self {
         Self {
             path: Some(path.to_owned()),
             link: Link::Closed,
@@ -81,7 +80,7 @@ impl<'c> SqliteBackend<'c> {
             names: Names::new(tables),
             lock: None,
             session: Session::default(),
-            cancelled: Arc::default(),
+            cancelled: Stop::new(),
         }
     }
 
@@ -157,7 +156,7 @@ impl<'c> SqliteBackend<'c> {
 
     /// Fails when nobody awaits the run any more.
     fn goes_on(&self) -> Result<(), Error> {
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.cancelled.is_asked() {
             return Err(Error::new(ErrorKind::Cancelled, "the run was cancelled; what was committed before stays"));
         }
         Ok(())
@@ -206,7 +205,7 @@ impl<'c> SqliteBackend<'c> {
                     break;
                 }
             }
-            if began.elapsed() > LONGEST_GROUP {
+            if began.elapsed() > LONGEST_GROUP || work.stop.is_asked() {
                 break;
             }
         }
@@ -333,7 +332,7 @@ impl Backend for SqliteBackend<'_> {
     ) -> Result<(), Error> {
         let mut next = 0;
         let mut one_by_one = false;
-        while next < works.len() {
+        while next < works.len() && !works[next].stop.is_asked() {
             self.goes_on()?;
             self.session.detach(self.connection())?;
             let rest = &works[next..];

@@ -3,10 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-#[cfg(feature = "tokio")]
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
@@ -15,6 +11,7 @@ use super::Database;
 use crate::backend::sqlite::SqliteBackend;
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::stop::Stop;
 
 /// A SQLite database file.
 ///
@@ -81,7 +78,7 @@ impl fmt::Display for Sqlite {
 }
 
 impl Sqlite {
-    fn run<O: Operation>(&self, operation: O, cancelled: Arc<AtomicBool>) -> Result<O::Output, Error> {
+    fn run<O: Operation>(&self, operation: O, cancelled: Stop) -> Result<O::Output, Error> {
         let memory = self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:";
         if memory {
             return Err(in_memory());
@@ -95,8 +92,8 @@ impl Database for Sqlite {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
         #[cfg(feature = "tokio")]
         if tokio::runtime::Handle::try_current().is_ok() {
-            let cancel = CancelOnDrop(Arc::default());
-            let (database, cancelled) = (self.clone(), Arc::clone(&cancel.0));
+            let cancel = CancelOnDrop(Stop::new());
+            let (database, cancelled) = (self.clone(), cancel.0.clone());
             let work = tokio::task::spawn_blocking(move || database.run(operation, cancelled));
             return match work.await {
                 Ok(result) => result,
@@ -107,22 +104,22 @@ impl Database for Sqlite {
                 },
             };
         }
-        self.run(operation, Arc::default())
+        self.run(operation, Stop::new())
     }
 
     fn call_blocking<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
-        self.run(operation, Arc::default())
+        self.run(operation, Stop::new())
     }
 }
 
 /// Tells the blocking thread that its work is no longer awaited: it stops before its next commit or wait.
 #[cfg(feature = "tokio")]
-struct CancelOnDrop(Arc<AtomicBool>);
+struct CancelOnDrop(Stop);
 
 #[cfg(feature = "tokio")]
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.after_this_step();
     }
 }
 

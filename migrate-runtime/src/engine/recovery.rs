@@ -27,7 +27,8 @@ impl Migrate {
     pub(super) async fn reconnect<B: Backend>(&self, backend: &mut B, lost: Error) -> Result<(), Error> {
         let mut tries = 0;
         loop {
-            if tries == self.settings.max_retries {
+            // Also a run that stops tries once: it has a lock to give back.
+            if tries == self.settings.max_retries || (tries > 0 && self.settings.stop.is_now()) {
                 return Err(lost);
             }
             backend.sleep(self.retry_pause(tries)).await?;
@@ -52,6 +53,7 @@ impl Migrate {
         let mut tries = 0;
         loop {
             match backend.raise(run, fence).await {
+                Ok(Raised::NotYet) if self.settings.stop.is_now() => return Err(still_under_way()),
                 Ok(Raised::NotYet) => backend.sleep(OLD_CONNECTION).await?,
                 Err(error) if error.is_retryable() => backend.sleep(OLD_CONNECTION).await?,
                 Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
@@ -62,4 +64,12 @@ impl Migrate {
             }
         }
     }
+}
+
+fn still_under_way() -> Error {
+    Error::new(
+        ErrorKind::Cancelled,
+        "the run was stopped while the server still executes what a lost connection had sent",
+    )
+    .with_help("`migrate up` waits for it and goes on from what it leaves")
 }

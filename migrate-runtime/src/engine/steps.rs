@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use migrate_core::ledger::LedgerRow;
-use migrate_core::plan::{Plan, Step};
+use migrate_core::plan::{Direction, Plan, Step};
 use migrate_core::sql::{Segment, SegmentKind};
 
 use super::{Migrate, plan_error, work};
@@ -80,6 +80,11 @@ impl Migrate {
             return walk.end(Some(error), Lock::Held(fence));
         }
         while let Some(work) = walk.next() {
+            if self.settings.stop.is_asked() {
+                let error = stopped_before(work.step).noting(&committed(walk.steps.len()));
+                let lock = Lock::Held(walk.fence);
+                return walk.end(Some(error), lock);
+            }
             let began = Instant::now();
             let before = walk.steps.len();
             let advanced = self.advance(backend, run, &mut walk).await;
@@ -92,6 +97,10 @@ impl Migrate {
             let Err((error, lock)) = self.after_failure(backend, run, &mut walk, error).await else {
                 walk.tries += 1;
                 continue;
+            };
+            let error = match error.kind() {
+                ErrorKind::Cancelled => error.noting(&committed(walk.steps.len())),
+                _ => error,
             };
             let failed = report_of(walk.next().unwrap_or(work).step, StepOutcome::Failed, began.elapsed());
             self.tell(&Event::StepEnded(&failed));
@@ -131,8 +140,11 @@ impl Migrate {
         if !passes || walk.tries >= self.settings.max_retries {
             return Err((error, Lock::Held(walk.fence)));
         }
+        if self.settings.stop.is_asked() {
+            return Ok(());
+        }
         self.tell(&Event::Retrying { step: work.step, error: &error });
-        let slept = backend.sleep(self.retry_pause(walk.tries)).await;
+        let slept = self.pause(backend, self.retry_pause(walk.tries)).await;
         slept.map_err(|cancelled| (cancelled, Lock::Held(walk.fence)))
     }
 
@@ -248,7 +260,11 @@ async fn statement_by_statement<B: Backend>(
         // A statement that runs bare may leave something behind even when it fails, an invalid index for example.
         untouched &= !matches!(segment.kind, SegmentKind::Bare(_));
         let place = Place { number, uncertain: reached.uncertain };
-        if let Err(error) = backend.segment(fence, work, segment, Some(place), tell).await {
+        let ran = match work.stop.is_asked() {
+            true => Err(stopped_within(work.step, number, segments.len())),
+            false => backend.segment(fence, work, segment, Some(place), tell).await,
+        };
+        if let Err(error) = ran {
             if !untouched || error.is_connection_lost() || error.is_half_done() {
                 return Err(error);
             }
@@ -281,6 +297,36 @@ async fn abandon<B: Backend>(backend: &mut B, fence: Fence, step: &Step, finishe
         failed => failed,
     };
     error.and_also("and its row stays marked as interrupted", taken_back)
+}
+
+/// The end of a run that was asked to stop.
+fn stopped_before(step: &Step) -> Error {
+    let (what, help) = match step.direction {
+        Direction::Up => ("", "`migrate up` goes on from there"),
+        Direction::Down => ("undoing ", "`migrate status` shows where it stands; go on with `migrate down`"),
+    };
+    let message = format!("the run was stopped before {what}{} `{}`", step.version, step.name);
+    Error::new(ErrorKind::Cancelled, message).with_help(help)
+}
+
+/// The end of a step outside a transaction that was asked to stop.
+fn stopped_within(step: &Step, number: u32, of: usize) -> Error {
+    let (what, again) = match step.direction {
+        Direction::Up => ("migration", "up"),
+        Direction::Down => ("undoing migration", "down"),
+    };
+    let message = format!("{what} {} `{}` was stopped before its part {number} of {of}", step.version, step.name);
+    Error::new(ErrorKind::Cancelled, message)
+        .with_migration(step.version)
+        .with_help(format!("`migrate {again}` goes on with this part"))
+}
+
+fn committed(steps: usize) -> String {
+    match steps {
+        0 => "no step of this run was done".to_owned(),
+        1 => "1 step before it is committed and stays".to_owned(),
+        steps => format!("{steps} steps before it are committed and stay"),
+    }
 }
 
 fn report_of(step: &Step, outcome: StepOutcome, duration: Duration) -> StepReport {

@@ -16,7 +16,7 @@ use crate::options::Settings;
 pub(super) async fn prepare<'a, B: Backend>(
     backend: &mut B,
     registry: &'a Registry,
-    settings: &Settings,
+    settings: &'a Settings,
     steps: &'a [Step],
 ) -> Result<Vec<Work<'a>>, Error> {
     let from_ledger: Vec<SchemaVersion> =
@@ -40,7 +40,7 @@ pub(super) async fn prepare<'a, B: Backend>(
 
 pub(super) fn of_registry<'a>(
     registry: &'a Registry,
-    settings: &Settings,
+    settings: &'a Settings,
     step: &'a Step,
     dialect: Dialect,
 ) -> Option<Work<'a>> {
@@ -64,11 +64,12 @@ pub(super) fn of_registry<'a>(
         lock_timeout: migration.lock_timeout().unwrap_or(settings.lock_timeout),
         statement_timeout: migration.statement_timeout().or(settings.statement_timeout),
         blocker_queries: settings.blocker_queries,
+        stop: &settings.stop,
         after: None,
     })
 }
 
-fn of_ledger<'a>(settings: &Settings, step: &'a Step, row: Stored) -> Option<Work<'a>> {
+fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: Stored) -> Option<Work<'a>> {
     Some(Work {
         step,
         script: File { path: format!("{} (stored in the ledger)", step.version), sql: Cow::Owned(row.down_sql?) },
@@ -79,6 +80,7 @@ fn of_ledger<'a>(settings: &Settings, step: &'a Step, row: Stored) -> Option<Wor
         lock_timeout: settings.lock_timeout,
         statement_timeout: settings.statement_timeout,
         blocker_queries: settings.blocker_queries,
+        stop: &settings.stop,
         after: None,
     })
 }

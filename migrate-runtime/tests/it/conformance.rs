@@ -19,7 +19,6 @@ macro_rules! conformance {
         mod postgres { $(#[test] fn $behaviour() { super::$behaviour(&<super::PostgresServer as super::Bench>::new()); })* }
     };
 }
-
 pub(crate) use conformance;
 
 conformance! {

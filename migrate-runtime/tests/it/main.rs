@@ -15,5 +15,6 @@ mod postgres;
 mod recovery;
 mod sqlite;
 mod stale;
+mod stops;
 mod testing;
 mod tls;

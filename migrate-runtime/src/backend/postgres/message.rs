@@ -138,7 +138,8 @@ impl<'w> Message<'w> {
                 .with_help("nothing of this step was kept; see who changed the ledger, then run again");
         }
         let byte = error.position.map(|character| sql::offset_of_character(&self.text, character));
-        if let Some((part, statement, _)) = self.verify.as_ref().and_then(|part| part.find(byte, error.completed)) {
+        let unverified = self.verify.as_ref().filter(|_| !error.is_stopped());
+        if let Some((part, statement, _)) = unverified.and_then(|part| part.find(byte, error.completed)) {
             let found = match &error.database {
                 _ if error.is_ours(VERIFICATION_FAILED) => {
                     "the query did not give one row with a true value".to_owned()
@@ -157,7 +158,7 @@ impl<'w> Message<'w> {
         let failure = Failure {
             retryable: error.is_retryable(),
             connection_lost: error.is_connection_lost(),
-            kind: if error.is_connection_lost() { ErrorKind::Database } else { ErrorKind::Migration },
+            kind: error.kind(ErrorKind::Migration),
             offset,
             statement: Some(statement.start..statement.end),
             database: error.into_database(),
@@ -288,6 +289,20 @@ impl MessageError {
         cancelled || self.state.as_ref().is_some_and(|state| passing.contains(state))
     }
 
+    /// Whether it was cancelled because the run is to stop now.
+    fn is_stopped(&self) -> bool {
+        self.seen.stopped && self.state.as_ref() == Some(&SqlState::QUERY_CANCELED)
+    }
+
+    /// The kind of error it makes, if nothing that is known of it makes it another.
+    fn kind(&self, otherwise: ErrorKind) -> ErrorKind {
+        match (self.lost, self.is_stopped()) {
+            (true, _) => ErrorKind::Database,
+            (false, true) => ErrorKind::Cancelled,
+            (false, false) => otherwise,
+        }
+    }
+
     /// Whether the connection is gone with it.
     pub(super) fn is_connection_lost(&self) -> bool {
         self.lost
@@ -374,7 +389,7 @@ impl MessageError {
         let state = self.state.as_ref();
         let denied = state == Some(&SqlState::INSUFFICIENT_PRIVILEGE);
         let read_only = denied || state == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
-        let kind = if read_only { ErrorKind::ReadOnly } else { ErrorKind::Database };
+        let kind = if read_only { ErrorKind::ReadOnly } else { self.kind(ErrorKind::Database) };
         let (retryable, lost) = (self.is_retryable(), self.lost);
         let error = Error::new(kind, what)
             .with_retryable(retryable)

@@ -2,7 +2,7 @@
 
 use migrate_core::sql::{Segment, SegmentKind};
 
-use super::message::{Message, send};
+use super::message::{Message, collect, start};
 use super::{PostgresBackend, tables};
 use crate::backend::{Fence, Place, Work};
 use crate::error::Error;
@@ -25,7 +25,7 @@ impl PostgresBackend<'_> {
 
     /// Runs a segment and records it as finished, both or neither.
     pub(super) async fn run_in_transaction(
-        &self,
+        &mut self,
         fence: Fence,
         work: &Work<'_>,
         segment: &Segment,
@@ -37,7 +37,8 @@ impl PostgresBackend<'_> {
         message.push(&tables::own_role(self.session.role()));
         message.push(&self.names.progress(work.step, place.number));
         message.push("COMMIT");
-        let outcome = send(self.client(), &message).await;
+        let replies = start(self.client(), &message).await;
+        let outcome = self.watch_for(collect(replies, &message), work, None, &mut |_| ()).await;
         let refuses = outcome.error.as_ref().is_some_and(|error| error.refuses_transaction());
         let alone = segment.kind == SegmentKind::Transactional;
         message.check(fence, work, outcome).map(drop).map_err(|error| match refuses && alone {

@@ -2,7 +2,10 @@
 //! how far it has come.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -12,6 +15,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::Blocker;
 use crate::observer::Progress;
+use crate::stop::Stop;
 
 /// An answer that comes within this time is not watched: most runs never open the second connection.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -38,6 +42,8 @@ pub(super) struct Watched<'a> {
     pub(super) budget: Option<Duration>,
     /// Whether to read the queries of those who block it.
     pub(super) queries: bool,
+    /// What may stop it: then it is cancelled, too.
+    pub(super) stop: &'a Stop,
 }
 
 /// What was seen.
@@ -47,6 +53,8 @@ pub(super) struct Seen {
     pub(super) blockers: Vec<Blocker>,
     /// Whether it was cancelled because it had waited too long in all.
     pub(super) over_budget: bool,
+    /// Whether it was to be cancelled because the run is to stop now.
+    pub(super) stopped: bool,
 }
 
 impl Watch {
@@ -62,10 +70,21 @@ impl Watch {
         let Some(watched) = watched else {
             return (answer.await, seen);
         };
+        let cancelling = AtomicBool::new(false);
         let answer = {
-            let watching = pin!(self.watch(watched, &mut seen, tell));
+            let watching = pin!(self.watch(watched, &mut seen, tell, &cancelling));
             match select(pin!(answer), watching).await {
-                Either::Left((answer, _)) => answer,
+                Either::Left((answer, mut watching)) => {
+                    // A cancel request that is still on its way would strike what comes next.
+                    let settled = poll_fn(|context| {
+                        let is_settled = !cancelling.load(Ordering::Relaxed)
+                            || watching.as_mut().poll(context).is_ready()
+                            || !cancelling.load(Ordering::Relaxed);
+                        if is_settled { Poll::Ready(()) } else { Poll::Pending }
+                    });
+                    settled.await;
+                    answer
+                }
                 Either::Right((Err(Unwatched), answer)) => answer.await,
             }
         };
@@ -78,6 +97,7 @@ impl Watch {
         watched: Watched<'_>,
         seen: &mut Seen,
         tell: &mut (dyn FnMut(Progress) + Send),
+        cancelling: &AtomicBool,
     ) -> Result<Infallible, Unwatched> {
         tokio::time::sleep(PATIENCE).await;
         let mut waited = Duration::ZERO;
@@ -89,10 +109,16 @@ impl Watch {
                 seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
                 waited += INTERVAL;
             }
-            let since = rows.first().and_then(|row| row[6].as_deref()).filter(|_| waits);
-            if let (true, Some(since)) = (watched.budget.is_some_and(|budget| waited > budget), since) {
-                seen.over_budget = true;
-                self.ask(watched.database, &cancel(watched.process, since)).await?;
+            let since = rows.first().and_then(|row| row[6].as_deref());
+            let over_budget = waits && watched.budget.is_some_and(|budget| waited > budget);
+            // Again at each look: a request that arrives between two messages is lost.
+            if let (true, Some(since)) = (over_budget || watched.stop.is_now(), since) {
+                seen.over_budget |= over_budget;
+                cancelling.store(true, Ordering::Relaxed);
+                let cancel = cancel(watched.process, since, !watched.stop.is_now());
+                let cancelled = self.ask(watched.database, &cancel).await;
+                cancelling.store(false, Ordering::Relaxed);
+                cancelled?;
             }
             if looks % LOOKS_PER_PROGRESS == 0 {
                 let rows = self.ask(watched.database, &index_progress(watched.process)).await?;
@@ -145,12 +171,13 @@ fn look(watched: Watched<'_>) -> String {
     )
 }
 
-/// Cancels the message that began at a time, if it still waits for a lock: the next one that the backend executes may be
-/// another step, or the end of the run.
-fn cancel(process: i32, since: &str) -> String {
+/// Cancels the message that began at a time, if it is still being executed, and with `waits` only if it still waits for a
+/// lock: the next one that the backend executes may be another step, or the end of the run.
+fn cancel(process: i32, since: &str, waits: bool) -> String {
+    let waits = if waits { " AND wait_event_type = 'Lock'" } else { "" };
     format!(
         "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity
-         WHERE pid = {process} AND wait_event_type = 'Lock' AND query_start = '{since}'"
+         WHERE pid = {process} AND state = 'active' AND query_start = '{since}'{waits}"
     )
 }
 

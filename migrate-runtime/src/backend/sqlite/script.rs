@@ -11,6 +11,7 @@ use rusqlite::{Batch, Connection, ErrorCode, Statement};
 
 use crate::backend::{Failure, File, Work, step_error, verification_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
+use crate::stop::Window;
 
 /// Runs a whole script. SQLite itself finds where each statement ends.
 pub(super) fn run(connection: &Connection, work: &Work<'_>, file: &File<'_>) -> Result<(), Error> {
@@ -110,6 +111,7 @@ fn each_statement(
         };
         with_remedy(step_error(work, file, failure), &error)
     };
+    let _window = Window::open(work.stop, connection);
     let mut batch = Batch::new(connection, text);
     let mut number = 0;
     loop {
@@ -254,6 +256,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 fn kind(error: &rusqlite::Error, otherwise: ErrorKind) -> ErrorKind {
     match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
+        Some(ErrorCode::OperationInterrupted) => ErrorKind::Cancelled,
         Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => ErrorKind::Unreachable,
         _ => otherwise,
     }
