@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use migrate_runtime::{
-    AutoMigrateOptions, ErrorKind, Event, MigrationState, Outcome, SchemaVersion, StepOutcome, Target, Verdict, Version,
+    AutoMigrateOptions, ErrorKind, Event, MigrationState, Outcome, ReasonCode, SchemaVersion, StepOutcome, Target,
+    Verdict, Version,
 };
 use testkit::migrations::Directory;
 
@@ -44,6 +45,7 @@ conformance! {
     a_dry_run_changes_nothing
     an_incompatible_database_can_be_left_alone
     another_programs_tables_are_refused
+    checksums_of_another_kind_are_refused
     other_tables_by_option
     many_at_once_apply_each_migration_once
     a_busy_lock_is_named_when_the_wait_is_over
@@ -397,6 +399,19 @@ pub(crate) fn named(name: &str, directory: &Directory) -> migrate_runtime::Regis
     let mut options = LoadOptions::new("migrations_v2");
     options.name = Some(name.to_owned());
     load(directory.path(), &options).into_registry().unwrap().0
+}
+
+fn checksums_of_another_kind_are_refused(bench: &impl Bench) {
+    let migrator = migrator(&[USERS]);
+    migrator.up(&mut bench.open()).wait().unwrap();
+    bench.sql("UPDATE schema_migrations_v2_state SET checksum_algorithm = 'sha3-256'");
+    let assessment = migrator.check(&mut bench.open()).wait().unwrap();
+    assert_eq!(assessment.verdict, Verdict::Incompatible);
+    let codes: Vec<_> = assessment.reasons.iter().map(|reason| reason.code).collect();
+    assert_eq!(codes, [ReasonCode::NewerFormat], "{assessment:?}");
+    let error = migrator.down(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
 
 fn another_programs_tables_are_refused(bench: &impl Bench) {

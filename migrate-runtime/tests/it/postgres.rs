@@ -423,3 +423,29 @@ fn a_second_at_sign_is_refused_without_being_shown() {
     let error = Postgres::from_url("postgres://app:hun@ter2@host/db").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("ter2"), "{error:?}");
 }
+
+#[test]
+fn a_program_that_is_told_of_a_change_drops_its_cached_plans() {
+    let bench = PostgresServer::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let (runtime, client) = connect(&bench.url());
+    let cached = runtime.block_on(client.prepare("SELECT * FROM users")).unwrap();
+    runtime.block_on(client.query(&cached, &[])).unwrap();
+
+    let (change, changes) = std::sync::mpsc::channel();
+    let wide = migrator(&[USERS, ("1.1.0", "wide", "ALTER TABLE users ADD COLUMN wide text", "")]).observer(
+        move |event: &Event<'_>| {
+            if let Event::StepEnded(step) = event {
+                change.send(step.version).unwrap();
+            }
+        },
+    );
+    wide.up(&mut bench.open()).wait().unwrap();
+    let error = runtime.block_on(client.query(&cached, &[])).unwrap_err();
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("0A000"));
+
+    assert_eq!(changes.try_iter().map(|version| version.to_string()).collect::<Vec<_>>(), ["1.1.0"]);
+    let fresh = runtime.block_on(client.prepare("SELECT * FROM users")).unwrap();
+    assert_eq!(fresh.columns().len(), 3);
+    runtime.block_on(client.query(&fresh, &[])).unwrap();
+}
