@@ -59,7 +59,7 @@ impl Stop {
     /// The same, and the statement that is being executed is cancelled: its transaction is rolled back.
     ///
     /// On PostgreSQL the request goes over a second connection. On a borrowed client, and through a pooler without a direct
-    /// URL, there is none: there the statement is waited for.
+    /// URL, there is none, and a server that takes no more connections refuses it: there the statement is waited for.
     pub fn now(&self) {
         self.0.level.store(NOW, Ordering::SeqCst);
         #[cfg(feature = "sqlite")]
@@ -98,7 +98,7 @@ mod interrupt {
     /// How long to wait before the next interrupt, as long as a script is still being executed.
     const AGAIN: Duration = Duration::from_millis(10);
 
-    /// The connections that execute a script at the moment, several runs may share a handle.
+    /// The connections that execute a script at the moment: several runs may share a handle.
     #[derive(Default)]
     pub(super) struct Interrupt(Mutex<Open>);
 

@@ -13,11 +13,10 @@ enum Place {
 }
 
 /// What the second step does that is no longer endless once `hold` is empty.
-const POSTGRES: &str = "CREATE TABLE long (id integer); SELECT pg_sleep(3600) FROM hold; INSERT INTO long VALUES (1)";
-const SQLITE: &str = "CREATE TABLE long (id INTEGER);
-    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE EXISTS (SELECT * FROM hold))
-    SELECT count(*) FROM n;
-    INSERT INTO long VALUES (1)";
+const POSTGRES: &str = "SELECT pg_sleep(3600) FROM hold;";
+const SQLITE: &str =
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE EXISTS (SELECT * FROM hold))
+    SELECT count(*) FROM n;";
 
 impl Place {
     fn all() -> [Self; 3] {
@@ -47,8 +46,22 @@ impl Place {
     }
 
     /// Migrations of which the second one is endless as long as something is in `hold`.
-    fn migrate(&self, more: &str) -> Migrate {
-        let long = if matches!(self, Self::Postgres(_)) { POSTGRES } else { SQLITE };
+    fn migrate(&self) -> Migrate {
+        let long = format!("{} CREATE TABLE long (id integer); INSERT INTO long VALUES (1)", self.endless());
+        Self::migrations(&long, "")
+    }
+
+    /// The same, outside a transaction and with a statement before the endless one.
+    fn migrate_outside_a_transaction(&self) -> Migrate {
+        let long = format!("CREATE TABLE long (id integer); {} INSERT INTO long VALUES (1)", self.endless());
+        Self::migrations(&long, ", \"transaction\": false")
+    }
+
+    fn endless(&self) -> &'static str {
+        if matches!(self, Self::Postgres(_)) { POSTGRES } else { SQLITE }
+    }
+
+    fn migrations(long: &str, more: &str) -> Migrate {
         Migrate::new(&[
             ("1.0.0", "first", "CREATE TABLE first (id integer)", "", ""),
             ("1.1.0", "long", long, "", more),
@@ -124,7 +137,7 @@ impl Place {
 #[test]
 fn sigterm_cancels_the_statement_under_way() {
     for place in Place::all() {
-        let migrate = place.migrate("");
+        let migrate = place.migrate();
         let run = place.start(&migrate, 0);
         run.signal("TERM");
         let output = run.end();
@@ -138,7 +151,7 @@ fn sigterm_cancels_the_statement_under_way() {
 #[test]
 fn sigterm_cancels_a_statement_outside_a_transaction_and_keeps_what_was_done() {
     for place in Place::all() {
-        let migrate = place.migrate(", \"transaction\": false");
+        let migrate = place.migrate_outside_a_transaction();
         let run = place.start(&migrate, 1);
         run.signal("TERM");
         let output = run.end();
@@ -151,7 +164,7 @@ fn sigterm_cancels_a_statement_outside_a_transaction_and_keeps_what_was_done() {
 #[test]
 fn a_second_sigint_cancels_the_statement_under_way() {
     for place in Place::all() {
-        let migrate = place.migrate("");
+        let migrate = place.migrate();
         let mut run = place.start(&migrate, 0);
         run.signal("INT");
         run.until_it_says("stopping after the step under way; interrupt again to cancel its statement");
@@ -167,7 +180,7 @@ fn a_second_sigint_cancels_the_statement_under_way() {
 #[test]
 fn sigint_stops_a_run_that_waits_for_the_lock() {
     for place in Place::all() {
-        let migrate = place.migrate("");
+        let migrate = place.migrate();
         let holder = place.start(&migrate, 0);
         let mut waiter = migrate.start(&place.url(), &["up"]);
         waiter.until_it_says("waiting for another run");

@@ -71,7 +71,7 @@ fn is_executed(bench: &impl Bench) -> bool {
     }
 }
 
-/// Runs `migrator` up from its second migration, and stops it as soon as it executes an endless query.
+/// Runs the second migration of `migrator` alone, and stops it as soon as it executes an endless query.
 fn cancelled(bench: &impl Bench, migrator: Migrator) -> Error {
     cancelled_when(bench, migrator, || is_executed(bench))
 }
@@ -86,7 +86,8 @@ fn cancelled_when(bench: &impl Bench, migrator: Migrator, ready: impl Fn() -> bo
         }
     });
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| migrator.up(&mut bench.open()).wait().unwrap_err());
+        let second = "1.1.0".parse().unwrap();
+        let run = scope.spawn(move || migrator.up_to(&mut bench.open(), second).wait().unwrap_err());
         is_started.recv().unwrap();
         let since = Instant::now();
         while !ready() {
