@@ -103,12 +103,13 @@ impl AnyDatabase {
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`]: there are no poolers for SQLite; and what [`from_url`](Self::from_url) refuses.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "only PostgreSQL has another way"))]
     pub fn direct_url(self, url: &str) -> Result<Self, Error> {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => database.direct_url(url).map(|it| Self::Postgres(Box::new(it))),
-            _ => {
-                let _ = url;
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {
                 Err(Error::new(ErrorKind::Configuration, "a direct URL is given, and SQLite has no connection poolers")
                     .with_help("leave it out"))
             }

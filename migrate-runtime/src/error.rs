@@ -196,11 +196,13 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn with_half_done(mut self, half_done: bool) -> Self {
         self.0.half_done = half_done;
         self
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
         self.0.blockers = blockers;
         self
