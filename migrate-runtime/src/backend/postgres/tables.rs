@@ -518,47 +518,24 @@ impl Names {
 
     /// Adds the ledger row of a migration.
     pub(super) fn insert(&self, run: &Run, work: &Work<'_>, status: Status) -> String {
-        let record = work.record.as_ref().expect("a step up carries its record");
+        let (columns, values): (Vec<_>, Vec<_>) = recorded(run, work).into_iter().unzip();
         format!(
-            "INSERT INTO {ledger} (version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
-                 min_runtime_version, dependencies, kind, up_sql, down_sql, registry_digest, transactional,
-                 foreign_keys_off)
-             VALUES ({version}, {name}, {checksum}, pg_catalog.clock_timestamp(), {runtime}, {SO_FAR}, {status},
-                 {floor}, {dependencies}, 'sql', {up}, {down}, {digest}, {transactional}, {foreign_keys_off})",
+            "INSERT INTO {ledger} (version, applied_at, runtime_version, execution_time_ms, status, kind, {columns})
+             VALUES ({version}, pg_catalog.clock_timestamp(), {runtime}, {SO_FAR}, {status}, 'sql', {values})",
             ledger = self.ledger(),
+            columns = columns.join(", "),
             version = literal(&work.step.version.to_string()),
-            name = literal(&work.step.name),
-            checksum = literal(&record.checksum),
             runtime = optional_literal(run.runtime_version.as_deref()),
             status = literal(status.as_str()),
-            floor = optional_literal(record.min_runtime_version.as_deref()),
-            dependencies = literal(&record.dependencies),
-            up = literal(record.up_sql),
-            down = optional_literal(record.down_sql),
-            digest = literal(&run.registry_digest),
-            transactional = record.transactional,
-            foreign_keys_off = record.foreign_keys_off,
+            values = values.join(", "),
         )
     }
 
     /// Takes over what the registry records of a migration.
     pub(super) fn accept(&self, run: &Run, work: &Work<'_>) -> String {
-        let record = work.record.as_ref().expect("a step up carries its record");
-        let set = format!(
-            "name = {name}, checksum = {checksum}, min_runtime_version = {floor}, dependencies = {dependencies},
-             up_sql = {up}, down_sql = {down}, registry_digest = {digest}, transactional = {transactional},
-             foreign_keys_off = {foreign_keys_off}",
-            name = literal(&work.step.name),
-            checksum = literal(&record.checksum),
-            floor = optional_literal(record.min_runtime_version.as_deref()),
-            dependencies = literal(&record.dependencies),
-            up = literal(record.up_sql),
-            down = optional_literal(record.down_sql),
-            digest = literal(&run.registry_digest),
-            transactional = record.transactional,
-            foreign_keys_off = record.foreign_keys_off,
-        );
-        self.update(work.step, &set)
+        let set: Vec<String> =
+            recorded(run, work).into_iter().map(|(column, value)| format!("{column} = {value}")).collect();
+        self.update(work.step, &set.join(", "))
     }
 
     /// Removes the ledger row of a migration that was undone.
@@ -610,6 +587,22 @@ impl Names {
         let version = literal(&step.version.to_string());
         exactly_one(&format!("UPDATE {} SET {set} WHERE version = {version}", self.ledger()))
     }
+}
+
+/// The columns of a ledger row that the registry gives, with their values.
+fn recorded(run: &Run, work: &Work<'_>) -> [(&'static str, String); 9] {
+    let record = work.record.as_ref().expect("a step up carries its record");
+    [
+        ("name", literal(&work.step.name)),
+        ("checksum", literal(&record.checksum)),
+        ("min_runtime_version", optional_literal(record.min_runtime_version.as_deref())),
+        ("dependencies", literal(&record.dependencies)),
+        ("up_sql", literal(record.up_sql)),
+        ("down_sql", optional_literal(record.down_sql)),
+        ("registry_digest", literal(&run.registry_digest)),
+        ("transactional", record.transactional.to_string()),
+        ("foreign_keys_off", record.foreign_keys_off.to_string()),
+    ]
 }
 
 /// A change of the ledger that raises an error unless it changes one row.
