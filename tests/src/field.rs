@@ -215,3 +215,7 @@ pub fn sqlite(path: &Path, sql: &str) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// Counts the sessions of this database that wait for an advisory lock.
+pub const WAITING_FOR_ADVISORY_LOCK: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";

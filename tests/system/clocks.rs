@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use system_tests::field::{Migrate, Running, sqlite, until};
+use system_tests::field::{Migrate, Running, WAITING_FOR_ADVISORY_LOCK, sqlite, until};
 use testkit::postgres::Server;
 use testkit::process::run;
 
@@ -38,10 +38,8 @@ fn a_lease_lives_by_the_clock_of_the_database() {
     ]);
     let lease = "SELECT lock_expires_at - now() BETWEEN interval '0' AND interval '1 minute'
         AND lock_acquired_at BETWEEN now() - interval '1 minute' AND now() FROM schema_migrations_v2_state";
-    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let holder = Running::start(&mut under(&migrate, YEARS_AGO, &url, &["up"]));
-    until("the holder to be in its first step", || database.psql(waits) == "1");
+    until("the holder to be in its first step", || database.psql(WAITING_FOR_ADVISORY_LOCK) == "1");
     assert_eq!(database.psql(lease), "t");
     // For a program of the far future the lease of one of the far past still lives.
     for offset in [YEARS_AGO, YEARS_AHEAD] {
@@ -81,9 +79,7 @@ fn a_clock_that_jumps_during_a_run_changes_nothing() {
         Running::start(command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1"))
     };
     let (holder, waiter) = (start(), start());
-    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    until("the holder to be in its first step", || database.psql(waits) == "1");
+    until("the holder to be in its first step", || database.psql(WAITING_FOR_ADVISORY_LOCK) == "1");
     for offset in [YEARS_AHEAD, YEARS_AGO, "+1d"] {
         set(offset);
         assert_eq!(migrate.run(&url, &["up", "--wait-lock", "100ms"]).code, 75);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use system_tests::field::{Migrate, Running, sqlite, until};
+use system_tests::field::{Migrate, Running, WAITING_FOR_ADVISORY_LOCK, sqlite, until};
 use testkit::postgres::{Database, Server, Session};
 use testkit::process::Output;
 
@@ -44,9 +44,7 @@ impl Held {
     }
 
     fn until_it_waits(&self) {
-        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        until("a step to wait", || self.database.psql(waits) == "1");
+        until("a step to wait", || self.database.psql(WAITING_FOR_ADVISORY_LOCK) == "1");
     }
 
     /// As if the holder had not renewed its lease for as long as it lasts.

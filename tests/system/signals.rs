@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use system_tests::field::{Migrate, Running, sqlite, until};
+use system_tests::field::{Migrate, Running, WAITING_FOR_ADVISORY_LOCK, sqlite, until};
 use testkit::postgres::{Database, Server};
 use testkit::process::Output;
 
@@ -215,9 +215,7 @@ fn sigint_in_the_midst_of_many_steps_finishes_those_under_way() {
         .collect();
     let migrate = Migrate::new(&steps);
     let mut run = migrate.start(&database.url(), &["up"]);
-    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    until("a step to wait", || database.psql(waits) == "1");
+    until("a step to wait", || database.psql(WAITING_FOR_ADVISORY_LOCK) == "1");
     run.signal("INT");
     run.until_it_says("stopping after the step under way");
     gate.run("SELECT pg_advisory_unlock(1)");
