@@ -9,6 +9,7 @@ use crate::error::Error;
 
 /// Any command that failed before it had an answer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Failed {
     error: Failure,
 }
@@ -21,7 +22,9 @@ impl From<&Error> for Failed {
 
 /// An error.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Failure {
+    /// One of those that `docs/json.md` lists; more may be added.
     kind: &'static str,
     message: String,
     help: Option<String>,
@@ -40,6 +43,7 @@ pub(super) struct Failure {
 
 /// What differs between a program and a directory.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Differences {
     added: Vec<String>,
     removed: Vec<String>,
@@ -54,6 +58,7 @@ impl From<&commands::Differences> for Differences {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Location {
     path: String,
     line: usize,

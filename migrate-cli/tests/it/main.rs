@@ -1,5 +1,6 @@
 //! The program `migrate`, as people and scripts see it: exit code and both streams together.
 
+mod schemas;
 mod support;
 
 mod agreement;

@@ -8,6 +8,8 @@ use serde_json::Value;
 use testkit::migrations::Directory;
 use testkit::process::{self, Output};
 
+use crate::schemas;
+
 /// Two migrations that run on both databases.
 pub(crate) const USERS_AND_POSTS: &str = r#"
 --- v1.0.0_users/metadata.json
@@ -109,8 +111,9 @@ impl Project {
         command
     }
 
+    #[track_caller]
     pub(crate) fn migrate(&self, line: &str) -> Shown {
-        Shown { line: line.to_owned(), output: process::run(&mut self.command(line)) }
+        Shown::new(line, process::run(&mut self.command(line)))
     }
 
     /// Runs it and expects it to go well.
@@ -149,6 +152,13 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// What `migrate` with a line of arguments left behind. A document is validated.
+    #[track_caller]
+    pub(crate) fn new(line: &str, output: Output) -> Self {
+        schemas::check(&line.split_whitespace().collect::<Vec<_>>(), &output.stdout, output.code);
+        Self { line: line.to_owned(), output }
+    }
+
     /// Standard output, which must be one line with one document.
     #[track_caller]
     pub(crate) fn document(&self) -> Value {
