@@ -85,6 +85,9 @@ pub(crate) struct OutputOptions {
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print a line of JSON for each event of a run, and the document of `--json` as the last line.
+    #[arg(long, global = true)]
+    pub(crate) events: bool,
     /// Print errors only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

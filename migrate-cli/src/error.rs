@@ -132,7 +132,8 @@ fn summary(diagnostics: &[Diagnostic]) -> String {
     format!("the migrations directory has {}", count(number_of(Severity::Error, diagnostics), "error"))
 }
 
-const fn kind(kind: ErrorKind) -> &'static str {
+/// The word used in JSON for a failure of an operation on a database.
+pub(crate) const fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Unreachable => "unreachable",
         ErrorKind::Configuration => "configuration",

@@ -1,6 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 mod amend;
+mod event;
 mod failure;
 mod history;
 mod run;
@@ -15,6 +16,7 @@ mod verdict;
 use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
+pub(crate) use event::{Happening, Line};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
 pub(crate) use run::{Planned, PlannedStep, Run};

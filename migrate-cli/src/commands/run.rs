@@ -12,7 +12,7 @@ use crate::args::Confirmation;
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Document};
+use crate::json::{self, Document, Happening};
 use crate::output::{Printer, count, place};
 use crate::signals;
 
@@ -55,7 +55,10 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 /// A migrator that tells of its progress.
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
-    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+    migrator.observer(move |event: &Event<'_>| {
+        progress.event(|| Happening::of(event));
+        tell(event, &progress);
+    })
 }
 
 /// Shows what would be done, and asks.

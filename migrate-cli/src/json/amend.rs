@@ -17,7 +17,7 @@ pub(crate) struct Amended {
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Amendment {
+pub(crate) struct Amendment {
     version: String,
     name: String,
     #[cfg_attr(test, schemars(extend("enum" = ["record_applied", "record_baseline", "complete", "accept", "forget"])))]

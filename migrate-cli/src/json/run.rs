@@ -37,7 +37,7 @@ impl From<&Entry> for Remaining {
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct RunStep {
+pub(crate) struct RunStep {
     version: String,
     #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     direction: &'static str,

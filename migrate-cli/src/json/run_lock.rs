@@ -21,7 +21,7 @@ impl From<Option<&LockHolder>> for RunLock {
 /// Who holds the run lock.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Holder {
+pub(crate) struct Holder {
     owner: String,
     host: String,
     process: u32,

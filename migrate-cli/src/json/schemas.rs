@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{
-    Amended, Check, Compatibility, Config, Doctor, Document, Failed, Graph, History, Init, List, Lock, LockRelease,
-    New, Pending, Planned, Repairs, Run, RunLock, Status, Text, Validate, Version,
+    Amended, Check, Compatibility, Config, Doctor, Document, Failed, Graph, History, Init, Line, List, Lock,
+    LockRelease, New, Pending, Planned, Repairs, Run, RunLock, Status, Text, Validate, Version,
 };
 
 /// Each document, and the verbs that print it. A new one is a line here; its types derive `JsonSchema` in tests.
@@ -19,6 +19,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Config>("config", &["config show"]),
         schema::<Doctor>("doctor", &["doctor"]),
         schema::<Failed>("error", &[]),
+        schema::<Line>("event", &[]),
         schema::<Graph>("graph", &["graph"]),
         schema::<History>("history", &["history"]),
         schema::<Init>("init", &["init"]),
@@ -39,8 +40,10 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
 }
 
 fn schema<T: JsonSchema>(name: &'static str, verbs: &[&str]) -> (&'static str, Value) {
-    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    let mut schema = generator.into_root_schema_for::<Document<T>>();
+    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.clone().into_generator().into_root_schema_for::<Document<T>>();
+    let described = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("description".to_owned(), described.get("description").expect("documents are described").clone());
     // They are Rust's, such as `uint`.
     RecursiveTransform(|schema: &mut Schema| drop(schema.remove("format"))).transform(&mut schema);
     schema.insert("title".to_owned(), json!(name));

@@ -8,6 +8,7 @@ mod bad_input;
 mod command_line;
 mod configuration;
 mod directory;
+mod events;
 mod json;
 mod ledger;
 mod library;

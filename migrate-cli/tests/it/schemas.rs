@@ -23,10 +23,10 @@ static BY_VERB: LazyLock<BTreeMap<String, Vec<Schema>>> = LazyLock::new(|| {
     by_verb
 });
 
-static ERROR: LazyLock<Schema> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas/error.json");
-    Schema::new(&path, &read(&path))
-});
+static ERROR: LazyLock<Schema> = LazyLock::new(|| Schema::of_no_verb("error.json"));
+static EVENT: LazyLock<Schema> = LazyLock::new(|| Schema::of_no_verb("event.json"));
+
+const UPDATE: &str = "`UPDATE_DOCS=1 cargo test -p migrate-cli reference` writes docs/schemas.";
 
 struct Schema {
     name: String,
@@ -34,9 +34,14 @@ struct Schema {
 }
 
 impl Schema {
+    fn of_no_verb(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas").join(file);
+        Self::new(&path, &read(&path))
+    }
+
     fn new(path: &Path, schema: &Value) -> Self {
         let mut schema = schema.clone();
-        closed(&mut schema);
+        close(&mut schema);
         let name = path.file_name().expect("a schema is a file").to_string_lossy().into_owned();
         let validator = jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { name, validator }
@@ -55,15 +60,25 @@ fn read(path: &Path) -> Value {
 }
 
 /// A document of today has no key that the schema does not know, although one of tomorrow may.
-fn closed(schema: &mut Value) {
+fn close(schema: &mut Value) {
+    close_below(schema);
+    if schema.get("properties").is_some() {
+        schema["unevaluatedProperties"] = json!(false);
+    }
+}
+
+fn close_below(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
-            map.values_mut().for_each(closed);
-            if map.contains_key("properties") {
-                map.insert("unevaluatedProperties".to_owned(), json!(false));
+            for (key, value) in map {
+                match value {
+                    // Each adds keys to those of the object around it, which is closed as a whole.
+                    Value::Array(variants) if key == "oneOf" => variants.iter_mut().for_each(close_below),
+                    _ => close(value),
+                }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(closed),
+        Value::Array(list) => list.iter_mut().for_each(close),
         _ => {}
     }
 }
@@ -72,18 +87,30 @@ fn closed(schema: &mut Value) {
 #[track_caller]
 pub(crate) fn check(words: &[&str], stdout: &str, code: i32) {
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
-    if !has(&["--json"]) || has(&["--help", "-h", "--version", "-V"]) {
+    if !has(&["--json", "--events"]) || has(&["--help", "-h", "--version", "-V"]) {
         return;
     }
     let line = words.join(" ");
-    let [document] = *stdout.lines().collect::<Vec<_>>() else {
-        panic!("`migrate {line}` prints one document, not: {stdout}");
-    };
+    let lines: Vec<&str> = stdout.lines().collect();
+    let (document, events) = lines.split_last().unwrap_or_else(|| panic!("`migrate {line}` prints no document"));
+    assert!(events.is_empty() || has(&["--events"]), "`migrate {line}` prints one document, not: {stdout}");
+    events.iter().for_each(|event| check_event(&parse(event)));
     check_document(&line, verb(words), &parse(document), code);
 }
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// Validates a line of `--events`.
+#[track_caller]
+pub(crate) fn check_event(event: &Value) {
+    let errors = EVENT.errors(event);
+    assert!(
+        errors.is_empty(),
+        "{event:#}\n{}\n\nEvents are in migrate-cli/src/json/event.rs. {UPDATE}",
+        errors.join("\n")
+    );
 }
 
 #[track_caller]
@@ -101,7 +128,7 @@ fn check_document(line: &str, verb: Option<&str>, document: &Value, code: i32) {
     panic!(
         "what `migrate {line}` prints is in no schema of `{}`:\n{document:#}\n{}\n\n\
          A document's types are in migrate-cli/src/json, where they derive `JsonSchema` in tests; a new one has its line in \
-         migrate-cli/src/json/schemas.rs. `UPDATE_DOCS=1 cargo test -p migrate-cli reference` writes docs/schemas.",
+         migrate-cli/src/json/schemas.rs. {UPDATE}",
         verb.unwrap_or_default(),
         errors.join("\n")
     );
@@ -147,7 +174,8 @@ fn the_examples_of_the_documentation() {
     let mut documents = 0;
     for section in text.split("\n## ").skip(1) {
         let linked = |name: &str| section.contains(&format!("(schemas/{name})"));
-        let schemas: Vec<&Schema> = BY_VERB.values().flatten().chain([&*ERROR]).filter(|it| linked(&it.name)).collect();
+        let schemas: Vec<&Schema> =
+            BY_VERB.values().flatten().chain([&*ERROR, &*EVENT]).filter(|it| linked(&it.name)).collect();
         let examples = section.split("```json\n").skip(1).filter_map(|block| block.split("\n```").next());
         for example in examples.filter(|example| example.starts_with("{\"format\"")) {
             for document in serde_json::Deserializer::from_str(example).into_iter() {
