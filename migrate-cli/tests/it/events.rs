@@ -61,14 +61,15 @@ struct Watched {
 impl Watched {
     fn start(project: &Project, line: &str) -> Self {
         let mut command = project.command(&format!("{line} --events"));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
         Self { child, lines }
     }
 
     fn next(&mut self) -> Value {
-        let line = self.lines.next().expect("the document comes after the event that is waited for").unwrap();
-        serde_json::from_str(&line).unwrap()
+        let line = self.lines.next().expect("the document comes after the event that is waited for");
+        serde_json::from_str(&line.expect("a pipe can be read")).expect("a line is JSON")
     }
 
     /// The next event of this name.
@@ -85,8 +86,9 @@ impl Watched {
 
     /// The exit code and the document.
     fn end(mut self) -> (Option<i32>, Value) {
-        let last = self.lines.by_ref().last().expect("there is a document").unwrap();
-        (self.child.wait().unwrap().code(), serde_json::from_str(&last).unwrap())
+        let last = self.lines.by_ref().last().expect("there is a document").expect("a pipe can be read");
+        let status = self.child.wait().expect("the program is ours");
+        (status.code(), serde_json::from_str(&last).expect("a line is JSON"))
     }
 }
 
