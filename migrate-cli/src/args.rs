@@ -271,6 +271,20 @@ pub(crate) enum RunLockVerb {
     Release(ReleaseArgs),
 }
 
+impl DirectoryVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+}
+
+impl EmbeddedVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+}
+
 impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {

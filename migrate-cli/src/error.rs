@@ -40,6 +40,16 @@ impl Error {
         Self::Plain { exit: Exit::Failed, kind: "failed", message: message.into(), help: None }
     }
 
+    /// The program itself is wrong; `said` is what its panic says.
+    pub(crate) fn defect(said: &str) -> Self {
+        Self::Plain {
+            exit: Exit::Failed,
+            kind: "defect",
+            message: format!("this program has a defect: {said}"),
+            help: Some("what was committed stays, and `migrate status` shows it; please report the defect with what stands above".to_owned()),
+        }
+    }
+
     /// The migrations directory is not as it should be, in a way that no diagnostic says.
     pub(crate) fn directory(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Plain { exit: Exit::Directory, kind: "directory", message: message.into(), help: Some(help.into()) }

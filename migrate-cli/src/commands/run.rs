@@ -10,6 +10,7 @@ use migrate_runtime::{
 use super::confirm;
 use crate::args::Confirmation;
 use crate::config::Session;
+use crate::defect;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document, Happening};
@@ -56,6 +57,7 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
     migrator.observer(move |event: &Event<'_>| {
+        defect::failpoint();
         progress.event(|| Happening::of(event));
         tell(event, &progress);
     })

@@ -9,6 +9,7 @@ mod command_line;
 mod configuration;
 mod directory;
 mod events;
+mod exit_codes;
 mod json;
 mod ledger;
 mod library;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use testkit::migrations::Directory;
+use testkit::postgres::Database;
 use testkit::process::{self, Output};
 
 use crate::schemas;
@@ -42,17 +43,29 @@ DROP TABLE half;
 pub(crate) struct Project {
     root: Directory,
     url: Option<String>,
+    /// Lives as long as the project.
+    database: Option<Database>,
 }
 
 impl Project {
     /// The files are those of `migrations_v2`; the database is the SQLite file `app.db` beside it.
     pub(crate) fn new(files: &str) -> Self {
         let root = Directory::new(&files.replace("\n--- ", "\n--- migrations_v2/"));
-        Self { root, url: Some("sqlite:app.db".to_owned()) }
+        Self { root, url: Some("sqlite:app.db".to_owned()), database: None }
     }
 
     pub(crate) fn with_url(self, url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..self }
+    }
+
+    /// The project on a PostgreSQL database, which it keeps.
+    pub(crate) fn with_database(self, database: Database) -> Self {
+        Self { url: Some(database.url()), database: Some(database), ..self }
+    }
+
+    /// The first column of the first row of a query on the PostgreSQL database.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        self.database.as_ref().expect("the project is on PostgreSQL").psql(sql)
     }
 
     pub(crate) fn without_url(self) -> Self {
