@@ -14,7 +14,7 @@ pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{HistoryArgs, Until, WaitArgs};
 pub(crate) use run::{DownArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
-pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
+pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
 
@@ -109,9 +109,7 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
     Init,
     /// Write the files of a new migration.
-    #[command(
-        after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major --min-runtime-version 2.3.0"
-    )]
+    #[command(after_help = NEW_EXAMPLES)]
     New(NewArgs),
     /// Write migrations.lock; or show or free the run lock.
     #[command(
@@ -238,6 +236,20 @@ pub(crate) enum Verb {
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(RepairArgs),
 }
+
+const NEW_EXAMPLES: &str = "\
+Examples:
+  migrate new add_index
+  migrate new split_names --major --min-runtime-version 2.3.0
+  migrate new --template table users email:text
+  migrate new --template column users.age integer
+  migrate new --template index-concurrently users email
+  migrate new --template enum-value mood curious
+  migrate new --template sqlite-rebuild users
+  migrate new --template data users.email \"lower(email)\"
+  migrate new --template expand-contract rename-column users.name full_name
+  migrate new --from migrations_v2/later/drop_users_name --min-runtime-version 2.4.0
+  pg_dump --schema-only shop | migrate new import -";
 
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.

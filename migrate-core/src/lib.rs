@@ -33,6 +33,8 @@ pub mod metadata;
 pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "source")]
+pub mod template;
 
 #[cfg(test)]
 mod testing;

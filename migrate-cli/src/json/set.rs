@@ -98,6 +98,15 @@ pub(crate) struct New {
     pub(crate) version: String,
     pub(crate) name: String,
     pub(crate) files: Vec<String>,
+    pub(crate) migrations: Vec<NewMigration>,
+}
+
+/// A migration that was written; one that is kept for later has no version yet.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewMigration {
+    pub(crate) version: Option<String>,
+    pub(crate) name: String,
+    pub(crate) path: String,
 }
 
 pub(crate) fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {

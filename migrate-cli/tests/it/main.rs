@@ -14,6 +14,7 @@ mod operator;
 mod postgres;
 mod scratch;
 mod sqlite;
+mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
