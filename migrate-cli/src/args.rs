@@ -14,7 +14,7 @@ pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{HistoryArgs, Until, WaitArgs};
 pub(crate) use run::{DownArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
-pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
+pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
 
@@ -121,6 +121,9 @@ pub(crate) enum DirectoryVerb {
         after_help = "Examples:\n  migrate validate\n  migrate validate --shadow-url postgres://app@localhost/postgres\n  migrate validate --shadow-url sqlite::memory:"
     )]
     Validate(ValidateArgs),
+    /// Repair names, metadata, migrations.lock, and a version that two branches took. No script is touched.
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(FixArgs),
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
@@ -250,6 +253,15 @@ Examples:
   migrate new --template expand-contract rename-column users.name full_name
   migrate new --from migrations_v2/later/drop_users_name --min-runtime-version 2.4.0
   pg_dump --schema-only shop | migrate new import -";
+
+const FIX_EXAMPLES: &str = "\
+Of two migrations of one version, the one that migrations.lock does not have gets the next free version, and so do the
+unreleased ones after it. What cannot be repaired is shown, and the exit code is then 65.
+
+Examples:
+  migrate fix --dry-run
+  migrate fix --yes
+  migrate fix --renumber v1.2.0_tags";
 
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.

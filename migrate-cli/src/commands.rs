@@ -8,6 +8,7 @@ mod config_show;
 mod confirm;
 mod doctor;
 mod down;
+mod fix;
 mod force;
 mod goto;
 mod graph;
@@ -80,6 +81,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
             Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
             None => lock::lock(args, directory, printer),
         },
+        DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
         DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),

@@ -17,7 +17,9 @@ pub(crate) use failure::Failed;
 pub(crate) use history::History;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
-pub(crate) use set::{Doctor, Graph, Init, List, Listed, Lock, New, NewMigration, Node, Symptom, Validate, problems};
+pub(crate) use set::{
+    Doctor, Fixed, Graph, Init, LeftOver, List, Listed, Lock, New, NewMigration, Node, Symptom, Validate, problems,
+};
 pub(crate) use shell::{Config, ShownSetting, Text};
 pub(crate) use standing::{Pending, Status, Version};
 pub(crate) use verdict::{Check, Compatibility, Compatible, Minimum};

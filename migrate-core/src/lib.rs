@@ -26,6 +26,8 @@ pub mod version;
 #[cfg(feature = "source")]
 pub mod diagnostic;
 #[cfg(feature = "source")]
+pub mod fix;
+#[cfg(feature = "source")]
 pub mod lockfile;
 #[cfg(feature = "source")]
 pub mod metadata;

@@ -17,7 +17,7 @@ use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
 
-pub use text::{is_strict, rewritten, text_of};
+pub use text::{is_strict, rewritten, text_of, texts_of};
 
 /// What a `metadata.json` says.
 ///

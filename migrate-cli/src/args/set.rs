@@ -107,6 +107,19 @@ pub(crate) struct ValidateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FixArgs {
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Which of two migrations of one version gets another one, where migrations.lock does not say which was released.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) renumber: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Fail unless this program holds exactly the migrations of a directory.
     #[arg(long, value_name = "DIR")]

@@ -59,6 +59,21 @@ pub fn text_of(text: &str, key: &str) -> Option<String> {
     }
 }
 
+/// The texts of one key of an object, if it is a list of strings.
+#[must_use]
+pub fn texts_of(text: &str, key: &str) -> Option<Vec<String>> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
+    let Some(Value::Object(object)) = parsed.value else {
+        return None;
+    };
+    let list = object.get_array(key)?;
+    let text = |it: &Value<'_>| match it {
+        Value::StringLit(it) => Some(it.value.to_string()),
+        _ => None,
+    };
+    list.elements.iter().map(text).collect()
+}
+
 fn value(value: &Value<'_>, text: &str, depth: usize) -> String {
     let gap = "  ".repeat(depth + 1);
     match value {
