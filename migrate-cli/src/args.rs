@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod amend;
+mod compare;
 mod consent;
 mod read;
 mod run;
@@ -11,6 +12,7 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
+pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{HistoryArgs, Until, WaitArgs};
 pub(crate) use run::{DownArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
@@ -124,9 +126,19 @@ pub(crate) enum DirectoryVerb {
     /// Repair names, metadata, migrations.lock, and a version that two branches took. No script is touched.
     #[command(after_help = FIX_EXAMPLES)]
     Fix(FixArgs),
+    /// Take each migration up, down and up again on a scratch database, and compare what it leaves.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(TestArgs),
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
+    /// Compare the directory with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  migrate diff\n  migrate diff --exit-code")]
+    Diff(DiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -146,6 +158,12 @@ pub(crate) enum EmbeddedVerb {
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Examples:\n  app migrate check\n  app migrate check --source migrations_v2")]
     Check(CheckArgs),
+    /// Compare the migrations of this program with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  app migrate diff\n  app migrate diff --source migrations_v2")]
+    Diff(EmbeddedDiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -263,6 +281,15 @@ Examples:
   migrate fix --yes
   migrate fix --renumber v1.2.0_tags";
 
+const TEST_EXAMPLES: &str = "\
+After down, the schema and every row must be as before up; after the second up, the schema as after the first. Rows of
+fixtures.sql are there meanwhile. This is what `migration_tests!` does in a program's own tests. SQLite runs in memory.
+
+Examples:
+  migrate test
+  migrate test 1.2.0
+  migrate test --shadow-url postgres://app@localhost/postgres";
+
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.
 
@@ -290,6 +317,38 @@ pub(crate) enum RunLockVerb {
     /// Free the run lock that a dead run left behind.
     #[command(after_help = "Examples:\n  migrate lock release\n  migrate lock release --force --yes")]
     Release(ReleaseArgs),
+}
+
+impl DirectoryVerb {
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Validate(args) => args.shadow_url.as_ref(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Self::Test(args) => args.shadow.shadow_url.as_ref(),
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
+}
+
+impl EmbeddedVerb {
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
+}
+
+impl SchemaVerb {
+    fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Dump(_) => None,
+            Self::Diff(args) => args.shadow.shadow_url.as_ref(),
+        }
+    }
 }
 
 impl Verb {

@@ -1,6 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 mod amend;
+mod compare;
 mod failure;
 mod history;
 mod run;
@@ -13,6 +14,7 @@ mod verdict;
 use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
+pub(crate) use compare::{ChangedScript, Comparison, Diff, SchemaDiff, SchemaDump, Tested, TestedMigration};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
 pub(crate) use run::{Planned, PlannedStep, Run};

@@ -5,6 +5,7 @@ mod support;
 mod agreement;
 mod bad_input;
 mod command_line;
+mod compare;
 mod configuration;
 mod directory;
 mod fix;
