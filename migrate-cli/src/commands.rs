@@ -157,7 +157,7 @@ fn execute(
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),
-        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Version => version::version(&mut session, printer),
         Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),

@@ -20,7 +20,7 @@ pub(crate) use run_lock::{LockRelease, RunLock};
 pub(crate) use set::{Doctor, Graph, Init, List, Listed, Lock, New, Node, Symptom, Validate, problems};
 pub(crate) use shell::{Config, ShownSetting, Text};
 pub(crate) use standing::{Pending, Status, Version};
-pub(crate) use verdict::{Check, Compatibility, Compatible, Minimum};
+pub(crate) use verdict::{Check, Compatibility};
 
 /// The format of every document.
 const FORMAT: u32 = 1;

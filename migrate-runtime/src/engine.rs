@@ -4,6 +4,7 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+mod matrix;
 mod recovery;
 mod run_lock;
 mod steps;
@@ -21,6 +22,7 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+pub(crate) use self::matrix::ReadMatrix;
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};

@@ -85,6 +85,7 @@ pub use database::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
 pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
+pub use migrate_core::compat::matrix::{Cell, Matrix, Minimum, Program, Schema};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, Phase, Role, Script};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrate_core::amend::{Amendment, Repair};
+use migrate_core::compat::matrix::Matrix;
 use migrate_core::compat::{Assessment, Entry, Verdict};
 use migrate_core::ledger::LockHolder;
 use migrate_core::migration::{Migration, Phase};
@@ -15,7 +16,9 @@ use semver::Version;
 
 use crate::call::{Call, Operation};
 use crate::database::Database;
-use crate::engine::{Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadRepairs, ReleaseLock};
+use crate::engine::{
+    Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadMatrix, ReadRepairs, ReleaseLock,
+};
 use crate::observer::Observer;
 use crate::options::Settings;
 use crate::report::{FreedLock, HistoryRow, Report};
@@ -471,6 +474,21 @@ impl Migrator {
         runtime_version: Version,
     ) -> Call<'d, D, impl Operation<Output = Assessment> + use<D>> {
         self.clone().runtime_version(runtime_version).check(database)
+    }
+
+    /// Judges the database, and every schema that the registry or the ledger know, for each version of the program at which
+    /// the answer may change: the minimums that migrations ask for, this program's own, and `further` ones. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn compatibility<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        further: &[Version],
+    ) -> Call<'d, D, impl Operation<Output = Matrix> + use<D>> {
+        let (registry, settings) = (self.registry.clone(), self.settings.clone());
+        Call::new(database, ReadMatrix { registry, settings, further: further.to_vec() })
     }
 
     /// [`check`](Self::check) as an exit code and a sentence.

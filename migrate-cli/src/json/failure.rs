@@ -85,7 +85,7 @@ impl From<&Error> for Failure {
                 statement: error.statement().map(str::to_owned),
                 code: error.database().and_then(|database| database.code.clone()),
                 detail: error.database().and_then(|database| database.detail.clone()),
-                reasons: error.assessment().map(findings).unwrap_or_default(),
+                reasons: error.assessment().map(|it| findings(&it.reasons)).unwrap_or_default(),
                 ..failure
             },
         }
