@@ -27,6 +27,7 @@ mod scratch;
 mod shell;
 mod source;
 mod status;
+mod stored;
 mod up;
 mod validate;
 mod version;

@@ -159,7 +159,7 @@ pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport, StoredScript};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
 

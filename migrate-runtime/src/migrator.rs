@@ -17,11 +17,11 @@ use semver::Version;
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
-    Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadMatrix, ReadRepairs, ReleaseLock,
+    Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadMatrix, ReadRepairs, ReadStored, ReleaseLock,
 };
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{FreedLock, HistoryRow, Report};
+use crate::report::{FreedLock, HistoryRow, Report, StoredScript};
 use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
@@ -62,11 +62,17 @@ pub struct AutoMigrateOptions {
     pub fail_on_incompatible: bool,
     /// The version of this program, if not the migrator's.
     pub runtime_version: Option<Version>,
+    /// Whether to undo what a newer version of this program applied, when it makes the database incompatible with this one:
+    /// by the down scripts in the ledger, from the lowest such migration upwards, and with what they take away. Default: no.
+    ///
+    /// For programs of which one runs at a time, such as a desktop program that is installed in an older version again. Where
+    /// older and newer ones run side by side, each would undo the other's work.
+    pub allow_downgrade: bool,
 }
 
 impl Default for AutoMigrateOptions {
     fn default() -> Self {
-        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None }
+        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None, allow_downgrade: false }
     }
 }
 
@@ -160,6 +166,15 @@ impl Migrator {
         self
     }
 
+    /// The database role of the application on PostgreSQL, where it is not the one that migrates: a run that changes something
+    /// gives it the rights on our tables that it needs to judge the database at its start, and no others. Default: none. Not
+    /// used on SQLite.
+    #[must_use]
+    pub fn application_role(mut self, name: impl Into<String>) -> Self {
+        self.settings.application_role = Some(name.into());
+        self
+    }
+
     /// On whose behalf, for lock and history. Default: the environment's `MIGRATION_ACTOR`, `USER`, `LOGNAME` or `USERNAME`,
     /// else `unknown`.
     #[must_use]
@@ -173,6 +188,14 @@ impl Migrator {
     #[must_use]
     pub fn expecting(mut self, plan: Plan) -> Self {
         self.settings.expected = Some(plan);
+        self
+    }
+
+    /// Refuse every stored down script but these: those that were shown to whoever confirmed the plan. They are compared
+    /// under the run lock, before anything is done. Default: whatever the ledger holds by then.
+    #[must_use]
+    pub fn expecting_stored(mut self, scripts: Vec<StoredScript>) -> Self {
+        self.settings.shown = Some(scripts);
         self
     }
 
@@ -237,6 +260,7 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
+        migrator.settings.allow_downgrade = options.allow_downgrade;
         migrator.migrate(database, Goal::Reach(Target::Latest), mode)
     }
 
@@ -537,6 +561,23 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = Option<SchemaVersion>> + use<D>> {
         self.inspect(database, |assessment| assessment.database_version)
+    }
+
+    /// The down scripts that the ledger keeps of some migrations, highest version first; none of a migration that is not
+    /// applied or has none. Writes nothing.
+    ///
+    /// A plan's step whose [`origin`](crate::Step::origin) is the ledger runs such a script: the program does not
+    /// hold the migration, or holds it with another up script.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); [`Ledger`](crate::ErrorKind::Ledger) also for a script that is not the one that was stored.
+    pub fn stored_scripts<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        versions: &[SchemaVersion],
+    ) -> Call<'d, D, impl Operation<Output = Vec<StoredScript>> + use<D>> {
+        Call::new(database, ReadStored { settings: self.settings.clone(), versions: versions.to_vec() })
     }
 
     /// The newest rows of the history, newest first. Writes nothing.

@@ -17,3 +17,4 @@ mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
+mod way_back;

@@ -18,3 +18,4 @@ mod stale;
 mod stops;
 mod testing;
 mod tls;
+mod way_back;
