@@ -256,14 +256,15 @@ Examples:
   migrate force 1.2.0";
 
 const REPAIR_EXAMPLES: &str = "\
-A script that was changed is accepted, an interrupted migration counts as said, and a row is forgotten that this set
+A script that was changed is accepted, an interrupted migration or its statement counts as said, and a row is forgotten that this set
 does not hold and nothing can undo.
 
 Examples:
   migrate repair
   migrate repair --all
   migrate repair 1.2.0
-  migrate repair 1.2.0 --not-applied";
+  migrate repair 1.2.0 --not-applied
+  migrate repair 1.2.0 --statement applied";
 
 /// What can be done with the run lock.
 #[derive(Debug, Subcommand)]

@@ -203,6 +203,8 @@ pub enum Edit<'a> {
     Complete(&'a Step),
     /// Remove the row.
     Forget(&'a Step),
+    /// So many segments are finished, and no other is under way.
+    Reached(&'a Step, u32),
 }
 
 /// What a history row says beyond who writes it.

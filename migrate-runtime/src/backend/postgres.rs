@@ -540,6 +540,7 @@ impl Backend for PostgresBackend<'_> {
                 Edit::Accept(work) => self.names.accept(run, work),
                 Edit::Complete(step) => self.names.complete(step, Duration::ZERO),
                 Edit::Forget(step) => self.names.delete(step),
+                Edit::Reached(step, segments) => self.names.progress(step, *segments),
             });
         }
         for entry in entries {

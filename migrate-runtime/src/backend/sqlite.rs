@@ -492,6 +492,7 @@ impl Backend for SqliteBackend<'_> {
                     Edit::Accept(work) => self.names.accept(connection, run, work)?,
                     Edit::Complete(step) => self.names.complete(connection, step, Duration::ZERO)?,
                     Edit::Forget(step) => self.names.delete(connection, step)?,
+                    Edit::Reached(step, segments) => self.names.progress(connection, step, *segments)?,
                 }
             }
             entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))

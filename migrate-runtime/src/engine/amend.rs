@@ -98,6 +98,8 @@ fn edits_of<'a>(action: Action, step: &'a Step, work: Option<&'a Work<'a>>) -> V
         Action::Accept => record(Edit::Accept).collect(),
         Action::Complete => record(Edit::Accept).chain([Edit::Complete(step)]).collect(),
         Action::Forget => vec![Edit::Forget(step)],
+        Action::FinishPart(part) => vec![Edit::Reached(step, part)],
+        Action::RepeatPart(part) => vec![Edit::Reached(step, part - 1)],
     }
 }
 
