@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
-pub(crate) use run::{DownArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
+pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
 pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
@@ -195,7 +195,7 @@ pub(crate) enum ConfigVerb {
 pub(crate) enum Verb {
     /// Apply pending migrations.
     #[command(
-        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --dry-run"
+        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --phase contract --wait-for-fleet 10m\n  migrate up --dry-run"
     )]
     Up(UpArgs),
     /// Bring the database to exactly a version, up or down.
@@ -225,6 +225,9 @@ pub(crate) enum Verb {
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
+    /// List the programs that registered as running.
+    #[command(after_help = "Example:\n  migrate instances")]
+    Instances,
     /// Print the version of the database.
     #[command(after_help = "Example:\n  migrate version")]
     Version,
@@ -241,7 +244,7 @@ pub(crate) enum Verb {
 
 const COMPATIBILITY_EXAMPLES: &str = "\
 A schema is everything up to a version of the set or of the database. A program is each version that a migration asks for, that
-of --runtime-version, and those of --program; what an older one holds are the migrations below the first that asks for more.
+of --runtime-version, those of the programs that run, and those of --program; what an older one holds are the migrations below the first that asks for more.
 
 Examples:
   migrate compatibility --runtime-version 1.4.0

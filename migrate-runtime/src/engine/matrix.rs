@@ -1,5 +1,7 @@
 //! Reading a database to judge it for every version of the program that matters.
 
+use std::time::Duration;
+
 use migrate_core::compat::matrix::{Matrix, matrix};
 use semver::Version;
 
@@ -15,7 +17,7 @@ use crate::options::{Settings, Tables};
 pub(crate) struct ReadMatrix {
     pub(crate) registry: SharedRegistry,
     pub(crate) settings: Settings,
-    /// Versions of the program beside those that migrations ask for.
+    /// Versions of the program beside those that migrations ask for and those that run.
     pub(crate) further: Vec<Version>,
 }
 
@@ -27,8 +29,12 @@ impl Operation for ReadMatrix {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Matrix, Error> {
+        let registered = backend.instances().await?.instances.into_iter();
+        let live = registered.filter(|instance| instance.is_live(Duration::ZERO));
+        let running = live.filter_map(|instance| Version::parse(&instance.runtime_version).ok());
+        let further: Vec<Version> = self.further.into_iter().chain(running).collect();
         let snapshot = backend.read().await?;
         let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
-        Ok(matrix(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings), &self.further))
+        Ok(matrix(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings), &further))
     }
 }

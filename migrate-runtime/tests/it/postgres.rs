@@ -68,14 +68,28 @@ fn the_applications_role_is_given_what_it_needs_and_no_more() {
     let mut application = Postgres::from_url(&url).unwrap();
     let first = migrator(&[USERS]).application_role("application");
     first.up(&mut bench.open()).wait().unwrap();
-    let expected = ["", "_history", "_state"].map(|it| format!("application|schema_migrations_v2{it}|SELECT"));
+    let expected = [
+        "|SELECT",
+        "_history|SELECT",
+        "_instances|DELETE",
+        "_instances|INSERT",
+        "_instances|SELECT",
+        "_instances|UPDATE",
+        "_state|SELECT",
+    ];
+    let expected = expected.map(|it| format!("application|schema_migrations_v2{it}"));
     assert_eq!(bench.sql(RIGHTS), expected);
 
-    // It judges, starts, and looks at everything there is to read.
+    // It judges, starts, registers, and looks at everything there is to read.
     let migrator = migrator(&[USERS, NOTES]);
     assert_eq!(first.check(&mut application).wait().unwrap().verdict, Verdict::Compatible);
     let started = first.auto_migrate(&mut application).wait().unwrap();
     assert_eq!(started.outcome, Outcome::NothingToDo);
+    let instance = first.register_instance(&mut application).wait().unwrap();
+    instance.beat(&mut application).wait().unwrap();
+    assert_eq!(first.instances(&mut application).wait().unwrap().len(), 1);
+    instance.leave(&mut application).wait().unwrap();
+    assert_eq!(first.instances(&mut application).wait().unwrap().len(), 0);
     assert_eq!(first.history(&mut application, 5).wait().unwrap().len(), 3);
     assert_eq!(migrator.check(&mut application).wait().unwrap().verdict, Verdict::NeedsMigration);
 
@@ -98,7 +112,7 @@ fn the_applications_role_is_given_what_it_needs_and_no_more() {
     // What was taken away is given back by the next run that changes something; until then it is not asked for.
     bench.sql("REVOKE SELECT ON schema_migrations_v2_state FROM application");
     assert_eq!(first.auto_migrate(&mut bench.open()).wait().unwrap().outcome, Outcome::NothingToDo);
-    assert_eq!(bench.sql(RIGHTS).len(), 2);
+    assert_eq!(bench.sql(RIGHTS).len(), expected.len() - 1);
     migrator.application_role("application").up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.sql(RIGHTS), expected);
 }

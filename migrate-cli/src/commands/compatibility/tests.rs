@@ -16,6 +16,7 @@ fn matrix(rows: &str) -> Matrix {
         verdict: Verdict::Compatible,
         runtime_version: None,
         database_version: Some(SchemaVersion::new(1, 1, 0)),
+        migrating: None,
         migrations: Vec::new(),
         reasons: Vec::new(),
     };
