@@ -24,3 +24,4 @@ mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
+mod way_back;
