@@ -146,6 +146,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Ledger => "ledger",
         ErrorKind::Cancelled => "cancelled",
         ErrorKind::Database => "database",
+        ErrorKind::Backup => "backup",
         _ => "other",
     }
 }

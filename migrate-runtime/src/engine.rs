@@ -4,7 +4,11 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+#[cfg(feature = "backup")]
+mod backup;
 mod recovery;
+#[cfg(feature = "backup")]
+mod restore;
 mod run_lock;
 mod steps;
 mod work;
@@ -21,6 +25,10 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+#[cfg(feature = "backup")]
+pub(crate) use self::backup::CreateBackup;
+#[cfg(feature = "backup")]
+pub(crate) use self::restore::{FindRunSnapshot, RestoreBackup, Which};
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -129,10 +137,10 @@ impl Operation for Migrate {
             }
             match self.lock(backend, decision).await? {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
-                Locked::Ours(run, fence, decision) => {
+                Locked::Ours(mut run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => self.execute(backend, &run, fence, &decision.plan).await,
+                        Goal::Reach(_) => self.execute(backend, &mut run, fence, &decision.plan).await,
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
@@ -236,6 +244,7 @@ impl Migrate {
             assessment: decision.assessment.clone(),
             plan: decision.plan.clone(),
             steps: Vec::new(),
+            backup: None,
         }))
     }
 
@@ -387,6 +396,7 @@ impl Migrate {
             assessment: decision.assessment,
             plan: decision.plan,
             steps: ended.steps,
+            backup: ended.backup,
         };
         let report = report.after(earlier);
         match (ended.error, released) {

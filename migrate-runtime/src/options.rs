@@ -7,6 +7,8 @@ use std::time::Duration;
 use migrate_core::plan::Plan;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::observer::Observer;
@@ -41,6 +43,9 @@ pub(crate) struct Settings {
     pub(crate) expected: Option<Plan>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
+    /// Whether and how runs are backed up.
+    #[cfg(feature = "backup")]
+    pub(crate) backup: Option<BackupOptions>,
 }
 
 impl Settings {
@@ -59,6 +64,8 @@ impl Settings {
             expected: None,
             observer: None,
             stop: Stop::new(),
+            #[cfg(feature = "backup")]
+            backup: None,
         }
     }
 }
@@ -81,9 +88,26 @@ impl Tables {
     /// Every suffix that our tables' names have after the ledger's; the ledger's own is empty.
     pub(crate) const SUFFIXES: [&str; 3] = ["", "_history", "_state"];
 
+    /// The suffix of the table of live programs, which a database need not have.
+    #[cfg(feature = "backup")]
+    pub(crate) const INSTANCES: &str = "_instances";
+
     /// The name of a table, without its schema.
     pub(crate) fn name(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.table)
+    }
+
+    /// Whether a table is one of ours, as SQLite compares names.
+    #[cfg(feature = "backup")]
+    pub(crate) fn holds(&self, table: &str) -> bool {
+        self.all().iter().any(|name| name.eq_ignore_ascii_case(table))
+    }
+
+    /// The names of all tables that are ours, also of those that only some programs make.
+    #[cfg(feature = "backup")]
+    pub(crate) fn all(&self) -> Vec<String> {
+        let suffixes = Self::SUFFIXES.into_iter().filter(|suffix| *suffix != Self::INSTANCES);
+        suffixes.chain([Self::INSTANCES]).map(|suffix| self.name(suffix)).collect()
     }
 
     /// Refuses names that no database could hold.

@@ -11,13 +11,15 @@ use super::{Migrate, plan_error, work};
 use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
 use crate::observer::{Event, Progress};
-use crate::report::{StepOutcome, StepReport};
+use crate::report::{RunBackup, StepOutcome, StepReport};
 
 /// The steps that were done, and why there are no more.
 pub(super) struct Ended {
     pub(super) steps: Vec<StepReport>,
     pub(super) error: Option<Error>,
     pub(super) lock: Lock,
+    /// What became of the backup before them.
+    pub(super) backup: Option<RunBackup>,
 }
 
 /// What became of the run lock.
@@ -64,21 +66,42 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, error: Option<Error>, lock: Lock) -> Ended {
-        Ended { steps: self.steps, error, lock }
+        Ended { steps: self.steps, error, lock, backup: None }
     }
 }
 
 impl Migrate {
-    /// Executes a plan, as far as its steps succeed.
-    pub(super) async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, plan: &Plan) -> Ended {
+    /// Executes a plan, as far as its steps succeed; before that takes the backup that the options ask for.
+    pub(super) async fn execute<B: Backend>(&self, backend: &mut B, run: &mut Run, fence: Fence, plan: &Plan) -> Ended {
+        let nothing_done = |error| Walk::new(&[], fence).end(Some(error), Lock::Held(fence));
         let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
             Ok(works) => works,
-            Err(error) => return Walk::new(&[], fence).end(Some(error), Lock::Held(fence)),
+            Err(error) => return nothing_done(error),
         };
-        let mut walk = Walk::new(&works, fence);
         if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
-            return walk.end(Some(error), Lock::Held(fence));
+            return nothing_done(error);
         }
+        #[cfg(feature = "backup")]
+        match self.back_up(backend, run, plan, &works).await {
+            Err(error) => nothing_done(error),
+            Ok(backup) => {
+                let ended = self.execute_works(backend, run, fence, plan, &works).await;
+                self.recover_from_backup(backend, run, ended, backup).await
+            }
+        }
+        #[cfg(not(feature = "backup"))]
+        self.execute_works(backend, run, fence, plan, &works).await
+    }
+
+    async fn execute_works<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        plan: &Plan,
+        works: &[Work<'_>],
+    ) -> Ended {
+        let mut walk = Walk::new(works, fence);
         while let Some(work) = walk.next() {
             if self.settings.stop.is_asked() {
                 let error = stopped_before(work.step).noting(&committed(walk.steps.len()));

@@ -49,6 +49,11 @@ impl PostgresScratch {
         self.database.ask(what, sql)
     }
 
+    #[cfg(feature = "backup")]
+    pub(crate) fn database(&self) -> &Postgres {
+        &self.database
+    }
+
     pub(crate) fn remove(mut self) -> Result<(), Error> {
         self.drop_database()
     }

@@ -65,11 +65,11 @@ impl Names {
         self.qualified(0)
     }
 
-    fn history_table(&self) -> String {
+    pub(super) fn history_table(&self) -> String {
         self.qualified(1)
     }
 
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> String {
         self.qualified(2)
     }
 
@@ -618,10 +618,10 @@ fn exactly_one(change: &str) -> String {
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
                       * 1000)::bigint";
 
-const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
+pub(super) const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
                                registry_digest, actor, host, process, recorded_at, plan";
 
-fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
     let took = match entry.took {
         Took::Unknown => "NULL".to_owned(),
         Took::SinceMessage => SO_FAR.to_owned(),
@@ -696,7 +696,7 @@ impl Fields<'_> {
 }
 
 /// A text literal that means the same under every setting.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

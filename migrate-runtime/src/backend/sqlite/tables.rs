@@ -22,8 +22,10 @@ const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 pub(super) struct Names {
     plain: [String; 3],
     ledger: String,
-    history: String,
-    state: String,
+    pub(super) history: String,
+    pub(super) state: String,
+    #[cfg(feature = "backup")]
+    pub(super) instances: String,
 }
 
 impl Names {
@@ -31,7 +33,14 @@ impl Names {
         // SQLite's schemas are attached databases; ours is always the main one.
         let plain = Tables::SUFFIXES.map(|suffix| tables.name(suffix));
         let [ledger, history, state] = plain.each_ref().map(|name| format!("main.{}", identifier(name)));
-        Self { plain, ledger, history, state }
+        Self {
+            plain,
+            ledger,
+            history,
+            state,
+            #[cfg(feature = "backup")]
+            instances: tables.name(Tables::INSTANCES),
+        }
     }
 
     /// Which of our tables are there: all, or none. Anything else is damage. Names are compared as SQLite does.
