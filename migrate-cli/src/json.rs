@@ -3,6 +3,7 @@
 mod amend;
 mod failure;
 mod history;
+mod instances;
 mod run;
 mod run_lock;
 mod set;
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub(crate) use amend::{Amended, Repairs};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
+pub(crate) use instances::Instances;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 pub(crate) use set::{Doctor, Graph, Init, List, Listed, Lock, New, Node, Symptom, Validate, problems};

@@ -221,9 +221,9 @@ fn a_lock_in_a_backup_does_not_come_back_to_life() {
     let bench = SqliteFile::new();
     let migrator = prepared(&bench);
     bench.sql(
-        "CREATE TABLE schema_migrations_v2_instances (id TEXT PRIMARY KEY); INSERT INTO schema_migrations_v2_instances VALUES ('x');
+        "INSERT INTO schema_migrations_v2_instances VALUES ('x', '1.0.0', NULL, '', 'there', 1, '2020', '2020', '2999');
          UPDATE schema_migrations_v2_state SET lock_owner = 'gone', lock_host = 'there', lock_process = 1,
-             lock_acquired_at = '2020-01-01T00:00:00.000Z', fence = 7",
+             lock_acquired_at = '2020-01-01T00:00:00.000Z', fence = 7, intended_floor = '9.0.0', intended_removal = '1.0.0'",
     );
     let backup = create(&bench, &migrator);
     bench.sql(
@@ -232,7 +232,8 @@ fn a_lock_in_a_backup_does_not_come_back_to_life() {
     let restored = migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap();
     assert_eq!(restored.run, Some(41));
     assert!(bench.lock_owner().is_empty());
-    assert_eq!(bench.sql("SELECT fence FROM schema_migrations_v2_state"), ["41"]);
+    let state = "SELECT fence, intended_floor, intended_removal FROM schema_migrations_v2_state";
+    assert_eq!(bench.sql(state), ["41||"]);
     assert_eq!(bench.sql("SELECT count(*) FROM schema_migrations_v2_instances"), ["0"]);
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod dependents;
 mod embedding;
 mod faults;
+mod instances;
 mod model;
 mod postgres;
 mod recovery;

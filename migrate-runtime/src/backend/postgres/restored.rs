@@ -10,7 +10,6 @@ use crate::backend::{Backend, Fence, HistoryEntry, Run, identifier};
 use crate::backup::{Measure, Restoration, postgres as dumps};
 use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
-use crate::options::Tables;
 
 /// How long sessions that are about to end are waited for.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(2);
@@ -68,7 +67,7 @@ impl PostgresBackend<'_> {
         let restored = async {
             self.send_others_away(restoration.force).await?;
             let (proof, keep) = (self.names.prove(fence, None), self.names.keep());
-            let continue_ = self.names.continue_(run, &restoration.entry, &self.tables);
+            let continue_ = self.names.continue_(run, &restoration.entry);
             let script = dumps::Restore::new(restoration.backup, &self.tables, &proof, &keep, &continue_);
             dumps::run_restore(&database, restoration.backup, script, restoration.tools, restoration.stop).await
         };
@@ -129,38 +128,38 @@ impl Names {
     }
 
     /// Gives what was restored the lock of the run and the history since; nobody is alive of those who were.
-    pub(super) fn continue_(&self, run: &Run, entry: &HistoryEntry<'_>, tables: &Tables) -> String {
+    pub(super) fn continue_(&self, run: &Run, entry: &HistoryEntry<'_>) -> String {
         let (state, history, id) = (self.state(), self.history_table(), run.id);
-        let schema = self.schema.as_deref().unwrap_or("public");
         let fence = format!("(SELECT fence FROM {state} WHERE id = 1)");
-        let instances = format!("{}.{}", identifier(schema), identifier(&tables.name(Tables::INSTANCES)));
         format!(
             "{create}
              UPDATE {state} s SET fence = greatest(s.fence + 1, k.fence), lock_owner = k.lock_owner, lock_host = k.lock_host,
                  lock_process = k.lock_process, lock_backend = k.lock_backend, lock_token = k.lock_token,
-                 lock_acquired_at = k.lock_acquired_at,
+                 lock_acquired_at = k.lock_acquired_at, intended_floor = NULL, intended_removal = NULL,
                  lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
              FROM pg_temp.migrate_kept_state k WHERE s.id = 1;
              INSERT INTO {history} (run, {CARRIED})
              SELECT CASE run WHEN {id} THEN {fence} ELSE run END, {CARRIED} FROM pg_temp.migrate_kept_history
              WHERE id > (SELECT coalesce(pg_catalog.max(id), 0) FROM {history}) OR run = {id} ORDER BY id;
              INSERT INTO {history} ({columns}) VALUES ({values});
-             DO $migrate$ BEGIN
-                 IF pg_catalog.to_regclass({name}) IS NOT NULL THEN EXECUTE 'DELETE FROM ' || {name}; END IF;
-             END $migrate$;",
+             DELETE FROM {instances};",
             create = self.create_inside(),
             lease = LEASE.as_secs(),
             columns = HISTORY_COLUMNS,
             values = history_values(run, &fence, entry),
-            name = literal(&instances),
+            instances = self.instances(),
         )
     }
 
-    /// Our tables as statements, for a backup that was taken before there were any.
+    /// Our tables as statements, for a backup that was taken before there were all of them.
     fn create_inside(&self) -> String {
         let schema = self.schema.as_deref().unwrap_or("public");
-        let create = self.create(schema);
-        let statements = create.text().trim_start_matches("BEGIN;\n").trim_end_matches("COMMIT;\n").to_owned();
-        format!("CREATE SCHEMA IF NOT EXISTS {};\n{statements}", identifier(schema))
+        let text = |present| {
+            let mut names = self.clone();
+            names.present = present;
+            let create = names.create(schema);
+            create.text().trim_start_matches("BEGIN;\n").trim_end_matches("COMMIT;\n").to_owned()
+        };
+        format!("CREATE SCHEMA IF NOT EXISTS {};\n{}{}", identifier(schema), text(false), text(true))
     }
 }

@@ -1,6 +1,6 @@
 //! Making the copy of a backup ready to take the place of the database that it was taken of.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::script::plain_error;
 use super::tables::Names;
@@ -25,19 +25,20 @@ impl Names {
         let newest = number(format!("SELECT coalesce(max(id), 0) FROM {}", self.history)).map_err(failed)?;
         self.take_lock_over(copy, database, fence).map_err(failed)?;
         self.carry_history_over(copy, database, run.id, fence, newest).map_err(failed)?;
-        self.forget_instances(copy).map_err(failed)?;
+        // The programs that were alive when the backup was taken are not alive any more.
+        copy.execute_batch(&format!("DELETE FROM {}", self.instances)).map_err(failed)?;
         self.add_history(copy, &Run { id: fence, ..run.clone() }, entry)?;
         copy.execute_batch("COMMIT").map_err(failed)?;
         Ok(fence)
     }
 
-    /// What the lock of the backup says is gone: its holder ended long ago.
+    /// What the lock of the backup says is gone, and what its holder intended: it ended long ago.
     fn take_lock_over(&self, copy: &Connection, database: &Connection, fence: Fence) -> rusqlite::Result<()> {
         let select =
             format!("SELECT lock_owner, lock_host, lock_process, lock_acquired_at FROM {} WHERE id = 1", self.state);
         let update = format!(
             "UPDATE {} SET fence = ?1, lock_owner = ?2, lock_host = ?3, lock_process = ?4, lock_acquired_at = ?5,
-                    lock_expires_at = NULL WHERE id = 1",
+                    lock_expires_at = NULL, intended_floor = NULL, intended_removal = NULL WHERE id = 1",
             self.state
         );
         type Text = Option<String>;
@@ -74,21 +75,5 @@ impl Names {
             insert.raw_execute()?;
         }
         Ok(())
-    }
-
-    /// The programs that were alive when the backup was taken are not alive any more.
-    fn forget_instances(&self, copy: &Connection) -> rusqlite::Result<()> {
-        let name = self.instances.as_str();
-        let found = copy
-            .query_row(
-                "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-                [name],
-                |_| Ok(()),
-            )
-            .optional()?;
-        match found {
-            Some(()) => copy.execute_batch(&format!("DELETE FROM main.{}", crate::backend::identifier(name))),
-            None => Ok(()),
-        }
     }
 }
