@@ -1,6 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 mod amend;
+mod backup;
 mod failure;
 mod history;
 mod instances;
@@ -14,6 +15,7 @@ mod verdict;
 use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
+pub(crate) use backup::{Backups, OneBackup, PrunedBackups, RestoredBackup, Verified};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
 pub(crate) use instances::Instances;

@@ -3,6 +3,7 @@
 use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport, Target};
 use serde::Serialize;
 
+use super::backup::BeforeRun;
 use super::failure::Failure;
 use crate::error::Error;
 
@@ -15,6 +16,7 @@ pub(crate) struct Run {
     run: Option<i64>,
     ends_with: Option<String>,
     remaining: Vec<Remaining>,
+    backup: Option<BeforeRun>,
 }
 
 /// A migration that is pending after a run.
@@ -52,6 +54,7 @@ impl Run {
             run: report.run,
             ends_with: None,
             remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            backup: report.backup.as_ref().map(BeforeRun::from),
         }
     }
 
@@ -68,6 +71,7 @@ impl Run {
             run: report.and_then(|report| report.run),
             ends_with: None,
             remaining: Vec::new(),
+            backup: report.and_then(|report| report.backup.as_ref()).map(BeforeRun::from),
         }
     }
 
@@ -80,6 +84,7 @@ impl Run {
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
             remaining: Vec::new(),
+            backup: None,
         }
     }
 }

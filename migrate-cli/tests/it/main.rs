@@ -3,6 +3,7 @@
 mod support;
 
 mod agreement;
+mod backup;
 mod bad_input;
 mod command_line;
 mod configuration;

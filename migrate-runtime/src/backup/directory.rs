@@ -11,6 +11,7 @@ use super::archive::{self, PARTIAL, Partial, Written};
 use super::manifest::{Backup, BackupFormat, manifest_name};
 use super::options::Retention;
 use super::{file_error, retention};
+use crate::database::AnyDatabase;
 use crate::error::{Error, ErrorKind};
 
 /// How old a file must be that has no manifest, to count as what a killed process left.
@@ -63,6 +64,22 @@ impl BackupDirectory {
     /// A directory, which need not be there yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Where the backups of a database are unless the options say it.
+    #[must_use]
+    pub fn default_of(database: &AnyDatabase) -> Self {
+        match database {
+            #[cfg(feature = "sqlite")]
+            AnyDatabase::Sqlite(database) => {
+                let place = super::sqlite::place(Some(database.path()), true, 0);
+                Self::new(place.directory.unwrap_or_default())
+            }
+            #[cfg(feature = "postgres")]
+            AnyDatabase::Postgres(_) => Self::new(super::postgres::DIRECTORY),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => Self::new(""),
+        }
     }
 
     /// Its path.

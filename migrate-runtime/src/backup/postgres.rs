@@ -28,6 +28,9 @@ pub(crate) use self::script::{Restore, others};
 pub(crate) use self::survey::survey;
 use self::tools::Tools;
 
+/// Where backups are unless the options say it: beside a server there is no place that is known.
+pub(crate) const DIRECTORY: &str = "migrate-backups";
+
 /// How often a program that works is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -102,6 +105,8 @@ pub(crate) async fn run_restore(
     let fed = wait_for(feeding, stop).await?;
     let whole = pg_restore.end("the backup could not be read").await;
     if let (Ok(()), Ok(()), Ok(())) = (&translated, &fed, &whole) {
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach(format_args!("restore: everything is sent but the commit"));
         let after = restore.after;
         let told = spawn_blocking(move || input.write_all(after.as_bytes()).and_then(|()| input.flush()));
         // When this fails psql has ended, and says why.
@@ -111,6 +116,8 @@ pub(crate) async fn run_restore(
     }
     // What psql says comes first: the others fail when it ends.
     psql.end("the database could not be restored, and nothing was changed").await?;
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::reach(format_args!("restore: it is committed"));
     whole?;
     fed.and(translated).map_err(|error| damaged(backup, &error.to_string()))
 }

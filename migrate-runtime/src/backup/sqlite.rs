@@ -24,7 +24,7 @@ use crate::stop::Stop;
 /// How many pages are copied before it is looked whether the run is to stop.
 const PAGES: i32 = 1024;
 
-/// How long others may hold the database while it is being overwritten.
+/// How long others may hold the database while it is to be read or overwritten.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before trying again meanwhile.
@@ -67,6 +67,20 @@ pub(crate) fn copy_out(source: &Connection, order: &Order<'_>, tables: &Tables) 
 /// Overwrites the database of a connection with a copy. The file stays the same one, so that connections that others have
 /// open see what was restored; it all commits at once.
 pub(crate) fn copy_in(source: &Connection, target: &mut Connection, stop: &Stop) -> Result<(), Error> {
+    let page_size = |connection: &Connection| {
+        let size = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
+        size.map_err(|error| plain_error("the database could not be read", &error))
+    };
+    let mode = target.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    let mode = mode.map_err(|error| plain_error("the database could not be read", &error))?;
+    let (old, new) = (page_size(target)?, page_size(source)?);
+    if mode == "wal" && old != new {
+        let message =
+            format!("the backup has pages of {new} bytes and the database of {old}, which its WAL cannot change");
+        return Err(Error::new(ErrorKind::Backup, message).with_help(
+            "run `PRAGMA journal_mode = DELETE` on the database while nobody uses it, then the same command again",
+        ));
+    }
     let copy =
         Copy::new(source, target).map_err(|error| plain_error("the database could not be overwritten", &error))?;
     pages(&copy, "the database could not be overwritten", stop)
@@ -205,7 +219,18 @@ fn pages(copy: &Copy<'_, '_>, what: &str, stop: &Stop) -> Result<(), Error> {
 /// Runs `body` while the connection sees one state of its database.
 fn in_read_transaction<T>(connection: &Connection, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let failed = |error: rusqlite::Error| plain_error("the database could not be read", &error);
-    connection.execute_batch("BEGIN; SELECT 1 FROM main.sqlite_master LIMIT 1").map_err(failed)?;
+    let since = Instant::now();
+    connection.execute_batch("BEGIN").map_err(failed)?;
+    // Nothing is read before this, so a writer that commits at the moment is only waited for.
+    while let Err(error) = connection.execute_batch("SELECT 1 FROM main.sqlite_master LIMIT 1").map_err(failed) {
+        if !error.is_retryable() || since.elapsed() > LONGEST_WAIT {
+            return Err(error.and_also(
+                "and the transaction could not be ended",
+                connection.execute_batch("ROLLBACK").map_err(failed),
+            ));
+        }
+        std::thread::sleep(PAUSE);
+    }
     let result = body();
     let ended = connection.execute_batch("ROLLBACK").map_err(failed);
     result.and_then(|value| ended.map(|()| value))

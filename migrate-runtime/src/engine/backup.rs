@@ -1,6 +1,7 @@
 //! Taking backups: when somebody asks, and before the first step of a run.
 
 use migrate_core::plan::{Direction, Plan};
+use migrate_core::size;
 
 use super::Migrate;
 use super::restore::{Restoring, verify_options};
@@ -146,7 +147,7 @@ impl Migrate {
         let large = contents == Contents::Full && measure.size > options.max_size;
         let remarks = [
             large.then(|| {
-                format!("the database is larger than {}; a step could not be rolled back", bytes(options.max_size))
+                format!("the database is larger than {}; a step could not be rolled back", size::show(options.max_size))
             }),
             // The run need not end because of this.
             pruned.err().map(|error| format!("old backups could not be removed: {error}")),
@@ -188,7 +189,9 @@ impl Migrate {
         }
         let command = format!("`migrate restore {}` puts back the state before the run", backup.id);
         let options = self.settings.backup.clone().unwrap_or_default();
-        if !(options.restore_on_failure && options.exclusive) {
+        // A run that was asked to stop has not failed: the next one goes on from there.
+        let stopped = error.kind() == ErrorKind::Cancelled;
+        if !(options.restore_on_failure && options.exclusive) || stopped {
             let help = error.help().map_or_else(|| command.clone(), |help| format!("{help}; or {command}"));
             ended.error = Some(error.with_help(help));
             return ended;
@@ -252,7 +255,7 @@ fn decide(
     }
     let can_be_rolled_back = works.iter().all(|work| work.transactional);
     if contents == Contents::Full && measure.size > options.max_size && can_be_rolled_back {
-        let (size, limit) = (bytes(measure.size), bytes(options.max_size));
+        let (size, limit) = (size::show(measure.size), size::show(options.max_size));
         return Err(Some(format!("the database has {size}, more than {limit}, and every step can be rolled back")));
     }
     Ok(contents)
@@ -273,14 +276,4 @@ fn file_name(name: &str) -> String {
         _ => '_',
     };
     name.chars().map(plain).take(100).collect()
-}
-
-fn bytes(size: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.iter().find(|(_, unit)| size >= *unit) {
-        Some((name, unit)) if size % unit == 0 => format!("{} {name}", size / unit),
-        // The precision of a floating-point number is more than is shown.
-        Some((name, unit)) => format!("{}.{} {name}", size / unit, size % unit * 10 / unit),
-        None => format!("{size} bytes"),
-    }
 }

@@ -252,6 +252,22 @@ fn it_waits_for_the_run_lock() {
 }
 
 #[test]
+fn another_page_size() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let backup = create(&bench, &migrator);
+    bench.sql("PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = WAL; DELETE FROM users");
+    let restore = || migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait();
+    let error = restore().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backup);
+    assert!(error.to_string().contains("pages of 4096 bytes and the database of 8192"), "{error}");
+    assert!(contents(&bench).is_empty());
+    bench.sql("PRAGMA journal_mode = DELETE");
+    restore().unwrap();
+    assert_eq!(contents(&bench).len(), 3);
+}
+
+#[test]
 fn a_dry_run_verifies_and_changes_nothing() {
     let bench = SqliteFile::new();
     let migrator = prepared(&bench);

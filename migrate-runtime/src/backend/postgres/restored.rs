@@ -50,7 +50,7 @@ impl PostgresBackend<'_> {
             empty: value(2) == "t",
             location: self.database.as_ref().map_or_else(|| format!("postgres:{name}"), ToString::to_string),
             name,
-            directory: Some("migrate-backups".into()),
+            directory: Some(dumps::DIRECTORY.into()),
         })
     }
 

@@ -67,38 +67,41 @@ fn relations(tables: &Tables) -> String {
     )
 }
 
-/// A query for one hash over tables, columns, constraints, indexes, views, triggers, enumerations and routines. Its words
-/// are the server's own, so it compares databases of servers of the same major version.
+/// A query for one hash over what a dump brings back word for word: names, types, keys, plain indexes, the bodies of
+/// routines. The text of an expression is not: what the server says of a check over `varchar`, or of a view, may have other casts after it
+/// went through a dump.
 pub(super) fn fingerprint(tables: &Tables) -> String {
     format!(
         "WITH r AS ({}), parts (part) AS (
-            SELECT 'relation ' || title || ' ' || relkind::text || relpersistence::text FROM r WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            SELECT 'relation ' || title || ' ' || relkind::text || relpersistence::text
+            FROM r WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
             UNION ALL
             SELECT 'column ' || title || ' ' || a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) || ' '
-                || a.attnotnull::text || a.attidentity::text || a.attgenerated::text || ' '
-                || coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
+                || a.attnotnull::text || a.atthasdef::text || a.attidentity::text || a.attgenerated::text
             FROM r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-            LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
             WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
             UNION ALL
-            SELECT 'constraint ' || title || ' ' || c.conname || ' ' || pg_catalog.pg_get_constraintdef(c.oid)
+            SELECT 'constraint ' || title || ' ' || c.conname || ' ' || c.contype::text || c.convalidated::text
+                || CASE WHEN c.contype IN ('p', 'u', 'f') THEN ' ' || pg_catalog.pg_get_constraintdef(c.oid) ELSE '' END
             FROM r JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid WHERE c.contype <> 'n'
             UNION ALL
-            SELECT 'index ' || pg_catalog.pg_get_indexdef(i.indexrelid) FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
+            SELECT 'index ' || x.relname || ' of ' || title || ' ' || i.indisunique::text || i.indisvalid::text
+                || CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN ' ' || pg_catalog.pg_get_indexdef(x.oid) ELSE '' END
+            FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
             UNION ALL
-            SELECT 'view ' || title || ' ' || pg_catalog.pg_get_viewdef(oid) FROM r WHERE relkind IN ('v', 'm')
-            UNION ALL
-            SELECT 'trigger ' || pg_catalog.pg_get_triggerdef(t.oid) || t.tgenabled::text
+            SELECT 'trigger ' || t.tgname || ' of ' || title || ' ' || t.tgenabled::text
             FROM r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid WHERE NOT t.tgisinternal
             UNION ALL
-            SELECT 'enum ' || e.enumtypid::regtype::text || ' ' || pg_catalog.string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder)
+            SELECT 'enum ' || e.enumtypid::pg_catalog.regtype::text || ' '
+                || pg_catalog.string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder)
             FROM pg_catalog.pg_enum e GROUP BY e.enumtypid
             UNION ALL
-            SELECT 'routine ' || pg_catalog.pg_get_functiondef(p.oid)
+            SELECT 'routine ' || n.nspname || '.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ') '
+                || p.prokind::text || ' ' || p.prosrc
             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND p.prokind IN ('f', 'p', 'w')
+            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+                WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
         )
         SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
             coalesce(pg_catalog.string_agg(part, E'\\n' ORDER BY part COLLATE \"C\"), ''), 'UTF8')), 'hex') FROM parts",

@@ -20,8 +20,11 @@ const TABLES: [(&str, &str, &str, &str); 2] = [
          CREATE TABLE users (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, mood mood);
          CREATE VIEW names AS SELECT name FROM users;
          CREATE FUNCTION double(n integer) RETURNS integer LANGUAGE sql AS 'SELECT n * 2';
-         CREATE SCHEMA other; CREATE TABLE other.things (id integer REFERENCES users)",
-        "DROP SCHEMA other CASCADE; DROP VIEW names; DROP TABLE users; DROP TYPE mood; DROP FUNCTION double",
+         CREATE SCHEMA other; CREATE TABLE other.things (id integer REFERENCES users);
+         CREATE TABLE odd (kind varchar(9) CHECK (kind IN ('a', 'b')), n integer DEFAULT 1 + 1);
+         CREATE INDEX few ON odd (kind) WHERE kind IN ('a', 'b');
+         CREATE VIEW odds AS SELECT n FROM odd WHERE kind IN ('a', 'b')",
+        "DROP SCHEMA other CASCADE; DROP TABLE odd CASCADE; DROP VIEW names; DROP TABLE users; DROP TYPE mood; DROP FUNCTION double",
     ),
     ("1.1.0", "names", "CREATE INDEX by_name ON users (name)", "DROP INDEX by_name"),
 ];
@@ -83,7 +86,7 @@ fn there_and_back() {
     let (rows, dump) = (bed.rows(), bed.bench.database.dump());
     let backup = bed.create();
     assert_eq!(backup.file_format, BackupFormat::PgDump);
-    assert_eq!(backup.rows.values().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(backup.rows.values().copied().collect::<Vec<_>>(), [1, 0, 2]);
     bed.bench.sql("DELETE FROM other.things; DELETE FROM users WHERE id = 1; CREATE TABLE since (id integer);
         CREATE TYPE later AS (a integer); CREATE DOMAIN small AS integer; CREATE SCHEMA newer; CREATE TABLE newer.t (id integer);
         CREATE FUNCTION later() RETURNS integer LANGUAGE sql AS 'SELECT 1'; SELECT lo_create(4711);
