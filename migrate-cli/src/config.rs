@@ -105,6 +105,12 @@ pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, sh
     source::load(directory, &LoadOptions { dialects, ..with_advice })
 }
 
+/// How a directory is read whose migrations are tested on one kind of database.
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) fn options_to_test(directory: &Path, dialect: Dialect) -> LoadOptions {
+    LoadOptions { dialects: vec![dialect], fixtures: true, ..load_options(directory) }
+}
+
 fn load_options(directory: &Path) -> LoadOptions {
     LoadOptions::new(directory.display().to_string())
 }

@@ -81,6 +81,7 @@ mod report;
 mod scratch;
 mod stale;
 mod stop;
+mod structure;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -169,6 +170,7 @@ pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, RunBackup, StepO
 pub use crate::report::{Restored, RunSnapshot};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
+pub use crate::structure::Structure;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

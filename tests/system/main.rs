@@ -3,6 +3,7 @@
 mod backups;
 mod clocks;
 mod crates;
+mod defects;
 mod disks;
 mod hazards;
 mod indexes;

@@ -1,5 +1,7 @@
 //! `backup` and `restore`.
 
+use std::collections::BTreeMap;
+
 use migrate_runtime::backup::{Backup, Listing, Pruned, Verification};
 use migrate_runtime::{Restored, RunBackup};
 use serde::Serialize;
@@ -8,20 +10,66 @@ use super::run::outcome;
 
 /// A backup: the manifest, and where the file is.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Shown {
     path: String,
-    #[serde(flatten)]
-    manifest: Backup,
+    id: String,
+    created_at: String,
+    database: String,
+    contents: &'static str,
+    file_format: &'static str,
+    compressed: bool,
+    file: String,
+    size: u64,
+    uncompressed_size: u64,
+    sha256: String,
+    reason: &'static str,
+    run: Option<i64>,
+    ledger_table: String,
+    ledger_head: Option<String>,
+    registry_digest: String,
+    tool_version: String,
+    database_version: String,
+    dump_version: Option<String>,
+    schema_fingerprint: String,
+    rows: BTreeMap<String, u64>,
+    foreign_key_violations: u64,
 }
 
 impl From<&Backup> for Shown {
     fn from(backup: &Backup) -> Self {
-        Self { path: backup.path().display().to_string(), manifest: backup.clone() }
+        let path = backup.path().display().to_string();
+        let backup = backup.clone();
+        Self {
+            path,
+            id: backup.id,
+            created_at: backup.created_at,
+            database: backup.database,
+            contents: backup.contents.as_str(),
+            file_format: backup.file_format.as_str(),
+            compressed: backup.compressed,
+            file: backup.file,
+            size: backup.size,
+            uncompressed_size: backup.uncompressed_size,
+            sha256: backup.sha256,
+            reason: backup.reason.as_str(),
+            run: backup.run,
+            ledger_table: backup.ledger_table,
+            ledger_head: backup.ledger_head,
+            registry_digest: backup.registry_digest,
+            tool_version: backup.tool_version,
+            database_version: backup.database_version,
+            dump_version: backup.dump_version,
+            schema_fingerprint: backup.schema_fingerprint,
+            rows: backup.rows,
+            foreign_key_violations: backup.foreign_key_violations,
+        }
     }
 }
 
 /// `backup create`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct OneBackup {
     backup: Shown,
 }
@@ -34,12 +82,14 @@ impl From<&Backup> for OneBackup {
 
 /// `backup list`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Backups {
     backups: Vec<Shown>,
     unreadable: Vec<Unreadable>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Unreadable {
     path: String,
     message: String,
@@ -59,6 +109,7 @@ impl From<&Listing> for Backups {
 
 /// `backup verify`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Verified {
     backup: Shown,
     checks: Vec<String>,
@@ -74,6 +125,7 @@ impl Verified {
 
 /// `backup prune`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PrunedBackups {
     outcome: &'static str,
     backups: Vec<Shown>,
@@ -92,6 +144,7 @@ impl PrunedBackups {
 
 /// `restore`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RestoredBackup {
     outcome: &'static str,
     backup: Shown,
@@ -112,7 +165,8 @@ impl From<&Restored> for RestoredBackup {
 
 /// The backup before a run.
 #[derive(Debug, Serialize)]
-pub(super) struct BeforeRun {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct BeforeRun {
     outcome: &'static str,
     id: Option<String>,
     path: Option<String>,

@@ -27,7 +27,6 @@ use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
 pub(crate) use self::message::database_error;
-#[cfg(feature = "backup")]
 pub(crate) use self::tables::literal;
 
 use self::lease::Renewal;

@@ -166,7 +166,40 @@ impl Backup {
     }
 }
 
+impl Contents {
+    /// The word in the manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl BackupReason {
+    /// The word in the manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::BeforeRun => "before_run",
+            Self::BeforeRestore => "before_restore",
+        }
+    }
+}
+
 impl BackupFormat {
+    /// The word in the manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::PgDump => "pg_dump",
+            Self::Sql => "sql",
+        }
+    }
+
     /// What the name of a file ends with.
     pub(crate) const fn extension(self) -> &'static str {
         match self {
