@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod size;
 pub mod sql;
 pub mod stale;
 pub mod version;

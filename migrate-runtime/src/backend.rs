@@ -19,6 +19,8 @@ use migrate_core::sql::{self, Segment};
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::{Copied, Measure, Order, Restoration, Survey};
 use crate::database::AnyDatabase;
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
@@ -174,6 +176,29 @@ pub trait Backend: Send {
         run: &Run,
         seen: Fence,
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
+
+    /// How large the database is, and where its backups belong.
+    #[cfg(feature = "backup")]
+    fn measure(&mut self) -> impl Future<Output = Result<Measure, Error>> + Send;
+
+    /// Copies one state of the database into a file. Holds nothing in the database any more when it returns.
+    #[cfg(feature = "backup")]
+    fn copy_out(&mut self, order: &Order<'_>) -> impl Future<Output = Result<Copied, Error>> + Send;
+
+    /// Puts a backup back: all at once, or not at all. The lock stays the run's, under a fence that is higher than any in
+    /// the backup; the history keeps what was added to it since, and gets the row that records this. What lives only as long
+    /// as a program runs is not put back.
+    #[cfg(feature = "backup")]
+    fn copy_in(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        restoration: &Restoration<'_>,
+    ) -> impl Future<Output = Result<Fence, Error>> + Send;
+
+    /// What can be compared with the manifest of a backup.
+    #[cfg(feature = "backup")]
+    fn survey(&mut self) -> impl Future<Output = Result<Survey, Error>> + Send;
 }
 
 /// What proves that a run holds the lock. It begins as the run's number, and rises when a connection is lost. Unique per

@@ -4,11 +4,15 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+#[cfg(feature = "backup")]
+mod backup;
 mod deferred;
 mod gate;
 mod instances;
 mod matrix;
 mod recovery;
+#[cfg(feature = "backup")]
+mod restore;
 mod run_lock;
 mod steps;
 mod stored;
@@ -27,9 +31,13 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+#[cfg(feature = "backup")]
+pub(crate) use self::backup::CreateBackup;
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
 pub(crate) use self::matrix::ReadMatrix;
+#[cfg(feature = "backup")]
+pub(crate) use self::restore::{FindRunSnapshot, RestoreBackup, Which};
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -142,10 +150,12 @@ impl Operation for Migrate {
             }
             match self.lock(backend, decision).await? {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
-                Locked::Ours(run, fence, decision) => {
+                Locked::Ours(mut run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => self.execute(backend, &run, fence, &decision.plan, &decision.demands).await,
+                        Goal::Reach(_) => {
+                            self.execute(backend, &mut run, fence, &decision.plan, &decision.demands).await
+                        }
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
@@ -189,6 +199,7 @@ impl Decision {
             plan: self.plan.clone(),
             steps: Vec::new(),
             blocked_by: Vec::new(),
+            backup: None,
         }
     }
 }
@@ -463,7 +474,7 @@ impl Migrate {
             (None, Some(_)) => Outcome::Deferred,
             (None, None) => Outcome::Done,
         };
-        let report = Report { run: Some(run.id), steps: ended.steps, ..decision.report(outcome) };
+        let report = Report { run: Some(run.id), steps: ended.steps, backup: ended.backup, ..decision.report(outcome) };
         let report = match ended.blocked {
             Some(blocked) => report.blocked(blocked),
             None => report,
@@ -546,7 +557,6 @@ async fn with_changed_scripts<B: Backend>(
     let changed: Vec<_> = snapshot
         .rows
         .iter()
-        .filter(|row| row.status.is_complete())
         .filter(|row| {
             let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
             script.is_some_and(|script| script.checksum.to_string() != row.checksum)

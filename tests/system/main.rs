@@ -1,5 +1,6 @@
 //! Tests of the whole: real programs on real databases.
 
+mod backups;
 mod clocks;
 mod crates;
 mod defects;

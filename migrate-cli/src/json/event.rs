@@ -6,6 +6,7 @@ use migrate_runtime::{Event, Step};
 use serde::Serialize;
 
 use super::amend::Amendment;
+use super::backup::BeforeRun;
 use super::failure::Failure;
 use super::run::RunStep;
 use super::run_lock::Holder;
@@ -41,6 +42,8 @@ pub(crate) enum Happening {
     },
     /// The run lock is taken, and this is what will be done.
     Started { steps: Vec<PlannedStep>, changes: Vec<Amendment> },
+    /// The backup before the first step is complete.
+    BackedUp { backup: BeforeRun },
     /// A step outside a transaction begins; the others are told when they are done.
     StepStarted(PlannedStep),
     /// A step is done and committed, or has failed.
@@ -75,6 +78,7 @@ impl Happening {
                 steps: plan.steps.iter().map(PlannedStep::from).collect(),
                 changes: plan.changes.iter().map(Amendment::from).collect(),
             },
+            Event::BackedUp(backup) => Self::BackedUp { backup: BeforeRun::from(*backup) },
             Event::StepStarted(step) => Self::StepStarted(PlannedStep::from(*step)),
             Event::StepEnded(step) => Self::StepEnded(RunStep::from(*step)),
             Event::Progress { step, progress } => Self::Progress {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod amend;
+mod backup;
 mod bare;
 mod bench;
 mod blockers;

@@ -74,6 +74,21 @@ impl Child {
         Self::spawn(command(verb, directory, url).args(arguments))
     }
 
+    /// Starts any command line with more variables, which waits at each failpoint or goes through.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn of(arguments: &[&str], stopping: bool, directory: &Path, url: &str, variables: &[(&str, String)]) -> Self {
+        let mut command = command_of(arguments, directory, url);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if stopping {
+            command.env("MIGRATION_FAILPOINTS", "1");
+        }
+        Self::spawn(&mut command)
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("migrate can be started");
@@ -150,14 +165,19 @@ impl Child {
 }
 
 fn command(verb: Verb, directory: &Path, url: &str) -> Command {
+    command_of(verb.arguments(), directory, url)
+}
+
+fn command_of(arguments: &[&str], directory: &Path, url: &str) -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| program_with("system-tests", "migrate-failpoints", &["failpoints"]));
     let mut command = Command::new(program);
     command
-        .args(verb.arguments())
+        .args(arguments)
         .arg("--dir")
         .arg(directory)
         .env("DATABASE_URL", url)
+        .env("BACKUP_ENABLED", "false")
         .env_remove("MIGRATION_FAILPOINTS");
     command
 }

@@ -68,7 +68,7 @@ impl Names {
         self.qualified(0)
     }
 
-    fn history_table(&self) -> String {
+    pub(super) fn history_table(&self) -> String {
         self.qualified(1)
     }
 
@@ -700,10 +700,10 @@ fn exactly_one(change: &str) -> String {
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
                       * 1000)::bigint";
 
-const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
+pub(super) const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
                                registry_digest, actor, host, process, recorded_at, plan";
 
-fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
     let took = match entry.took {
         Took::Unknown => "NULL".to_owned(),
         Took::SinceMessage => SO_FAR.to_owned(),

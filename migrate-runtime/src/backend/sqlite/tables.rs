@@ -22,7 +22,7 @@ pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 pub(super) struct Names {
     pub(super) plain: [String; 4],
     ledger: String,
-    history: String,
+    pub(super) history: String,
     pub(super) state: String,
     pub(super) instances: String,
 }
