@@ -5,6 +5,7 @@ mod crates;
 mod disks;
 mod hazards;
 mod indexes;
+mod instances;
 mod kills;
 mod pauses;
 mod pooled;
