@@ -85,6 +85,9 @@ pub(crate) struct OutputOptions {
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print a line of JSON for each event of a run, and the document of `--json` as the last line.
+    #[arg(long, global = true)]
+    pub(crate) events: bool,
     /// Print errors only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -270,6 +273,20 @@ pub(crate) enum RunLockVerb {
     /// Free the run lock that a dead run left behind.
     #[command(after_help = "Examples:\n  migrate lock release\n  migrate lock release --force --yes")]
     Release(ReleaseArgs),
+}
+
+impl DirectoryVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+}
+
+impl EmbeddedVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
 }
 
 impl Verb {

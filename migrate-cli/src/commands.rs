@@ -59,7 +59,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     }
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     if !matches!(verb, DirectoryVerb::Doctor) {
         configuration.warnings.iter().for_each(|warning| printer.warning(warning));
@@ -99,7 +99,7 @@ pub(crate) fn over_registry(
 ) -> Exit {
     let configuration = match Configuration::of_embedded(typed.0) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     let connection = configuration.connection();
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
@@ -169,7 +169,7 @@ fn execute(
 }
 
 /// A run that fails before it begins answers with the document of a run all the same.
-fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+pub(crate) fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
     if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 
