@@ -480,8 +480,11 @@ pub(crate) fn mentions(script: &str, word: &str) -> bool {
 
 /// The error of a run whose lock is no longer its own.
 pub(crate) fn lock_lost(fence: Fence) -> Error {
-    Error::new(ErrorKind::LockLost, format!("run {fence} lost its lock to another run and stopped"))
-        .with_help("see what the other run did with `migrate history`, then run again")
+    Error::new(
+        ErrorKind::LockLost,
+        format!("the run lost its lock to another run and stopped: its fence {fence} is gone"),
+    )
+    .with_help("see what the other run did with `migrate history`, then run again")
 }
 
 /// The error of a ledger that cannot be read.

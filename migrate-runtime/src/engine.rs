@@ -464,10 +464,13 @@ impl Migrate {
             (None, Some(_)) => "deferred",
             (None, None) => "succeeded",
         };
+        let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
         let released = match ended.lock {
-            Lock::Held(fence) => self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await,
+            Lock::Held(fence) if !is_lost => {
+                self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await
+            }
             // Its successor has closed this run, or will when the lease has ended.
-            Lock::Overtaken | Lock::OutOfReach => Ok(()),
+            Lock::Held(_) | Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
         let outcome = match (&ended.error, &ended.blocked) {
             (Some(_), _) => Outcome::Failed,

@@ -23,6 +23,9 @@ pub enum Event<'a> {
         /// Whom it waits for.
         instances: &'a [RunningInstance],
     },
+    /// The connection was lost and made anew, and the server still executes what the old one had sent; the run waits for its
+    /// end. Told once.
+    WaitingForOldConnection,
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
     /// The backup before the first step was taken.

@@ -150,10 +150,22 @@ impl Running {
     /// When it ends without saying it.
     #[track_caller]
     pub fn until_it_says(&mut self, text: &str) {
+        assert!(self.says_before_its_end(text), "it ended without saying `{text}`: {}", self.said);
+    }
+
+    /// Waits until it says something on standard error, or ends without saying it.
+    ///
+    /// # Panics
+    ///
+    /// When its output cannot be read.
+    pub fn says_before_its_end(&mut self, text: &str) -> bool {
         while !self.said.contains(text) {
             let read = self.stderr.read_line(&mut self.said).expect("standard error can be read");
-            assert!(read > 0, "it ended without saying `{text}`: {}", self.said);
+            if read == 0 {
+                return false;
+            }
         }
+        true
     }
 
     /// Sends it a signal, `INT` for example.

@@ -8,6 +8,7 @@ mod deploys;
 mod disks;
 mod hazards;
 mod indexes;
+mod instances;
 mod kills;
 mod pauses;
 mod pooled;

@@ -114,6 +114,9 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
             printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
         }
+        Event::WaitingForOldConnection => {
+            printer.note("waiting for the server, which still executes what a lost connection had sent");
+        }
         Event::Started(plan) => {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));

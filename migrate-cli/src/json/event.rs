@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::amend::Amendment;
 use super::backup::BeforeRun;
 use super::failure::Failure;
+use super::instances::Instance;
 use super::run::RunStep;
 use super::run_lock::Holder;
 
@@ -34,11 +35,14 @@ impl Line {
 pub(crate) enum Happening {
     /// A debug build holds other migrations than the directory from which it was compiled.
     Stale { message: String, help: String },
-    /// Something has to pass before it can go on: another run, or, for `wait`, that the database does not answer.
+    /// Something has to pass before it can go on: another run, running programs, what a lost connection had sent, or, for
+    /// `wait`, that the database does not answer.
     Waiting {
         message: String,
         /// Of the run lock, if that is what is waited for.
         holder: Option<Holder>,
+        /// The running programs that the next step would break, if these are what is waited for.
+        instances: Vec<Instance>,
     },
     /// The run lock is taken, and this is what will be done.
     Started { steps: Vec<PlannedStep>, changes: Vec<Amendment> },
@@ -73,6 +77,17 @@ impl Happening {
             Event::Waiting(holder) => Self::Waiting {
                 message: format!("waiting for another run: {holder}"),
                 holder: Some(Holder::from(*holder)),
+                instances: Vec::new(),
+            },
+            Event::WaitingForInstances { step, instances } => Self::Waiting {
+                message: format!("{} {} waits for running programs", step.version, step.name),
+                holder: None,
+                instances: instances.iter().map(Instance::from).collect(),
+            },
+            Event::WaitingForOldConnection => Self::Waiting {
+                message: "waiting for the server, which still executes what a lost connection had sent".to_owned(),
+                holder: None,
+                instances: Vec::new(),
             },
             Event::Started(plan) => Self::Started {
                 steps: plan.steps.iter().map(PlannedStep::from).collect(),

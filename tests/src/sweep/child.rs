@@ -51,7 +51,17 @@ impl Child {
     /// When it cannot be started.
     #[must_use]
     pub fn stopping(verb: Verb, directory: &Path, url: &str) -> Self {
-        Self::spawn(command(verb, directory, url).env("MIGRATION_FAILPOINTS", "1"))
+        Self::stopping_with(&[], verb, directory, url)
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn stopping_with(arguments: &[&str], verb: Verb, directory: &Path, url: &str) -> Self {
+        Self::spawn(command(verb, directory, url).args(arguments).env("MIGRATION_FAILPOINTS", "1"))
     }
 
     /// Starts a run that goes through.
@@ -125,6 +135,12 @@ impl Child {
     pub fn go_on(&mut self) {
         // One that was killed meanwhile does not hear it.
         let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
+    }
+
+    /// Lets it go on from the failpoint that it is at to the next one, which is returned; `None` when it ends before.
+    pub fn to_next_point(&mut self) -> Option<String> {
+        self.go_on();
+        self.next_point()
     }
 
     /// Lets it go on through so many failpoints and leaves it at the next, which is returned; `None` when it ends before.
