@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{Snapshot, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
@@ -178,6 +178,13 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        self.faults.before("summary").ok()?;
+        let summary = self.inner.summary().await;
+        self.faults.after("summary").ok()?;
+        summary
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

@@ -201,8 +201,9 @@ impl Migrator {
 
     /// Brings the database to what this program needs, or refuses: the call for a program's start.
     ///
-    /// It decides first, without any lock: an up-to-date database costs one round trip. Several processes may do this
-    /// at once; each migration takes effect once, and all of them return when the work is done.
+    /// It decides first, without any lock: an up-to-date database costs one round trip, for one row however many migrations
+    /// there are. The report's [assessment](Report::assessment) lists no migrations then. Several processes may do this at
+    /// once; each migration takes effect once, and all of them return when the work is done.
     ///
     /// # Errors
     ///
@@ -234,7 +235,7 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
-        migrator.migrate(database, Goal::Reach(Target::Latest), mode)
+        Call::new(database, Migrate { at_start: true, ..migrator.migration(Goal::Reach(Target::Latest), mode) })
     }
 
     /// Applies everything that is pending.
@@ -535,8 +536,11 @@ impl Migrator {
     }
 
     fn migrate<'d, D: Database>(&self, database: &'d mut D, goal: Goal, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode };
-        Call::new(database, operation)
+        Call::new(database, self.migration(goal, mode))
+    }
+
+    fn migration(&self, goal: Goal, mode: Mode) -> Migrate {
+        Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode, at_start: false }
     }
 
     fn inspect<'d, D: Database, T: Send + 'static>(

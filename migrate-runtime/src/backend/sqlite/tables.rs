@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use migrate_core::checksum::ALGORITHM;
-use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
+use migrate_core::fingerprint::Fingerprint;
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status, Summary};
 use migrate_core::plan::Step;
 use migrate_core::version::SchemaVersion;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
@@ -58,11 +60,22 @@ impl Names {
         Ok(true)
     }
 
-    /// Creates our tables when they are not there. Runs under the write lock, so nobody else does the same.
+    /// Creates our tables when they are not there, and the index of the ledger. Runs under the write lock, so nobody else
+    /// does the same.
     pub(super) fn create(&self, connection: &Connection) -> Result<(), Error> {
-        if self.exist(connection)? {
-            return Ok(());
+        if !self.exist(connection)? {
+            self.create_tables(connection)?;
         }
+        // What is summed up, without the scripts between which it lies in the table.
+        let sql = format!(
+            "CREATE INDEX IF NOT EXISTS main.{} ON {} (version, checksum, min_runtime_version, status)",
+            identifier(&format!("{}_summary", self.plain[0])),
+            identifier(&self.plain[0]),
+        );
+        connection.execute_batch(&sql).map_err(|error| plain_error("the ledger could not be created", &error))
+    }
+
+    fn create_tables(&self, connection: &Connection) -> Result<(), Error> {
         let Self { ledger, history, state, .. } = self;
         let sql = format!(
             "CREATE TABLE {ledger} (
@@ -154,6 +167,37 @@ impl Names {
         }
         rows.sort_by_key(|row| row.version);
         Ok(Snapshot { state: Some(state), rows })
+    }
+
+    /// State and ledger summed up by one statement, which sees one state of the database. `None` without a state row. Where
+    /// our tables are missing it does not compile.
+    pub(super) fn summary(&self, connection: &Connection) -> rusqlite::Result<Option<Summary>> {
+        let sql = format!(
+            "SELECT s.oldest_reader, s.registry_name, s.checksum_algorithm,
+                    l.version, l.checksum, l.min_runtime_version, l.status
+             FROM {} AS s LEFT JOIN {} AS l WHERE s.id = 1",
+            self.state, self.ledger
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut summary = None;
+        let mut fingerprint = Fingerprint::default();
+        while let Some(row) = rows.next()? {
+            if summary.is_none() {
+                summary = Some(Summary {
+                    oldest_reader: row.get(0)?,
+                    registry_name: row.get(1)?,
+                    checksum_algorithm: row.get(2)?,
+                    fingerprint: 0,
+                });
+            }
+            if let ValueRef::Null = row.get_ref(3)? {
+                break;
+            }
+            let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+            fingerprint.add(text(3)?, text(4)?, row.get_ref(5)?.as_str_or_null()?, text(6)?);
+        }
+        Ok(summary.map(|summary| Summary { fingerprint: fingerprint.value(), ..summary }))
     }
 
     /// The scripts that the ledger keeps of a migration.
