@@ -1,16 +1,22 @@
 //! What was typed.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
+mod amend;
+mod consent;
+mod read;
+mod run;
+mod set;
+mod shell;
+mod values;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use migrate_core::duration::parse_typed;
-use migrate_core::version::VersionError;
-use migrate_runtime::{SchemaVersion, Standing, Version};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
+pub(crate) use consent::{Confirmation, Consent};
+pub(crate) use read::{HistoryArgs, Until, WaitArgs};
+pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
+pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
+pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
+pub(crate) use values::DatabaseUrl;
 
 use crate::exit::Exit;
 use crate::settings::Typed;
@@ -79,6 +85,9 @@ pub(crate) struct OutputOptions {
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print a line of JSON for each event of a run, and the document of `--json` as the last line.
+    #[arg(long, global = true)]
+    pub(crate) events: bool,
     /// Print errors only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -189,7 +198,7 @@ pub(crate) enum ConfigVerb {
 pub(crate) enum Verb {
     /// Apply pending migrations.
     #[command(
-        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --dry-run"
+        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --phase contract --wait-for-fleet 10m\n  migrate up --dry-run"
     )]
     Up(UpArgs),
     /// Bring the database to exactly a version, up or down.
@@ -219,6 +228,9 @@ pub(crate) enum Verb {
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
+    /// List the programs that registered as running.
+    #[command(after_help = "Example:\n  migrate instances")]
+    Instances,
     /// Print the version of the database.
     #[command(after_help = "Example:\n  migrate version")]
     Version,
@@ -242,14 +254,15 @@ Examples:
   migrate force 1.2.0";
 
 const REPAIR_EXAMPLES: &str = "\
-A script that was changed is accepted, an interrupted migration counts as said, and a row is forgotten that this set
+A script that was changed is accepted, an interrupted migration or its statement counts as said, and a row is forgotten that this set
 does not hold and nothing can undo.
 
 Examples:
   migrate repair
   migrate repair --all
   migrate repair 1.2.0
-  migrate repair 1.2.0 --not-applied";
+  migrate repair 1.2.0 --not-applied
+  migrate repair 1.2.0 --statement applied";
 
 /// What can be done with the run lock.
 #[derive(Debug, Subcommand)]
@@ -262,311 +275,17 @@ pub(crate) enum RunLockVerb {
     Release(ReleaseArgs),
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct NewArgs {
-    /// Lower-case letters, digits and underscores, such as `add_index`.
-    pub(crate) name: String,
-    /// Its version, instead of one counted up from the highest.
-    #[arg(long, group = "next", value_parser = version)]
-    pub(crate) version: Option<SchemaVersion>,
-    /// Count the major version up: older programs cannot work with it.
-    #[arg(long, group = "next")]
-    pub(crate) major: bool,
-    /// Count the minor version up (the default).
-    #[arg(long, group = "next")]
-    pub(crate) minor: bool,
-    /// Count the patch version up.
-    #[arg(long, group = "next")]
-    pub(crate) patch: bool,
-    /// One line, shown by `status`.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) description: Option<String>,
-    /// The oldest version of the program that still works afterwards; a higher major version must raise it.
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) min_runtime_version: Option<Version>,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct LockArgs {
-    #[command(subcommand)]
-    pub(crate) run_lock: Option<RunLockVerb>,
-    /// Only compare migrations.lock with the directory.
-    #[arg(long)]
-    pub(crate) check: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ValidateArgs {
-    /// Run the set on a scratch database as well: up, down and up again. For PostgreSQL name a server for tests and a role that
-    /// may create databases. A URL with a password belongs into the environment, where other users of the machine do not see it.
-    /// [env: MIGRATION_SHADOW_URL]
-    #[arg(long, value_name = "URL")]
-    pub(crate) shadow_url: Option<DatabaseUrl>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReleaseArgs {
-    /// Free it also while its holder is alive, which then stops with an error before its next change.
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BaselineArgs {
-    /// The last version that the database holds already.
-    #[arg(value_parser = version)]
-    pub(crate) version: SchemaVersion,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ForceArgs {
-    /// The migration.
-    #[arg(value_parser = version)]
-    pub(crate) version: SchemaVersion,
-    #[command(flatten)]
-    pub(crate) standing: StandingArgs,
-    /// Why, for the history.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        required_if_eq_any = [("applied", "true"), ("not_applied", "true")],
-        value_parser = NonEmptyStringValueParser::new()
-    )]
-    pub(crate) reason: Option<String>,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RepairArgs {
-    /// The migrations; without any, what could be repaired is shown.
-    #[arg(value_name = "VERSION", value_parser = version)]
-    pub(crate) versions: Vec<SchemaVersion>,
-    #[command(flatten)]
-    pub(crate) standing: StandingArgs,
-    /// Repair what cannot be wrong: accept scripts that differ in comments or white space only.
-    #[arg(long, conflicts_with_all = ["versions", "applied", "not_applied"])]
-    pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) consent: Consent,
-}
-
-/// How a migration stands.
-#[derive(Debug, Args)]
-pub(crate) struct StandingArgs {
-    /// It is in effect.
-    #[arg(long, group = "standing")]
-    applied: bool,
-    /// It is not in effect, and nothing of it is left.
-    #[arg(long, group = "standing")]
-    not_applied: bool,
-}
-
-impl StandingArgs {
-    pub(crate) const fn get(&self) -> Option<Standing> {
-        match (self.applied, self.not_applied) {
-            (true, _) => Some(Standing::Applied),
-            (_, true) => Some(Standing::NotApplied),
-            _ => None,
-        }
+impl DirectoryVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
     }
 }
 
-/// Whether a change may be made without asking, or at all.
-#[derive(Debug, Args)]
-pub(crate) struct Consent {
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// Fail unless this program holds exactly the migrations of a directory.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) source: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UpArgs {
-    /// The last version to apply.
-    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
-    pub(crate) to: Option<SchemaVersion>,
-    /// How many migrations to apply.
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
-    pub(crate) steps: Option<u32>,
-    /// The same as `--steps N`.
-    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
-    pub(crate) count: Option<u32>,
-    /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
-    #[arg(long, value_name = "PHASE", group = "target")]
-    pub(crate) phase: Option<UpPhase>,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UpPhase {
-    Expand,
-    Contract,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GotoArgs {
-    /// The version that the database is to have: what is pending up to it is applied, what is above it undone.
-    #[arg(value_parser = version)]
-    pub(crate) version: SchemaVersion,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    /// The version to go to, up or down, as with `goto`.
-    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
-    pub(crate) to: Option<SchemaVersion>,
-    /// How many migrations to apply.
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
-    pub(crate) steps: Option<u32>,
-    /// Show the scripts.
-    #[arg(long)]
-    pub(crate) sql: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WaitArgs {
-    /// What to wait for.
-    #[arg(long, value_name = "WHAT", default_value = "reachable")]
-    pub(crate) until: Until,
-    /// How long to wait.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_typed)]
-    pub(crate) timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Until {
-    /// The database answers.
-    Reachable,
-    /// Nothing is pending, because another run has done it.
-    Compatible,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GraphArgs {
-    /// The language of the drawing.
-    #[arg(long, default_value = "text")]
-    pub(crate) format: GraphFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GraphFormat {
-    /// Lines for people.
-    Text,
-    /// Graphviz.
-    Dot,
-    /// Mermaid, which many web pages draw.
-    Mermaid,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompletionsArgs {
-    /// Which shell.
-    pub(crate) shell: Shell,
-}
-
-/// The shells whose completions can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ManArgs {
-    /// Which command; `migrate` itself if none is named.
-    pub(crate) command: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DownArgs {
-    /// The version that stays: everything above it is undone.
-    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
-    pub(crate) to: Option<SchemaVersion>,
-    /// How many migrations to undo [default: 1].
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
-    pub(crate) steps: Option<u32>,
-    /// The same as `--steps N`.
-    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
-    pub(crate) count: Option<u32>,
-    /// Undo every migration.
-    #[arg(long, group = "target")]
-    pub(crate) all: bool,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RedoArgs {
-    #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
-}
-
-/// How a verb that may destroy data is told that it may.
-#[derive(Debug, Args)]
-pub(crate) struct Confirmation {
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-    /// Do not ask, if this is the database's name; a protected database needs it instead of `--yes`.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) confirm: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HistoryArgs {
-    /// How many rows to show, newest first.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
-}
-
-/// A URL that may hold a password, and so is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(..)")
+impl EmbeddedVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
     }
 }
 
@@ -574,32 +293,5 @@ impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_))
-    }
-}
-
-/// The version of a migration; for one that is written too short, the one that was probably meant.
-fn version(text: &str) -> Result<SchemaVersion, String> {
-    text.parse().map_err(|error: VersionError| {
-        let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
-        let padded = format!("{digits}{}", ".0".repeat(2_usize.saturating_sub(digits.matches('.').count())));
-        match padded.parse::<SchemaVersion>() {
-            Ok(meant) => format!("{error}; did you mean `{meant}`?"),
-            Err(_) => error.to_string(),
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_that_are_too_short_are_completed() {
-        for (text, meant) in [("1.1", "`1.1.0`"), ("2", "`2.0.0`"), ("v1.2.3", "`1.2.3`"), ("v1", "`1.0.0`")] {
-            let error = version(text).unwrap_err();
-            assert!(error.ends_with(&format!("did you mean {meant}?")), "{error}");
-        }
-        assert!(!version("1.x").unwrap_err().contains("did you mean"));
-        assert_eq!(version("1.2.3"), Ok(SchemaVersion::new(1, 2, 3)));
     }
 }

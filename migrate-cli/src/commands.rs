@@ -13,6 +13,7 @@ mod goto;
 mod graph;
 mod history;
 mod init;
+mod instances;
 mod list;
 mod lock;
 mod new;
@@ -58,7 +59,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     }
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     if !matches!(verb, DirectoryVerb::Doctor) {
         configuration.warnings.iter().for_each(|warning| printer.warning(warning));
@@ -98,7 +99,7 @@ pub(crate) fn over_registry(
 ) -> Exit {
     let configuration = match Configuration::of_embedded(typed.0) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     let connection = configuration.connection();
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
@@ -159,6 +160,7 @@ fn execute(
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
+        Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),
         Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
         Verb::Force(args) => force::force(args, &mut session, printer),
@@ -167,7 +169,7 @@ fn execute(
 }
 
 /// A run that fails before it begins answers with the document of a run all the same.
-fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+pub(crate) fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
     if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 

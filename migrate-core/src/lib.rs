@@ -16,6 +16,7 @@ pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
 pub mod fingerprint;
+pub mod instances;
 pub mod ledger;
 pub mod migration;
 pub mod plan;

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod crates;
+mod defects;
 mod disks;
 mod hazards;
 mod indexes;

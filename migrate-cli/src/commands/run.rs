@@ -8,11 +8,12 @@ use migrate_runtime::{
 };
 
 use super::confirm;
-use crate::args::Confirmation;
+use crate::args::{Confirmation, FleetArgs};
 use crate::config::Session;
+use crate::defect;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Document};
+use crate::json::{self, Document, Happening};
 use crate::output::{Printer, count, place};
 use crate::signals;
 
@@ -20,12 +21,16 @@ use crate::signals;
 pub(super) struct Request<'a> {
     pub(super) target: Target,
     pub(super) dry_run: bool,
+    pub(super) fleet: FleetArgs,
     /// What was typed to confirm it; `None` for what needs no confirmation.
     pub(super) confirmation: Option<&'a Confirmation>,
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let mut migrator = observed(session.migrator.clone(), printer);
+    let mut migrator = observed(session.migrator.clone(), printer).ignore_instances(request.fleet.ignore_instances);
+    if let Some(bound) = request.fleet.wait_for_fleet {
+        migrator = migrator.wait_for_fleet(bound);
+    }
     let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
@@ -55,7 +60,11 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 /// A migrator that tells of its progress.
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
-    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+    migrator.observer(move |event: &Event<'_>| {
+        defect::failpoint();
+        progress.event(|| Happening::of(event));
+        tell(event, &progress);
+    })
 }
 
 /// Shows what would be done, and asks.
@@ -86,6 +95,10 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
+        Event::WaitingForInstances { step, instances } => {
+            let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
+            printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
+        }
         Event::Started(plan) => {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));

@@ -1,5 +1,6 @@
 //! The program `migrate`, as people and scripts see it: exit code and both streams together.
 
+mod schemas;
 mod support;
 
 mod agreement;
@@ -7,6 +8,9 @@ mod bad_input;
 mod command_line;
 mod configuration;
 mod directory;
+mod events;
+mod exit_codes;
+mod instances;
 mod json;
 mod ledger;
 mod library;

@@ -1,0 +1,31 @@
+//! The arguments of what reads a database.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, value_parser};
+use migrate_core::duration::parse_typed;
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// What to wait for.
+    #[arg(long, value_name = "WHAT", default_value = "reachable")]
+    pub(crate) until: Until,
+    /// How long to wait.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_typed)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Until {
+    /// The database answers.
+    Reachable,
+    /// Nothing is pending, because another run has done it.
+    Compatible,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// How many rows to show, newest first.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}

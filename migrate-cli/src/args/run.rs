@@ -1,0 +1,106 @@
+//! The arguments of what runs migrations.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, value_parser};
+use migrate_core::duration::parse_typed;
+use migrate_runtime::SchemaVersion;
+
+use super::consent::Confirmation;
+use super::values::version;
+
+/// What to do about running programs that a step would break.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// How long to wait for running programs that a step would break.
+    #[arg(long, value_name = "DURATION", value_parser = parse_typed, conflicts_with = "ignore_instances")]
+    pub(crate) wait_for_fleet: Option<Duration>,
+    /// Take steps that break running programs all the same.
+    #[arg(long)]
+    pub(crate) ignore_instances: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// The last version to apply.
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
+    pub(crate) to: Option<SchemaVersion>,
+    /// How many migrations to apply.
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) steps: Option<u32>,
+    /// The same as `--steps N`.
+    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
+    #[arg(long, value_name = "PHASE", group = "target")]
+    pub(crate) phase: Option<UpPhase>,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpPhase {
+    Expand,
+    Contract,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GotoArgs {
+    /// The version that the database is to have: what is pending up to it is applied, what is above it undone.
+    #[arg(value_parser = version)]
+    pub(crate) version: SchemaVersion,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The version to go to, up or down, as with `goto`.
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
+    pub(crate) to: Option<SchemaVersion>,
+    /// How many migrations to apply.
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) steps: Option<u32>,
+    /// Show the scripts.
+    #[arg(long)]
+    pub(crate) sql: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// The version that stays: everything above it is undone.
+    #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
+    pub(crate) to: Option<SchemaVersion>,
+    /// How many migrations to undo [default: 1].
+    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) steps: Option<u32>,
+    /// The same as `--steps N`.
+    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Undo every migration.
+    #[arg(long, group = "target")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedoArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}

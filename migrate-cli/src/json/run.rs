@@ -1,0 +1,154 @@
+//! What runs and plans say.
+
+use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport, Target};
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::error::Error;
+
+/// `up`, `down`, `redo`, `goto`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Run {
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "failed", "dry_run"])))]
+    outcome: &'static str,
+    steps: Vec<RunStep>,
+    error: Option<Failure>,
+    run: Option<i64>,
+    ends_with: Option<String>,
+    remaining: Vec<Remaining>,
+}
+
+/// A migration that is pending after a run.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Remaining {
+    version: String,
+    name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["expand", "contract", null])))]
+    phase: Option<&'static str>,
+}
+
+impl From<&Entry> for Remaining {
+    fn from(entry: &Entry) -> Self {
+        Self { version: entry.version.to_string(), name: entry.name.clone(), phase: entry.phase.map(Phase::as_str) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RunStep {
+    version: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
+    direction: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "failed", "planned"])))]
+    outcome: &'static str,
+    execution_time_ms: Option<u64>,
+    name: String,
+}
+
+impl Run {
+    pub(crate) fn done(report: &Report, target: Target) -> Self {
+        if report.outcome == Outcome::DryRun {
+            return Self::planned(&report.plan);
+        }
+        Self {
+            outcome: outcome(report.outcome),
+            steps: report.steps.iter().map(RunStep::from).collect(),
+            error: None,
+            run: report.run,
+            ends_with: None,
+            remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+        }
+    }
+
+    /// What was done before the error is part of the document.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let report = match error {
+            Error::Runtime { error, .. } => error.report(),
+            _ => None,
+        };
+        Self {
+            outcome: "failed",
+            steps: report.map(|report| report.steps.iter().map(RunStep::from).collect()).unwrap_or_default(),
+            error: Some(Failure::from(error)),
+            run: report.and_then(|report| report.run),
+            ends_with: None,
+            remaining: Vec::new(),
+        }
+    }
+
+    fn planned(plan: &Plan) -> Self {
+        let steps = plan.steps.iter().map(RunStep::from).collect();
+        Self {
+            outcome: "dry_run",
+            steps,
+            error: None,
+            run: None,
+            ends_with: plan.ends_with.as_ref().map(ToString::to_string),
+            remaining: Vec::new(),
+        }
+    }
+}
+
+impl From<&StepReport> for RunStep {
+    fn from(step: &StepReport) -> Self {
+        let outcome = match step.outcome {
+            StepOutcome::Done => "done",
+            _ => "failed",
+        };
+        Self {
+            version: step.version.to_string(),
+            direction: step.direction.as_str(),
+            outcome,
+            execution_time_ms: Some(step.execution_time_ms),
+            name: step.name.clone(),
+        }
+    }
+}
+
+impl From<&Step> for RunStep {
+    fn from(step: &Step) -> Self {
+        Self {
+            version: step.version.to_string(),
+            direction: step.direction.as_str(),
+            outcome: "planned",
+            execution_time_ms: None,
+            name: step.name.clone(),
+        }
+    }
+}
+
+/// The word for how a run ended.
+pub(super) const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::NothingToDo => "nothing_to_do",
+        Outcome::DryRun => "dry_run",
+        Outcome::Deferred => "deferred",
+        Outcome::Refused => "refused",
+        _ => "failed",
+    }
+}
+
+/// `plan`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Planned {
+    #[cfg_attr(test, schemars(extend("enum" = ["planned", "nothing_to_do"])))]
+    pub(crate) outcome: &'static str,
+    pub(crate) steps: Vec<PlannedStep>,
+}
+
+/// A step that would be done.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PlannedStep {
+    pub(crate) version: String,
+    pub(crate) name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
+    pub(crate) direction: &'static str,
+    pub(crate) transaction: Option<bool>,
+    pub(crate) path: Option<String>,
+    pub(crate) sql: Option<String>,
+}
