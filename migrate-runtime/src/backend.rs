@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 #[cfg(feature = "postgres")]
@@ -41,6 +41,10 @@ pub trait Backend: Send {
 
     /// Reads everything in one round trip. Writes nothing, creates nothing, locks nothing.
     fn read(&mut self) -> impl Future<Output = Result<Snapshot, Error>> + Send;
+
+    /// Reads one row that may show already that nothing is to be done, in one round trip. Writes nothing. `None` when there
+    /// are no tables or they cannot be summed up: only [`read`](Self::read) says why.
+    fn summary(&mut self) -> impl Future<Output = Option<Summary>> + Send;
 
     /// Reads the stored scripts of some versions.
     fn stored(&mut self, versions: &[SchemaVersion]) -> impl Future<Output = Result<Vec<Stored>, Error>> + Send;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{Snapshot, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
@@ -207,6 +207,13 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
 
     fn located(&self) -> Tables {
         self.inner.located()
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        self.faults.before("summary").ok()?;
+        let summary = self.inner.summary().await;
+        self.faults.after("summary").ok()?;
+        summary
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

@@ -182,7 +182,6 @@ pub mod __private {
 
     pub use migrate_core::checksum::Checksum;
     pub use migrate_core::embedded;
-    pub use migrate_core::migration::{Migration, Script};
     pub use migrate_core::registry::Registry;
     pub use migrate_core::version::SchemaVersion;
 }

@@ -274,8 +274,9 @@ impl Migrator {
 
     /// Brings the database to what this program needs, or refuses: the call for a program's start.
     ///
-    /// It decides first, without any lock: an up-to-date database costs one round trip. Several processes may do this
-    /// at once; each migration takes effect once, and all of them return when the work is done.
+    /// It decides first, without any lock: an up-to-date database costs one round trip, for one row however many migrations
+    /// there are. The report's [assessment](Report::assessment) lists no migrations then. Several processes may do this at
+    /// once; each migration takes effect once, and all of them return when the work is done.
     ///
     /// # Errors
     ///
@@ -309,7 +310,7 @@ impl Migrator {
         }
         migrator.settings.allow_downgrade = options.allow_downgrade;
         migrator.settings.defer_breaking = options.defer_breaking;
-        migrator.migrate(database, Goal::Reach(Target::Latest), mode)
+        Call::new(database, Migrate { at_start: true, ..migrator.migration(Goal::Reach(Target::Latest), mode) })
     }
 
     /// Does what [`defer_breaking`](AutoMigrateOptions::defer_breaking) left for later, as soon as the programs that it would
@@ -328,7 +329,8 @@ impl Migrator {
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         let (registry, mut settings) = (self.registry.clone(), self.settings.clone());
         settings.defer_breaking = true;
-        let migrate = Migrate { registry, settings, goal: Goal::Reach(Target::Latest), mode: Mode::Execute };
+        let goal = Goal::Reach(Target::Latest);
+        let migrate = Migrate { registry, settings, goal, mode: Mode::Execute, at_start: false };
         Call::new(database, FinishDeferred { migrate })
     }
 
@@ -798,8 +800,11 @@ impl Migrator {
     }
 
     fn migrate<'d, D: Database>(&self, database: &'d mut D, goal: Goal, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode };
-        Call::new(database, operation)
+        Call::new(database, self.migration(goal, mode))
+    }
+
+    fn migration(&self, goal: Goal, mode: Mode) -> Migrate {
+        Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode, at_start: false }
     }
 
     #[cfg(feature = "backup")]

@@ -18,7 +18,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// The number of the run in the history; `None` when nothing had to be done, and for a dry run.
     pub run: Option<i64>,
-    /// The verdict on which it acted.
+    /// The verdict on which it acted. After [`auto_migrate`](crate::Migrator::auto_migrate) it may list no migrations:
+    /// where a summary of the ledger shows that all are applied, nobody looks at each.
     pub assessment: Assessment,
     /// What it set out to do.
     pub plan: Plan,

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::{Kind, Segment, SegmentKind, Statement};
@@ -347,6 +347,13 @@ impl Backend for PostgresBackend<'_> {
             return Err(error.plain("the ledger could not be read"));
         }
         self.names.snapshot(&rows[2..])
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        let Outcome { rows, error: None, .. } = send(self.client(), &self.names.summarise()).await else {
+            return None;
+        };
+        self.names.parse_summary(rows.last()?.first()?).ok()
     }
 
     async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::{Segment, SegmentKind};
@@ -294,6 +294,12 @@ impl Backend for SqliteBackend<'_> {
             lock.live = path.is_some_and(|path| FileLock::is_held(&path));
         }
         Ok(snapshot)
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        let names = self.names.clone();
+        let connection = self.reader().ok()??;
+        names.summary(connection).ok()?
     }
 
     async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {

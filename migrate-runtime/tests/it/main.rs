@@ -17,6 +17,7 @@ mod postgres;
 mod recovery;
 mod sqlite;
 mod stale;
+mod start;
 mod stops;
 mod testing;
 mod tls;
