@@ -87,7 +87,9 @@ pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
 pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, shadow: Option<Dialect>) -> Loaded {
     let mut given: Vec<Dialect> = database(options).ok().map(|database| dialect(&database)).into_iter().collect();
     given.extend(shadow);
-    let with_advice = LoadOptions { advice: Some(given.clone()), fixtures: true, ..load_options(directory) };
+    let runtime_version = options.runtime_version.as_ref().map(ToString::to_string);
+    let with_advice =
+        LoadOptions { advice: Some(given.clone()), fixtures: true, runtime_version, ..load_options(directory) };
     let loaded = source::load(directory, &with_advice);
     given.retain(|dialect| !loaded.dialects().contains(dialect));
     if given.is_empty() {
@@ -95,6 +97,12 @@ pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, sh
     }
     let dialects = [loaded.dialects(), &given].concat();
     source::load(directory, &LoadOptions { dialects, ..with_advice })
+}
+
+/// How a directory is read whose migrations are tested on one kind of database.
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) fn options_to_test(directory: &Path, dialect: Dialect) -> LoadOptions {
+    LoadOptions { dialects: vec![dialect], fixtures: true, ..load_options(directory) }
 }
 
 fn load_options(directory: &Path) -> LoadOptions {

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::args::{Color, OutputOptions};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::json::{Document, Happening, Line};
 
 type Stream = Box<dyn Write + Send>;
 
@@ -55,7 +57,10 @@ impl Output {
             failure: None,
             progress: String::new(),
         };
-        Printer { streams: Arc::new(Mutex::new(streams)), options, interactive: self.interactive }
+        // The last line of `--events` is the document of `--json`.
+        let options = OutputOptions { json: options.json || options.events, ..options };
+        let streams = Arc::new(Mutex::new(streams));
+        Printer { streams, options, interactive: self.interactive, began: Instant::now() }
     }
 }
 
@@ -72,6 +77,7 @@ pub(crate) struct Printer {
     streams: Arc<Mutex<Streams>>,
     options: OutputOptions,
     interactive: bool,
+    began: Instant,
 }
 
 struct Streams {
@@ -103,8 +109,17 @@ impl Printer {
     /// The document for programs. Also with `--quiet`: it was asked for by name.
     pub(crate) fn document(&self, document: &impl Serialize) {
         if self.options.json {
-            let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
-            self.data(&text);
+            self.json(document);
+        }
+    }
+
+    /// A line of `--events`.
+    pub(crate) fn event(&self, happening: impl FnOnce() -> Option<Happening>) {
+        if !self.options.events {
+            return;
+        }
+        if let Some(happening) = happening() {
+            self.json(&Document::new(Line::new(self.began.elapsed(), happening)));
         }
     }
 
@@ -197,6 +212,11 @@ impl Printer {
             }
             None => exit,
         }
+    }
+
+    fn json(&self, document: &impl Serialize) {
+        let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
+        self.data(&text);
     }
 
     fn data(&self, text: &str) {

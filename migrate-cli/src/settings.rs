@@ -110,8 +110,7 @@ pub(crate) const SETTINGS: [Setting; 17] = [
         flag: Some("shadow-url"),
         variable: "MIGRATION_SHADOW_URL",
         kind: Kind::Url,
-        help: "Where `validate` runs the set on a scratch database: a PostgreSQL server for tests, or `sqlite::memory:`",
-        program_only: true,
+        help: "Where `validate`, `test` and `schema diff` make scratch databases: a PostgreSQL server for tests, or `sqlite::memory:`",
         verb_only: true,
         ..Setting::OPTION
     },

@@ -546,7 +546,6 @@ async fn with_changed_scripts<B: Backend>(
     let changed: Vec<_> = snapshot
         .rows
         .iter()
-        .filter(|row| row.status.is_complete())
         .filter(|row| {
             let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
             script.is_some_and(|script| script.checksum.to_string() != row.checksum)

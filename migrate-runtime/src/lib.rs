@@ -78,6 +78,7 @@ mod report;
 mod scratch;
 mod stale;
 mod stop;
+mod structure;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -165,6 +166,7 @@ pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETR
 pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport, StoredScript};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
+pub use crate::structure::Structure;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod crates;
+mod defects;
 mod deploys;
 mod disks;
 mod hazards;

@@ -10,9 +10,10 @@ use migrate_runtime::{
 use super::{confirm, stored};
 use crate::args::{Confirmation, FleetArgs};
 use crate::config::Session;
+use crate::defect;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Document};
+use crate::json::{self, Document, Happening};
 use crate::output::{Printer, count, place};
 use crate::signals;
 
@@ -73,7 +74,11 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 /// A migrator that tells of its progress.
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
-    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+    migrator.observer(move |event: &Event<'_>| {
+        defect::failpoint();
+        progress.event(|| Happening::of(event));
+        tell(event, &progress);
+    })
 }
 
 /// Shows what would be done, and asks.

@@ -9,8 +9,11 @@ use super::run_lock::Holder;
 
 /// `check`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Check {
+    #[cfg_attr(test, schemars(extend("enum" = ["compatible", "needs_migration", "incompatible"])))]
     verdict: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = [0, 1, 2])))]
     exit_code: u8,
     runtime_version: Option<String>,
     database_version: Option<String>,
@@ -38,7 +41,9 @@ impl Check {
 
 /// A reason for a verdict.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Finding {
+    /// One of those that `docs/verdict.md` lists; more may be added.
     code: &'static str,
     version: Option<String>,
     message: String,
@@ -58,6 +63,7 @@ impl From<&Reason> for Finding {
 
 /// `compatibility`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Compatibility {
     database_version: Option<String>,
     runtime_version: Option<String>,
@@ -68,23 +74,28 @@ pub(crate) struct Compatibility {
 
 /// A migration that asks for a minimum version of the program.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Minimum {
     version: String,
     name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline"])))]
     state: &'static str,
     min_runtime_version: String,
 }
 
 /// What a version of the program would find.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Compatible {
     runtime_version: Option<String>,
+    #[cfg_attr(test, schemars(extend("enum" = ["compatible", "needs_migration", "incompatible"])))]
     verdict: &'static str,
     reasons: Vec<Finding>,
 }
 
 /// A schema, and what each version of the program would find in it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Schema {
     version: String,
     programs: Vec<Compatible>,

@@ -211,7 +211,7 @@ fn the_directory() {
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "written");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "unchanged");
     assert_eq!(project.document("lock --check", 0, &["format", "outcome", "path"])["outcome"], "current");
-    let document = project.document("new more", 0, &["format", "outcome", "version", "name", "files"]);
+    let document = project.document("new more", 0, &["format", "outcome", "version", "name", "files", "migrations"]);
     assert_eq!(document["version"], "1.2.0");
 
     project.write("migrations_v2/v1.1.0_posts/metadata.json", "{");

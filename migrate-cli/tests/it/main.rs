@@ -1,12 +1,17 @@
 //! The program `migrate`, as people and scripts see it: exit code and both streams together.
 
+mod schemas;
 mod support;
 
 mod agreement;
 mod bad_input;
 mod command_line;
+mod compare;
 mod configuration;
 mod directory;
+mod events;
+mod exit_codes;
+mod fix;
 mod instances;
 mod json;
 mod ledger;
@@ -15,6 +20,7 @@ mod operator;
 mod postgres;
 mod scratch;
 mod sqlite;
+mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;

@@ -25,6 +25,7 @@ use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
 pub(crate) use self::message::database_error;
+pub(crate) use self::tables::literal;
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};

@@ -618,6 +618,19 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
         .map_err(|error| plain_error("the transaction could not be rolled back", &error))
 }
 
+/// A connection for reading a file beside the engine; `None` when there is no file.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
+    let unused = Tables { schema: None, table: String::new() };
+    let mut backend = SqliteBackend::of_file(path, &unused, Stop::new());
+    if backend.reader()?.is_none() {
+        return Ok(None);
+    }
+    match backend.link {
+        Link::Owned(connection) => Ok(Some(connection)),
+        Link::Closed | Link::Borrowed(_) => unreachable!("the reader of a file has opened it"),
+    }
+}
+
 fn unreachable_file(path: &Path, reason: &str) -> Error {
     Error::new(ErrorKind::Unreachable, format!("cannot open the database file `{}`: {reason}", path.display()))
         .with_help("check that the directory exists and that this user may read and write it")

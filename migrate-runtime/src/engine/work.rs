@@ -32,7 +32,7 @@ pub(super) async fn prepare<'a, B: Backend>(
         let work = match step.origin {
             Origin::Registry => of_registry(registry, settings, step, B::DIALECT),
             Origin::Ledger => match stored.remove(&step.version) {
-                Some(row) => of_ledger(settings, step, row)?,
+                Some(row) => of_ledger(settings, step, &row)?,
                 None => None,
             },
         };
@@ -73,8 +73,8 @@ pub(super) fn of_registry<'a>(
     })
 }
 
-fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: Stored) -> Result<Option<Work<'a>>, Error> {
-    let Some(script) = stored::undamaged(&settings.tables.table, &row)? else {
+fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: &Stored) -> Result<Option<Work<'a>>, Error> {
+    let Some(script) = stored::undamaged(&settings.tables.table, row)? else {
         return Ok(None);
     };
     settings.as_shown(&script)?;

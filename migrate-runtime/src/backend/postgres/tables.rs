@@ -783,7 +783,7 @@ impl Fields<'_> {
 }
 
 /// A text literal that means the same under every setting.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
