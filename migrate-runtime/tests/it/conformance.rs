@@ -280,7 +280,7 @@ fn an_interrupted_script_of_which_only_comments_changed_is_resumed(bench: &impl 
 
     let commented =
         "-- What was there before stays.\nCREATE TABLE a\n  (id INTEGER);\nINSERT INTO a VALUES (1); -- one; two\n\n
-        /* then; */ INSERT INTO b VALUES (1);";
+        /* then; */ INSERT INTO b VALUES (1)";
     let commented = of(registry_at(outside_transaction(commented, "DROP TABLE a").path()));
     let assessment = commented.check(&mut bench.open()).wait().unwrap();
     assert_eq!(assessment.migrations[1].state, MigrationState::Interrupted);
