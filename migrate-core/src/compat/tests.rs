@@ -115,6 +115,14 @@ fn an_interrupted_one_can_be_resumed_if_it_is_known_and_unchanged() {
     check("1.0.0", "1.0.0 1.1.0:applying", "1.0.0", "2 interrupted_for_good@1.1.0");
     let mut edited = snapshot("1.0.0:applying");
     edited.rows[0].checksum = "0".repeat(64);
+    // The script that was begun is the same but for its comments, is another one, or is not known.
+    edited.rows[0].up_sql = snapshot("1.0.0:spaced").rows[0].up_sql.clone();
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "1 interrupted@1.0.0");
+    edited.rows[0].up_sql = None;
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
+    edited.rows[0].up_sql = Some("SELECT 2".to_owned());
     let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
     assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
 }
