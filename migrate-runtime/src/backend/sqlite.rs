@@ -592,7 +592,7 @@ impl Backend for SqliteBackend<'_> {
         if self.names.fence(self.connection())? != Some(fence) {
             return Err(lock_lost(fence));
         }
-        let raised = self.names.continue_in(&copy, self.connection(), run, &restoration.entry)?;
+        let raised = self.names.continue_in(&copy, self.connection(), run, restoration)?;
         let database = match &mut self.link {
             Link::Owned(connection) => connection,
             Link::Borrowed(connection) => connection,

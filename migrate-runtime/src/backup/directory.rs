@@ -218,9 +218,15 @@ impl BackupDirectory {
         };
         let is_free = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
         let has_manifest = |path: &Path| backups.iter().any(|backup| backup.path() == path);
+        // The manifest is begun before the file has its name, and locked as long as its writer lives.
+        let is_abandoned = |path: &Path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let manifest = path.with_file_name(format!("{}.{PARTIAL}", manifest_name(&name)));
+            if manifest.exists() { is_free(&manifest) } else { is_old(path) }
+        };
         let left = |path: &PathBuf| match path.extension().and_then(|extension| extension.to_str()) {
             Some(PARTIAL) => is_free(path),
-            _ => is_ours(path) && !has_manifest(path) && is_old(path),
+            _ => is_ours(path) && !has_manifest(path) && is_abandoned(path),
         };
         Ok(self.files()?.into_iter().filter(left).collect())
     }

@@ -55,5 +55,7 @@ pub struct Restoration<'a> {
     pub(crate) entry: HistoryEntry<'a>,
     pub(crate) tools: Option<&'a Path>,
     pub(crate) force: bool,
+    /// Whether it was taken by the run that puts it back, whose lock and beginning are in it then.
+    pub(crate) of_this_run: bool,
     pub(crate) stop: &'a Stop,
 }

@@ -226,8 +226,8 @@ impl Migrate {
             settings: &self.settings,
             backup,
             extracted: extracted.as_ref(),
-            // The session of a script that failed may still be in the way of PostgreSQL's tools.
             force: false,
+            of_this_run: true,
         };
         backend.restore_session().await?;
         restoring.restore(backend, run, fence).await.map(|restored| restored.fence)

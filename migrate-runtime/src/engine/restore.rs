@@ -92,6 +92,7 @@ impl Operation for RestoreBackup {
             backup: &backup,
             extracted: extracted.as_ref(),
             force: self.options.force,
+            of_this_run: false,
         };
         match restoring.restore(backend, &run, fence).await {
             Ok(done) => {
@@ -161,6 +162,8 @@ pub(super) struct Restoring<'a> {
     /// Its contents, once it was verified.
     pub(super) extracted: Option<&'a Extracted>,
     pub(super) force: bool,
+    /// Whether the run that puts it back has taken it itself.
+    pub(super) of_this_run: bool,
 }
 
 /// A backup was put back.
@@ -202,6 +205,7 @@ impl Restoring<'_> {
             entry: HistoryEntry { operation: "restore", plan: Some(&plan), ..HistoryEntry::of_run("succeeded") },
             tools: self.settings.backup.as_ref().and_then(|options| options.tools.as_deref()),
             force: self.force,
+            of_this_run: self.of_this_run,
             stop: &self.settings.stop,
         };
         let fence = backend.copy_in(run, fence, &restoration).await?;

@@ -6,7 +6,7 @@ use super::PostgresBackend;
 use super::lease::LEASE;
 use super::message::Message;
 use super::tables::{HISTORY_COLUMNS, Names, history_values, literal};
-use crate::backend::{Backend, Fence, HistoryEntry, Run, identifier};
+use crate::backend::{Backend, Fence, Run, identifier};
 use crate::backup::{Measure, Restoration, postgres as dumps};
 use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
@@ -67,7 +67,7 @@ impl PostgresBackend<'_> {
         let restored = async {
             self.send_others_away(restoration.force).await?;
             let (proof, keep) = (self.names.prove(fence, None), self.names.keep());
-            let continue_ = self.names.continue_(run, &restoration.entry);
+            let continue_ = self.names.continue_(run, restoration);
             let script = dumps::Restore::new(restoration.backup, &self.tables, &proof, &keep, &continue_);
             dumps::run_restore(&database, restoration.backup, script, restoration.tools, restoration.stop).await
         };
@@ -128,25 +128,29 @@ impl Names {
     }
 
     /// Gives what was restored the lock of the run and the history since; nobody is alive of those who were.
-    pub(super) fn continue_(&self, run: &Run, entry: &HistoryEntry<'_>) -> String {
+    pub(super) fn continue_(&self, run: &Run, restoration: &Restoration<'_>) -> String {
+        let (above, begin) = match restoration.of_this_run {
+            true => (0, String::new()),
+            false => (1, format!(" OR run = {}", run.id)),
+        };
         let (state, history, id) = (self.state(), self.history_table(), run.id);
         let fence = format!("(SELECT fence FROM {state} WHERE id = 1)");
         format!(
             "{create}
-             UPDATE {state} s SET fence = greatest(s.fence + 1, k.fence), lock_owner = k.lock_owner, lock_host = k.lock_host,
+             UPDATE {state} s SET fence = greatest(s.fence + {above}, k.fence), lock_owner = k.lock_owner, lock_host = k.lock_host,
                  lock_process = k.lock_process, lock_backend = k.lock_backend, lock_token = k.lock_token,
                  lock_acquired_at = k.lock_acquired_at, intended_floor = NULL, intended_removal = NULL,
                  lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
              FROM pg_temp.migrate_kept_state k WHERE s.id = 1;
              INSERT INTO {history} (run, {CARRIED})
              SELECT CASE run WHEN {id} THEN {fence} ELSE run END, {CARRIED} FROM pg_temp.migrate_kept_history
-             WHERE id > (SELECT coalesce(pg_catalog.max(id), 0) FROM {history}) OR run = {id} ORDER BY id;
+             WHERE id > (SELECT coalesce(pg_catalog.max(id), 0) FROM {history}){begin} ORDER BY id;
              INSERT INTO {history} ({columns}) VALUES ({values});
              DELETE FROM {instances};",
             create = self.create_inside(),
             lease = LEASE.as_secs(),
             columns = HISTORY_COLUMNS,
-            values = history_values(run, &fence, entry),
+            values = history_values(run, &fence, &restoration.entry),
             instances = self.instances(),
         )
     }

@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::script::plain_error;
 use super::tables::Names;
-use crate::backend::{Fence, HistoryEntry, Run};
+use crate::backend::{Fence, Run};
+use crate::backup::Restoration;
 use crate::error::Error;
 
 impl Names {
@@ -15,19 +16,20 @@ impl Names {
         copy: &Connection,
         database: &Connection,
         run: &Run,
-        entry: &HistoryEntry<'_>,
+        restoration: &Restoration<'_>,
     ) -> Result<Fence, Error> {
         let failed = |error: rusqlite::Error| plain_error("the copy of the backup could not be made ready", &error);
         copy.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         self.create(copy)?;
         let number = |sql: String| copy.query_row(&sql, [], |row| row.get::<_, Fence>(0));
-        let fence = number(format!("SELECT max(fence + 1, {}) FROM {}", run.id, self.state)).map_err(failed)?;
+        let above = i64::from(!restoration.of_this_run);
+        let fence = number(format!("SELECT max(fence + {above}, {}) FROM {}", run.id, self.state)).map_err(failed)?;
         let newest = number(format!("SELECT coalesce(max(id), 0) FROM {}", self.history)).map_err(failed)?;
         self.take_lock_over(copy, database, fence).map_err(failed)?;
-        self.carry_history_over(copy, database, run.id, fence, newest).map_err(failed)?;
+        self.carry_history_over(copy, database, (run.id, fence), newest, restoration.of_this_run).map_err(failed)?;
         // The programs that were alive when the backup was taken are not alive any more.
         copy.execute_batch(&format!("DELETE FROM {}", self.instances)).map_err(failed)?;
-        self.add_history(copy, &Run { id: fence, ..run.clone() }, entry)?;
+        self.add_history(copy, &Run { id: fence, ..run.clone() }, &restoration.entry)?;
         copy.execute_batch("COMMIT").map_err(failed)?;
         Ok(fence)
     }
@@ -53,19 +55,20 @@ impl Names {
         &self,
         copy: &Connection,
         database: &Connection,
-        run: i64,
-        renumbered: Fence,
+        (run, renumbered): (i64, Fence),
         newest: i64,
+        has_begin: bool,
     ) -> rusqlite::Result<()> {
         const COLUMNS: &str = "operation, version, outcome, error, execution_time_ms, runtime_version, registry_digest,
             actor, host, process, recorded_at, plan";
         let history = &self.history;
-        let mut rows =
-            database.prepare(&format!("SELECT run, {COLUMNS} FROM {history} WHERE id > ?1 OR run = ?2 ORDER BY id"))?;
+        let mut rows = database.prepare(&format!(
+            "SELECT run, {COLUMNS} FROM {history} WHERE id > ?1 OR (run = ?2 AND NOT ?3) ORDER BY id"
+        ))?;
         let mut insert = copy.prepare(&format!(
             "INSERT INTO {history} (run, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         ))?;
-        let mut rows = rows.query(params![newest, run])?;
+        let mut rows = rows.query(params![newest, run, has_begin])?;
         while let Some(row) = rows.next()? {
             for column in 1..13 {
                 insert.raw_bind_parameter(column + 1, row.get::<_, rusqlite::types::Value>(column)?)?;

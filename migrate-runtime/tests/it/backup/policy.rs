@@ -120,6 +120,8 @@ fn a_failure_half_way_is_undone_where_the_program_is_alone() {
     let history = bench.history();
     let tail = ["run||started", "up|1.3.0|started", "up|1.3.0|failed", "restore||succeeded", "run||failed"];
     assert_eq!(history[history.len() - 5..], tail);
+    let runs = "SELECT count(*), count(DISTINCT run) FROM schema_migrations_v2_history WHERE operation = 'run'";
+    assert_eq!(bench.sql(runs), ["6|3"], "each run has one beginning and one end");
     let report = outside("SELECT 1").backup(alone).up(&mut bench.open()).wait().unwrap();
     assert_eq!(report.outcome, Outcome::Done);
 }
