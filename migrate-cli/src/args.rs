@@ -16,7 +16,7 @@ pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use backup::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, RestoreArgs, VerifyArgs};
 pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
-pub(crate) use read::{HistoryArgs, Until, WaitArgs};
+pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
 pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
 pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
@@ -243,9 +243,9 @@ pub(crate) enum Verb {
     /// Wait until the database answers, or until its migrations are done.
     #[command(after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m")]
     Wait(WaitArgs),
-    /// Show which versions of the program work with the database.
-    #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
-    Compatibility,
+    /// Show which versions of the program work with the database and with every other schema.
+    #[command(after_help = COMPATIBILITY_EXAMPLES)]
+    Compatibility(CompatibilityArgs),
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
@@ -308,6 +308,14 @@ Examples:
   migrate test
   migrate test 1.2.0
   migrate test --shadow-url postgres://app@localhost/postgres";
+
+const COMPATIBILITY_EXAMPLES: &str = "\
+A schema is everything up to a version of the set or of the database. A program is each version that a migration asks for, that
+of --runtime-version, those of the programs that run, and those of --program; what an older one holds are the migrations below the first that asks for more.
+
+Examples:
+  migrate compatibility --runtime-version 1.4.0
+  migrate compatibility --runtime-version 1.4.0 --program 1.3.0 --format markdown";
 
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.

@@ -33,6 +33,7 @@ mod scratch;
 mod shell;
 mod source;
 mod status;
+mod stored;
 #[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
 mod test;
 mod text_diff;
@@ -176,7 +177,7 @@ fn execute(
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),
-        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),

@@ -34,7 +34,7 @@ pub(crate) use set::{
 };
 pub(crate) use shell::{Config, ShownSetting, Text};
 pub(crate) use standing::{Pending, Status, Version};
-pub(crate) use verdict::{Check, Compatibility, Compatible, Minimum};
+pub(crate) use verdict::{Check, Compatibility};
 
 /// The format of every document.
 const FORMAT: u32 = 1;

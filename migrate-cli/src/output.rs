@@ -7,7 +7,7 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{SchemaVersion, Verdict};
 use serde::Serialize;
 
 use crate::args::{Color, OutputOptions};
@@ -259,6 +259,16 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// Words in the colour of a verdict.
+pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
+    let colour = match verdict {
+        Verdict::Compatible => GREEN,
+        Verdict::NeedsMigration => YELLOW,
+        Verdict::Incompatible => RED,
+    };
+    format!("{colour}{words}{RESET}")
+}
+
 /// A time stamp as it is stored, without the fraction of the second: `2026-11-21T02:07:07Z`.
 pub(crate) fn to_the_second(time: &str) -> String {
     let Some((seconds, rest)) = time.split_once('.') else {
@@ -282,6 +292,7 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
+const GREEN: &str = "\x1b[1;32m";
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";

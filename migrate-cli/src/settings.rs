@@ -28,6 +28,7 @@ pub(crate) enum Key {
     MaxRetries,
     RetryDelay,
     AllowOutOfOrder,
+    ApplicationRole,
     Actor,
     BackupEnabled,
     BackupType,
@@ -91,7 +92,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 27] = [
+pub(crate) const SETTINGS: [Setting; 28] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -235,6 +236,15 @@ pub(crate) const SETTINGS: [Setting; 27] = [
         kind: Kind::Switch,
         default: Some("false"),
         help: "Apply a pending migration also below an applied one",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::ApplicationRole,
+        name: "application_role",
+        flag: Some("application-role"),
+        variable: "MIGRATION_APPLICATION_ROLE",
+        default: Some("none"),
+        help: "The PostgreSQL role of the application, which a run gives the rights on our tables that it needs",
         ..Setting::OPTION
     },
     Setting {

@@ -4,6 +4,7 @@ mod backups;
 mod clocks;
 mod crates;
 mod defects;
+mod deploys;
 mod disks;
 mod hazards;
 mod indexes;

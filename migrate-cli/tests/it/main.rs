@@ -25,3 +25,4 @@ mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
+mod way_back;

@@ -20,3 +20,4 @@ mod stale;
 mod stops;
 mod testing;
 mod tls;
+mod way_back;
