@@ -4,6 +4,7 @@ mod amend;
 mod compare;
 mod failure;
 mod history;
+mod instances;
 mod run;
 mod run_lock;
 mod set;
@@ -17,6 +18,7 @@ pub(crate) use amend::{Amended, Repairs};
 pub(crate) use compare::{ChangedScript, Comparison, Diff, SchemaDiff, SchemaDump, Tested, TestedMigration};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
+pub(crate) use instances::Instances;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 pub(crate) use set::{

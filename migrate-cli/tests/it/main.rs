@@ -9,6 +9,7 @@ mod compare;
 mod configuration;
 mod directory;
 mod fix;
+mod instances;
 mod json;
 mod ledger;
 mod library;
