@@ -32,14 +32,17 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
         report.plan.steps.iter().map(|step| planned(step, args.sql, session, &history)).collect();
     let outcome = if steps.is_empty() { "nothing_to_do" } else { "planned" };
     let document = Planned { outcome, steps };
+    if args.sql && !document.steps.is_empty() {
+        printer.answer_verbatim(&Document::new(&document), || {
+            document.steps.iter().map(script).collect::<Vec<_>>().join("\n")
+        });
+        return Ok(Exit::Done);
+    }
     printer.answer(&Document::new(&document), || {
         if document.steps.is_empty() {
             return format!("nothing to do: {}", place(report.assessment.database_version));
         }
         let steps = report.plan.steps.iter().zip(&document.steps);
-        if args.sql {
-            return steps.map(|(_, step)| script(step)).collect::<Vec<_>>().join("\n");
-        }
         let mut lines: Vec<String> = steps.map(|(step, planned)| line(step, planned)).collect();
         lines.push(format!("{}; {}", count(lines.len(), "step"), next(target)));
         lines.join("\n")
