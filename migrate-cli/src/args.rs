@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
-pub(crate) use read::{HistoryArgs, Until, WaitArgs};
+pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
 pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
 pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
@@ -87,6 +87,9 @@ pub(crate) struct OutputOptions {
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print a line of JSON for each event of a run, and the document of `--json` as the last line.
+    #[arg(long, global = true)]
+    pub(crate) events: bool,
     /// Print errors only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -242,9 +245,9 @@ pub(crate) enum Verb {
         after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m\n  migrate wait --until idle && pg_dump shop > shop.sql"
     )]
     Wait(WaitArgs),
-    /// Show which versions of the program work with the database.
-    #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
-    Compatibility,
+    /// Show which versions of the program work with the database and with every other schema.
+    #[command(after_help = COMPATIBILITY_EXAMPLES)]
+    Compatibility(CompatibilityArgs),
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
@@ -297,6 +300,14 @@ Examples:
   migrate test 1.2.0
   migrate test --shadow-url postgres://app@localhost/postgres";
 
+const COMPATIBILITY_EXAMPLES: &str = "\
+A schema is everything up to a version of the set or of the database. A program is each version that a migration asks for, that
+of --runtime-version, those of the programs that run, and those of --program; what an older one holds are the migrations below the first that asks for more.
+
+Examples:
+  migrate compatibility --runtime-version 1.4.0
+  migrate compatibility --runtime-version 1.4.0 --program 1.3.0 --format markdown";
+
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.
 
@@ -328,6 +339,11 @@ pub(crate) enum RunLockVerb {
 }
 
 impl DirectoryVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+
     /// Where scratch databases are to be made, if that was typed.
     pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
         match self {
@@ -341,6 +357,11 @@ impl DirectoryVerb {
 }
 
 impl EmbeddedVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+
     /// Where scratch databases are to be made, if that was typed.
     pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
         match self {

@@ -31,6 +31,7 @@ mod scratch;
 mod shell;
 mod source;
 mod status;
+mod stored;
 #[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
 mod test;
 mod text_diff;
@@ -63,7 +64,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     if !matches!(verb, DirectoryVerb::Doctor) {
         configuration.warnings.iter().for_each(|warning| printer.warning(warning));
@@ -110,7 +111,7 @@ pub(crate) fn over_registry(
     typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
     let configuration = match Configuration::of_embedded(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     let connection = configuration.connection();
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
@@ -171,7 +172,7 @@ fn execute(
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),
-        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),
@@ -182,7 +183,7 @@ fn execute(
 }
 
 /// A run that fails before it begins answers with the document of a run all the same.
-fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+pub(crate) fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
     if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 

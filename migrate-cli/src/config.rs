@@ -143,6 +143,9 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     if let Some(delay) = options.retry_delay {
         migrator = migrator.retry_delay(delay);
     }
+    if let Some(role) = &options.application_role {
+        migrator = migrator.application_role(role);
+    }
     if let Some(actor) = &options.actor {
         migrator = migrator.actor(actor);
     }

@@ -112,6 +112,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) max_retries: Option<u32>,
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) allow_out_of_order: bool,
+    pub(crate) application_role: Option<String>,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
     /// Where scratch databases are made.
@@ -229,6 +230,7 @@ impl Configuration {
             },
             retry_delay: self.duration(Key::RetryDelay),
             allow_out_of_order: self.switch(Key::AllowOutOfOrder),
+            application_role: self.text(Key::ApplicationRole),
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
             shadow_url: self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok()),

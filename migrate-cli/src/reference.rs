@@ -1,5 +1,6 @@
-//! `docs/cli.md` and `docs/configuration.md` are made of the definitions that the program itself uses.
+//! `docs/cli.md`, `docs/configuration.md` and `docs/schemas` are made of the definitions that the program itself uses.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 
@@ -7,6 +8,7 @@ use clap::{Command, CommandFactory};
 
 use crate::args::DirectoryCommand;
 use crate::exit::Exit;
+use crate::json;
 use crate::settings::{SETTINGS, Setting};
 
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p migrate-cli reference";
@@ -57,6 +59,53 @@ fn cli_md_is_current() {
     let everywhere = global(&command);
     section(&mut text, &command, &everywhere, 2);
     check("cli.md", &text);
+}
+
+#[test]
+fn schemas_are_current() {
+    let schemas = json::schemas();
+    for (name, schema) in &schemas {
+        check(&format!("schemas/{name}.json"), &format!("{schema:#}\n"));
+    }
+    let explained = include_str!("../../docs/json.md");
+    for (name, _) in &schemas {
+        assert!(
+            explained.contains(&format!("(schemas/{name}.json)")),
+            "docs/json.md has no link to schemas/{name}.json"
+        );
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schemas");
+    let present = fs::read_dir(folder).expect("docs/schemas is there").map(|entry| entry.expect("it can be read"));
+    let present: BTreeSet<_> = present.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let expected: BTreeSet<_> = schemas.iter().map(|(name, _)| format!("{name}.json")).collect();
+    assert_eq!(present, expected, "docs/schemas holds what migrate-cli/src/json/schemas.rs lists, and nothing else");
+}
+
+#[test]
+fn every_verb_has_a_schema() {
+    let schemas = json::schemas();
+    let named = schemas.iter().flat_map(|(_, schema)| schema["verbs"].as_array().expect("it lists verbs"));
+    let named: BTreeSet<&str> = named.map(|verb| verb.as_str().expect("verbs are texts")).collect();
+    let mut command = DirectoryCommand::command();
+    command.build();
+    let mut verbs = BTreeSet::new();
+    collect_verbs(&command, "", &mut verbs);
+    let verbs: BTreeSet<&str> = verbs.iter().map(String::as_str).collect();
+    assert_eq!(
+        named, verbs,
+        "each verb has its line in migrate-cli/src/json/schemas.rs, and `{UPDATE}` writes the file"
+    );
+}
+
+/// The verbs below a command that can be typed as they are.
+fn collect_verbs(command: &Command, before: &str, verbs: &mut BTreeSet<String>) {
+    for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        let verb = format!("{before}{}", child.get_name());
+        if !child.is_subcommand_required_set() {
+            verbs.insert(verb.clone());
+        }
+        collect_verbs(child, &format!("{verb} "), verbs);
+    }
 }
 
 /// One command with its own arguments; those that every command has stand in the first section only.

@@ -2,6 +2,8 @@
 
 mod clocks;
 mod crates;
+mod defects;
+mod deploys;
 mod disks;
 mod hazards;
 mod indexes;

@@ -6,6 +6,7 @@ use migrate_runtime::{Dialect, Direction, HistoryRow, Origin, Step, Target};
 
 use super::goto::towards;
 use super::run::{failure, intention};
+use super::stored;
 use crate::args::PlanArgs;
 use crate::config::{self, Session};
 use crate::error::Error;
@@ -28,8 +29,16 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
         true => Vec::new(),
         false => session.migrator.history(&mut session.database, HISTORY).wait()?,
     };
-    let steps: Vec<PlannedStep> =
-        report.plan.steps.iter().map(|step| planned(step, args.sql, session, &history)).collect();
+    let scripts = if args.sql { stored::scripts(&report.plan, session)? } else { Vec::new() };
+    let stored = |step: &Step| {
+        let script = scripts.iter().find(|script| script.version == step.version);
+        script.filter(|_| step.origin == Origin::Ledger).map(|script| script.sql.clone())
+    };
+    let planned = report.plan.steps.iter().map(|step| {
+        let planned = planned(step, args.sql, session, &history);
+        PlannedStep { sql: planned.sql.or_else(|| stored(step)), ..planned }
+    });
+    let steps: Vec<PlannedStep> = planned.collect();
     let outcome = if steps.is_empty() { "nothing_to_do" } else { "planned" };
     let document = Planned { outcome, steps };
     if args.sql && !document.steps.is_empty() {
@@ -52,7 +61,6 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
 
 fn planned(step: &Step, with_sql: bool, session: &Session, history: &[HistoryRow]) -> PlannedStep {
     let registry = session.migrator.registry();
-    // A script that only the ledger holds is not read for this.
     let migration = registry.find(step.version).filter(|_| step.origin == Origin::Registry);
     let role = match step.direction {
         Direction::Up => Role::Up,
@@ -117,7 +125,7 @@ fn line(step: &Step, planned: &PlannedStep) -> String {
 fn script(step: &PlannedStep) -> String {
     let PlannedStep { version, name, direction, .. } = step;
     let path = step.path.as_deref().unwrap_or("the script in the ledger");
-    let sql = step.sql.as_deref().unwrap_or_default().trim_end();
+    let sql = stored::harmless(step.sql.as_deref().unwrap_or_default());
     format!("-- {direction} {version} {name}: {path}\n{sql}\n")
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// `diff`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Diff {
     pub(crate) outcome: &'static str,
     pub(crate) comparisons: Vec<Comparison>,
@@ -11,6 +12,7 @@ pub(crate) struct Diff {
 
 /// Two sets of migrations, by the names of their directories.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Comparison {
     pub(crate) left: &'static str,
     pub(crate) right: &'static str,
@@ -21,6 +23,7 @@ pub(crate) struct Comparison {
 
 /// A script that is not the same on both sides.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ChangedScript {
     pub(crate) migration: String,
     pub(crate) file: String,
@@ -29,6 +32,7 @@ pub(crate) struct ChangedScript {
 
 /// `schema dump`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SchemaDump {
     pub(crate) outcome: &'static str,
     pub(crate) path: Option<String>,
@@ -37,6 +41,7 @@ pub(crate) struct SchemaDump {
 
 /// `schema diff`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SchemaDiff {
     pub(crate) outcome: &'static str,
     pub(crate) expected: String,
@@ -47,6 +52,7 @@ pub(crate) struct SchemaDiff {
 
 /// `test`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Tested {
     pub(crate) outcome: &'static str,
     pub(crate) database: &'static str,
@@ -56,6 +62,7 @@ pub(crate) struct Tested {
 
 /// What a round trip has brought up.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TestedMigration {
     pub(crate) version: Option<String>,
     pub(crate) name: Option<String>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// `instances`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Instances {
     instances: Vec<Instance>,
 }
@@ -19,6 +20,7 @@ impl From<&[RunningInstance]> for Instances {
 
 /// A program that registered.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Instance {
     id: String,
     runtime_version: String,

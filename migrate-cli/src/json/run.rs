@@ -6,9 +6,11 @@ use serde::Serialize;
 use super::failure::Failure;
 use crate::error::Error;
 
-/// `up`, `down`, `redo`.
+/// `up`, `down`, `redo`, `goto`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "failed", "dry_run"])))]
     outcome: &'static str,
     steps: Vec<RunStep>,
     error: Option<Failure>,
@@ -19,9 +21,11 @@ pub(crate) struct Run {
 
 /// A migration that is pending after a run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Remaining {
     version: String,
     name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["expand", "contract", null])))]
     phase: Option<&'static str>,
 }
 
@@ -32,9 +36,12 @@ impl From<&Entry> for Remaining {
 }
 
 #[derive(Debug, Serialize)]
-struct RunStep {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RunStep {
     version: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     direction: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "failed", "planned"])))]
     outcome: &'static str,
     execution_time_ms: Option<u64>,
     name: String,
@@ -126,16 +133,20 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
 
 /// `plan`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Planned {
+    #[cfg_attr(test, schemars(extend("enum" = ["planned", "nothing_to_do"])))]
     pub(crate) outcome: &'static str,
     pub(crate) steps: Vec<PlannedStep>,
 }
 
 /// A step that would be done.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PlannedStep {
     pub(crate) version: String,
     pub(crate) name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     pub(crate) direction: &'static str,
     pub(crate) transaction: Option<bool>,
     pub(crate) path: Option<String>,

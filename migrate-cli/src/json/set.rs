@@ -6,7 +6,9 @@ use serde::Serialize;
 
 /// `validate`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Validate {
+    #[cfg_attr(test, schemars(extend("enum" = ["valid", "invalid"])))]
     pub(crate) outcome: &'static str,
     pub(crate) errors: usize,
     pub(crate) warnings: usize,
@@ -18,8 +20,11 @@ pub(crate) struct Validate {
 
 /// A problem of a migrations directory.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Problem {
+    #[cfg_attr(test, schemars(extend("enum" = ["error", "warning"])))]
     severity: &'static str,
+    /// One of those that `docs/diagnostics.md` lists; more may be added.
     code: &'static str,
     path: String,
     line: usize,
@@ -30,6 +35,7 @@ pub(crate) struct Problem {
 
 /// `list`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct List {
     pub(crate) digest: String,
     pub(crate) migrations: Vec<Listed>,
@@ -37,6 +43,7 @@ pub(crate) struct List {
 
 /// A migration of the set.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Listed {
     pub(crate) version: String,
     pub(crate) name: String,
@@ -49,12 +56,14 @@ pub(crate) struct Listed {
 
 /// `graph`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Graph {
     pub(crate) migrations: Vec<Node>,
 }
 
 /// A migration and what it depends on.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Node {
     pub(crate) version: String,
     pub(crate) name: String,
@@ -63,15 +72,20 @@ pub(crate) struct Node {
 
 /// `doctor`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Doctor {
+    #[cfg_attr(test, schemars(extend("enum" = ["healthy", "unhealthy"])))]
     pub(crate) outcome: &'static str,
     pub(crate) symptoms: Vec<Symptom>,
 }
 
 /// Something that looks wrong.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Symptom {
+    #[cfg_attr(test, schemars(extend("enum" = ["error", "warning"])))]
     pub(crate) severity: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["configuration", "directory", "database"])))]
     pub(crate) about: &'static str,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
@@ -79,7 +93,9 @@ pub(crate) struct Symptom {
 
 /// `init`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Init {
+    #[cfg_attr(test, schemars(extend("enum" = ["written", "unchanged"])))]
     pub(crate) outcome: &'static str,
     pub(crate) written: Vec<String>,
     pub(crate) kept: Vec<String>,
@@ -87,14 +103,18 @@ pub(crate) struct Init {
 
 /// `lock`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Lock {
+    #[cfg_attr(test, schemars(extend("enum" = ["written", "unchanged", "current"])))]
     pub(crate) outcome: &'static str,
     pub(crate) path: String,
 }
 
 /// `new`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct New {
+    #[cfg_attr(test, schemars(extend("enum" = ["created"])))]
     pub(crate) outcome: &'static str,
     pub(crate) version: String,
     pub(crate) name: String,
@@ -104,6 +124,7 @@ pub(crate) struct New {
 
 /// A migration that was written; one that is kept for later has no version yet.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NewMigration {
     pub(crate) version: Option<String>,
     pub(crate) name: String,
@@ -112,6 +133,7 @@ pub(crate) struct NewMigration {
 
 /// `fix`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Fixed {
     pub(crate) outcome: &'static str,
     pub(crate) actions: Vec<String>,
@@ -121,6 +143,7 @@ pub(crate) struct Fixed {
 
 /// What a person has to decide.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LeftOver {
     pub(crate) directory: String,
     pub(crate) message: String,

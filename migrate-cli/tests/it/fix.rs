@@ -34,7 +34,7 @@ fn lock_of(files: &str) -> String {
     // As if others followed: a file ends where the next begins.
     let project = Project::new(&format!("{files}\n")).without_url();
     project.done("lock");
-    fs::read_to_string(project.path("migrations_v2/migrations.lock")).unwrap()
+    fs::read_to_string(project.path("migrations_v2/migrations.lock")).expect("the lock file can be read")
 }
 
 #[test]

@@ -151,9 +151,11 @@ fn history_and_version_and_compatibility() {
     let keys = ["format", "database_version", "registry_version", "runtime_version"];
     assert_eq!(project.document("version", 0, &keys)["database_version"], "1.1.0");
 
-    let keys = ["format", "database_version", "runtime_version", "minimums", "versions"];
+    let keys = ["format", "database_version", "runtime_version", "minimums", "versions", "schemas"];
     let document = project.document("compatibility --runtime-version 1.0.0", 0, &keys);
     check_keys(&document["versions"][0], &["runtime_version", "verdict", "reasons"]);
+    check_keys(&document["schemas"][0], &["version", "programs"]);
+    check_keys(&document["schemas"][0]["programs"][0], &["runtime_version", "verdict", "reasons"]);
 }
 
 #[test]

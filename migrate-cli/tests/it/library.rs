@@ -10,6 +10,7 @@ use migrate_core::source::{self, LoadOptions};
 use migrate_runtime::Registry;
 use serde_json::{Value, json};
 
+use crate::schemas;
 use crate::support::{Project, USERS_AND_POSTS};
 
 #[derive(Parser)]
@@ -56,6 +57,7 @@ fn run(project: &Project, registry: &'static Registry, verb: &[&str]) -> (Exit, 
     let stdout = Buffer::default();
     let exit = command.execute_to(registry, Output::new(stdout.clone(), Buffer::default()));
     let text = String::from_utf8_lossy(&stdout.bytes()).into_owned();
+    schemas::check(verb, &text, exit.code().into());
     (exit, text)
 }
 

@@ -1,5 +1,6 @@
 //! The program `migrate`, as people and scripts see it: exit code and both streams together.
 
+mod schemas;
 mod support;
 
 mod agreement;
@@ -8,6 +9,8 @@ mod command_line;
 mod compare;
 mod configuration;
 mod directory;
+mod events;
+mod exit_codes;
 mod fix;
 mod instances;
 mod json;
@@ -21,3 +24,4 @@ mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
+mod way_back;

@@ -34,7 +34,7 @@ fn from_an_empty_folder_at_the_first_try() {
     let folder = Directory::new("");
     let run = |line: &str| {
         let mut command = Project::new("").without_url().command(line);
-        Shown { line: line.to_owned(), output: process::run(command.current_dir(folder.path())) }
+        Shown::new(line, process::run(command.current_dir(folder.path())))
     };
     let shown = ["init", "new add_users", "up", "status"].map(run);
     for (shown, next) in shown.iter().zip(["migrate new", "migrate up", "migrate status", "up to date"]) {

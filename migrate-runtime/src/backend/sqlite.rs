@@ -328,6 +328,14 @@ impl Backend for SqliteBackend<'_> {
         }
     }
 
+    async fn upgrade(&mut self, fence: Fence, _lock_timeout: Duration) -> Result<(), Error> {
+        self.transaction(fence, |connection| self.names.upgrade(connection))
+    }
+
+    async fn grant(&mut self, _fence: Fence, _role: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn apply(
         &mut self,
         run: &Run,
