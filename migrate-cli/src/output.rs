@@ -14,6 +14,7 @@ use crate::args::{Color, OutputOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Happening, Line};
+use crate::program;
 
 type Stream = Box<dyn Write + Send>;
 
@@ -25,6 +26,7 @@ pub struct Output {
     colors: [ColorChoice; 2],
     /// Whether somebody can answer a question.
     interactive: bool,
+    program: Option<String>,
 }
 
 impl Output {
@@ -36,13 +38,27 @@ impl Output {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             stdout: Box::new(io::stdout()),
             stderr: Box::new(io::stderr()),
+            program: None,
         }
     }
 
     /// Streams of your own, without colour unless it is asked for, and with nobody to answer a question.
     #[must_use]
     pub fn new(stdout: impl Write + Send + 'static, stderr: impl Write + Send + 'static) -> Self {
-        Self { stdout: Box::new(stdout), stderr: Box::new(stderr), colors: [ColorChoice::Never; 2], interactive: false }
+        Self {
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            colors: [ColorChoice::Never; 2],
+            interactive: false,
+            program: None,
+        }
+    }
+
+    /// What is typed before a verb, such as `wallet-server migrate`, for messages that say what to run next; `migrate` if it
+    /// is not given.
+    #[must_use]
+    pub fn program(self, name: impl Into<Option<String>>) -> Self {
+        Self { program: name.into(), ..self }
     }
 
     pub(crate) fn with(self, options: OutputOptions) -> Printer {
@@ -60,7 +76,7 @@ impl Output {
         // The last line of `--events` is the document of `--json`.
         let options = OutputOptions { json: options.json || options.events, ..options };
         let streams = Arc::new(Mutex::new(streams));
-        Printer { streams, options, interactive: self.interactive, began: Instant::now() }
+        Printer { streams, options, interactive: self.interactive, program: self.program, began: Instant::now() }
     }
 }
 
@@ -77,6 +93,7 @@ pub(crate) struct Printer {
     streams: Arc<Mutex<Streams>>,
     options: OutputOptions,
     interactive: bool,
+    program: Option<String>,
     began: Instant,
 }
 
@@ -99,10 +116,19 @@ impl Printer {
         }
     }
 
+    /// The same for text that is somebody else's, such as scripts.
+    pub(crate) fn answer_verbatim(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.options.json {
+            self.document(document);
+        } else if !self.options.quiet {
+            self.data(&text());
+        }
+    }
+
     /// One line of data for people.
     pub(crate) fn line(&self, text: &str) {
         if !self.options.json && !self.options.quiet {
-            self.data(text);
+            self.data(&program::named(text, self.program.as_deref()));
         }
     }
 
@@ -165,6 +191,7 @@ impl Printer {
 
     /// Text on standard error, whatever was asked for.
     pub(crate) fn aside(&self, text: &str) {
+        let text = program::named(text, self.program.as_deref());
         // Where nobody listens to errors, there is nobody to tell.
         let _ = writeln!(self.streams().stderr, "{text}");
     }
@@ -216,7 +243,7 @@ impl Printer {
 
     fn json(&self, document: &impl Serialize) {
         let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
-        self.data(&text);
+        self.data(&program::named_in_document(&text, self.program.as_deref()));
     }
 
     fn data(&self, text: &str) {
