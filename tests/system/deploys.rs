@@ -94,6 +94,7 @@ impl Server {
             if stdout.read_line(&mut line).expect("the server writes text") == 0 {
                 let mut said = String::new();
                 child.stderr.take().expect("it is a pipe").read_to_string(&mut said).expect("it is text");
+                child.wait().expect("the server can be waited for");
                 panic!("the server did not start: {said}");
             }
             if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
