@@ -201,7 +201,7 @@ fn under_a_steady_write_load() {
         backups
     });
     let deep =
-        VerifyOptions { deep: true, tools: Some(tools()), scratch_url: Some(bed.bench.url()), ..Default::default() };
+        VerifyOptions { deep: true, tools: Some(tools()), scratch_url: Some(bed.bench.url()) };
     for backup in &backups {
         assert_eq!(backup.rows["public.one"], backup.rows["public.two"]);
         backup.verify(&deep).unwrap();
