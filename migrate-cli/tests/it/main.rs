@@ -14,6 +14,7 @@ mod json;
 mod ledger;
 mod library;
 mod operator;
+mod pipelines;
 mod postgres;
 mod scratch;
 mod sqlite;
