@@ -4,6 +4,7 @@ mod amend;
 mod event;
 mod failure;
 mod history;
+mod instances;
 mod run;
 mod run_lock;
 #[cfg(all(test, feature = "program"))]
@@ -19,6 +20,7 @@ pub(crate) use amend::{Amended, Repairs};
 pub(crate) use event::{Happening, Line};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
+pub(crate) use instances::Instances;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
-use crate::backend::{Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Work};
+use crate::backend::{
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Work,
+};
 use crate::call::Operation;
-use crate::database::Database;
+use crate::database::{AnyDatabase, Database};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
 use crate::options::Tables;
@@ -157,6 +160,7 @@ macro_rules! requests {
 
 impl<B: Backend> Backend for FaultBackend<'_, B> {
     const DIALECT: Dialect = B::DIALECT;
+    const STEPS_KEEP_WRITERS_OUT: bool = B::STEPS_KEEP_WRITERS_OUT;
 
     requests! {
         fn read() -> Snapshot;
@@ -178,6 +182,19 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn instances() -> Registered;
+        fn intend(fence: Fence, intent: &Intent) -> Vec<RunningInstance>;
+        fn register(row: &InstanceRow) -> (Snapshot, Intent);
+        fn beat(row: &InstanceRow) -> bool;
+        fn leave(row: &InstanceRow) -> ();
+    }
+
+    fn connector(&self) -> Option<AnyDatabase> {
+        self.inner.connector()
+    }
+
+    fn located(&self) -> Tables {
+        self.inner.located()
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

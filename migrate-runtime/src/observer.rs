@@ -1,5 +1,6 @@
 //! Progress, told while a run goes on.
 
+use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
 use migrate_core::stale::Stale;
@@ -15,6 +16,13 @@ pub enum Event<'a> {
     Stale(&'a Stale),
     /// Another run holds the lock; this one waits for it. Told once per holder.
     Waiting(&'a LockHolder),
+    /// The next step would break these running programs; the run waits until they are gone. Told again when others are.
+    WaitingForInstances {
+        /// The step.
+        step: &'a Step,
+        /// Whom it waits for.
+        instances: &'a [RunningInstance],
+    },
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
     /// A step outside a transaction begins; the others are told when they are done.

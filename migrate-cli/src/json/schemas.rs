@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{
-    Amended, Check, Compatibility, Config, Doctor, Document, Failed, Graph, History, Init, Line, List, Lock,
+    Amended, Check, Compatibility, Config, Doctor, Document, Failed, Graph, History, Init, Instances, Line, List, Lock,
     LockRelease, New, Pending, Planned, Repairs, Run, RunLock, Status, Text, Validate, Version,
 };
 
@@ -23,6 +23,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Graph>("graph", &["graph"]),
         schema::<History>("history", &["history"]),
         schema::<Init>("init", &["init"]),
+        schema::<Instances>("instances", &["instances"]),
         schema::<List>("list", &["list"]),
         schema::<Lock>("lock", &["lock"]),
         schema::<RunLock>("lock_show", &["lock show"]),

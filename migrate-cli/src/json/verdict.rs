@@ -5,6 +5,8 @@ use std::path::Path;
 use migrate_runtime::{Assessment, Reason};
 use serde::Serialize;
 
+use super::run_lock::Holder;
+
 /// `check`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -18,6 +20,7 @@ pub(crate) struct Check {
     pending: Vec<String>,
     reasons: Vec<Finding>,
     source: Option<String>,
+    migrating: Option<Holder>,
 }
 
 impl Check {
@@ -31,6 +34,7 @@ impl Check {
             pending: assessment.pending().map(|entry| entry.version.to_string()).collect(),
             reasons: findings(assessment),
             source: source.map(|directory| directory.display().to_string()),
+            migrating: assessment.migrating.as_ref().map(Holder::from),
         }
     }
 }

@@ -10,6 +10,7 @@ mod configuration;
 mod directory;
 mod events;
 mod exit_codes;
+mod instances;
 mod json;
 mod ledger;
 mod library;

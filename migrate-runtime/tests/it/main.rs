@@ -10,6 +10,7 @@ mod conformance;
 mod dependents;
 mod embedding;
 mod faults;
+mod instances;
 mod model;
 mod postgres;
 mod recovery;
