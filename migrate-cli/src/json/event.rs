@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::amend::Amendment;
 use super::failure::Failure;
+use super::instances::Instance;
 use super::run::RunStep;
 use super::run_lock::Holder;
 
@@ -39,6 +40,12 @@ pub(crate) enum Happening {
         /// Of the run lock, if that is what is waited for.
         holder: Option<Holder>,
     },
+    /// The next step would break these running programs, and waits until they are gone.
+    WaitingForInstances {
+        #[serde(flatten)]
+        step: PlannedStep,
+        instances: Vec<Instance>,
+    },
     /// The run lock is taken, and this is what will be done.
     Started { steps: Vec<PlannedStep>, changes: Vec<Amendment> },
     /// A step outside a transaction begins; the others are told when they are done.
@@ -70,6 +77,10 @@ impl Happening {
             Event::Waiting(holder) => Self::Waiting {
                 message: format!("waiting for another run: {holder}"),
                 holder: Some(Holder::from(*holder)),
+            },
+            Event::WaitingForInstances { step, instances } => Self::WaitingForInstances {
+                step: PlannedStep::from(*step),
+                instances: instances.iter().map(Instance::from).collect(),
             },
             Event::Started(plan) => Self::Started {
                 steps: plan.steps.iter().map(PlannedStep::from).collect(),

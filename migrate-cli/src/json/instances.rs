@@ -21,7 +21,7 @@ impl From<&[RunningInstance]> for Instances {
 /// A program that registered.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Instance {
+pub(crate) struct Instance {
     id: String,
     runtime_version: String,
     registry_head: Option<String>,
