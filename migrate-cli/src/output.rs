@@ -259,6 +259,20 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// A table with a coloured column, whose cells are one word each. The column is found by its header.
+pub(crate) fn painted(table: &str, column: &str, color: impl Fn(&str) -> Option<&'static str>) -> String {
+    let Some(start) = table.lines().next().and_then(|header| header.find(column)) else {
+        return table.to_owned();
+    };
+    let paint = |line: &str| {
+        let cell = line.get(start..).and_then(|rest| rest.split(' ').next()).filter(|cell| !cell.is_empty())?;
+        let (color, end) = (color(cell)?, start + cell.len());
+        Some(format!("{}{color}{cell}{RESET}{}", &line[..start], &line[end..]))
+    };
+    let lines: Vec<String> = table.lines().map(|line| paint(line).unwrap_or_else(|| line.to_owned())).collect();
+    lines.join("\n")
+}
+
 /// A time stamp as it is stored, without the fraction of the second: `2026-11-21T02:07:07Z`.
 pub(crate) fn to_the_second(time: &str) -> String {
     let Some((seconds, rest)) = time.split_once('.') else {
@@ -282,8 +296,9 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[1;33m";
+pub(crate) const RED: &str = "\x1b[1;31m";
+pub(crate) const GREEN: &str = "\x1b[32m";
+pub(crate) const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
 
@@ -297,6 +312,15 @@ mod tests {
         {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn one_column_is_painted() {
+        let color = |cell: &str| (cell == "pending").then_some("<");
+        let table = "version  state    pending\n1.0.0    pending  pending\n1.1.0    applied\n1.2.0";
+        let expected = format!("version  state    pending\n1.0.0    <pending{RESET}  pending\n1.1.0    applied\n1.2.0");
+        assert_eq!(painted(table, "state", color), expected);
+        assert_eq!(painted(table, "nosuch", color), table);
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod operator;
 mod pipelines;
 mod postgres;
 mod scratch;
+#[cfg(target_os = "linux")]
+mod screens;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
