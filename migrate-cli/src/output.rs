@@ -281,6 +281,17 @@ pub(crate) fn to_the_second(time: &str) -> String {
     format!("{seconds}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
 }
 
+/// `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// Where a database stands.
 pub(crate) fn place(version: Option<SchemaVersion>) -> String {
     version.map_or_else(|| "no migration is applied".to_owned(), |version| format!("the database is at {version}"))
@@ -311,6 +322,21 @@ mod tests {
         for (answer, expected) in [("y\n", true), (" YES \r\n", true), ("", false), ("\n", false), ("yellow\n", false)]
         {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        for (milliseconds, expected) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (59_999, "59.9 s"),
+            (60_000, "1 min 0 s"),
+            (3_599_999, "59 min 59 s"),
+            (7_500_000, "2 h 5 min"),
+        ] {
+            assert_eq!(duration(milliseconds), expected);
         }
     }
 

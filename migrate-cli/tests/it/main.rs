@@ -23,4 +23,5 @@ mod screens;
 mod sqlite;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod transcripts;
 mod verbs;

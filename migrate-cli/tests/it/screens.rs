@@ -51,7 +51,7 @@ fn screen(project: &Project, lines: &[&str]) -> String {
 fn same_on_every_run(text: &str) -> String {
     let changing = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-01T09:30:00Z"),
-        (r"\(\d+ ms\)", "(2 ms)"),
+        (r"\((\d+ ms|\d+\.\d s)\)", "(2 ms)"),
         (r"(?m)(T09:30:00Z) +\d+$", "$1   2"),
         (r"(?m)(applied at) +ms$", "$1            ms"),
     ];
