@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod amend;
+mod compare;
 mod consent;
 mod read;
 mod run;
@@ -11,10 +12,11 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
+pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
-pub(crate) use read::{HistoryArgs, Until, WaitArgs};
+pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
 pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
-pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
+pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
 
@@ -112,9 +114,7 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
     Init,
     /// Write the files of a new migration.
-    #[command(
-        after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major --min-runtime-version 2.3.0"
-    )]
+    #[command(after_help = NEW_EXAMPLES)]
     New(NewArgs),
     /// Write migrations.lock; or show or free the run lock.
     #[command(
@@ -126,9 +126,22 @@ pub(crate) enum DirectoryVerb {
         after_help = "Examples:\n  migrate validate\n  migrate validate --shadow-url postgres://app@localhost/postgres\n  migrate validate --shadow-url sqlite::memory:"
     )]
     Validate(ValidateArgs),
+    /// Repair names, metadata, migrations.lock, and a version that two branches took. No script is touched.
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(FixArgs),
+    /// Take each migration up, down and up again on a scratch database, and compare what it leaves.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(TestArgs),
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
+    /// Compare the directory with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  migrate diff\n  migrate diff --exit-code")]
+    Diff(DiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -148,6 +161,12 @@ pub(crate) enum EmbeddedVerb {
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Examples:\n  app migrate check\n  app migrate check --source migrations_v2")]
     Check(CheckArgs),
+    /// Compare the migrations of this program with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  app migrate diff\n  app migrate diff --source migrations_v2")]
+    Diff(EmbeddedDiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -222,9 +241,9 @@ pub(crate) enum Verb {
     /// Wait until the database answers, or until its migrations are done.
     #[command(after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m")]
     Wait(WaitArgs),
-    /// Show which versions of the program work with the database.
-    #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
-    Compatibility,
+    /// Show which versions of the program work with the database and with every other schema.
+    #[command(after_help = COMPATIBILITY_EXAMPLES)]
+    Compatibility(CompatibilityArgs),
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
@@ -244,6 +263,46 @@ pub(crate) enum Verb {
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(RepairArgs),
 }
+
+const NEW_EXAMPLES: &str = "\
+Examples:
+  migrate new add_index
+  migrate new split_names --major --min-runtime-version 2.3.0
+  migrate new --template table users email:text
+  migrate new --template column users.age integer
+  migrate new --template index-concurrently users email
+  migrate new --template enum-value mood curious
+  migrate new --template sqlite-rebuild users
+  migrate new --template data users.email \"lower(email)\"
+  migrate new --template expand-contract rename-column users.name full_name
+  migrate new --from migrations_v2/later/drop_users_name --min-runtime-version 2.4.0
+  pg_dump --schema-only shop | migrate new import -";
+
+const FIX_EXAMPLES: &str = "\
+Of two migrations of one version, the one that migrations.lock does not have gets the next free version, and so do the
+unreleased ones after it. What cannot be repaired is shown, and the exit code is then 65.
+
+Examples:
+  migrate fix --dry-run
+  migrate fix --yes
+  migrate fix --renumber v1.2.0_tags";
+
+const TEST_EXAMPLES: &str = "\
+After down, the schema and every row must be as before up; after the second up, the schema as after the first. Rows of
+fixtures.sql are there meanwhile. This is what `migration_tests!` does in a program's own tests. SQLite runs in memory.
+
+Examples:
+  migrate test
+  migrate test 1.2.0
+  migrate test --shadow-url postgres://app@localhost/postgres";
+
+const COMPATIBILITY_EXAMPLES: &str = "\
+A schema is everything up to a version of the set or of the database. A program is each version that a migration asks for, that
+of --runtime-version, those of the programs that run, and those of --program; what an older one holds are the migrations below the first that asks for more.
+
+Examples:
+  migrate compatibility --runtime-version 1.4.0
+  migrate compatibility --runtime-version 1.4.0 --program 1.3.0 --format markdown";
 
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.
@@ -280,12 +339,40 @@ impl DirectoryVerb {
     pub(crate) const fn runs(&self) -> bool {
         matches!(self, Self::Database(verb) if verb.runs())
     }
+
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Validate(args) => args.shadow_url.as_ref(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Self::Test(args) => args.shadow.shadow_url.as_ref(),
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
 }
 
 impl EmbeddedVerb {
     /// As [`Verb::runs`].
     pub(crate) const fn runs(&self) -> bool {
         matches!(self, Self::Database(verb) if verb.runs())
+    }
+
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
+}
+
+impl SchemaVerb {
+    fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Dump(_) => None,
+            Self::Diff(args) => args.shadow.shadow_url.as_ref(),
+        }
     }
 }
 

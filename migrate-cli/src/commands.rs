@@ -6,8 +6,10 @@ mod check;
 mod compatibility;
 mod config_show;
 mod confirm;
+mod diff;
 mod doctor;
 mod down;
+mod fix;
 mod force;
 mod goto;
 mod graph;
@@ -23,11 +25,16 @@ mod redo;
 mod repair;
 mod run;
 mod run_lock;
+mod schema;
 mod scratch;
 #[cfg(feature = "program")]
 mod shell;
 mod source;
 mod status;
+mod stored;
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+mod test;
+mod text_diff;
 mod up;
 mod validate;
 mod version;
@@ -35,7 +42,7 @@ mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, ValidateArgs, Verb};
+use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -54,9 +61,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         return shell::shell(verb, printer).unwrap_or_else(|error| fail_without_answer(&error, printer));
     }
     let mut typed = [settings.0, options.settings.0].concat();
-    if let DirectoryVerb::Validate(ValidateArgs { shadow_url: Some(url) }) = &verb {
-        typed.push((Key::ShadowUrl, url.reveal().to_owned()));
-    }
+    typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
         Err(error) => return refuse(&error, verb.runs(), printer),
@@ -81,7 +86,12 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
             Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
             None => lock::lock(args, directory, printer),
         },
+        DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
         DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        DirectoryVerb::Test(args) => test::test(args, directory, &connection, printer),
+        DirectoryVerb::Diff(args) => diff::with_ledger(args, open, printer),
+        DirectoryVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
         DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
@@ -97,7 +107,9 @@ pub(crate) fn over_registry(
     typed: Typed<false>,
     printer: &Printer,
 ) -> Exit {
-    let configuration = match Configuration::of_embedded(typed.0) {
+    let mut typed = typed.0;
+    typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
+    let configuration = match Configuration::of_embedded(typed) {
         Ok(configuration) => configuration,
         Err(error) => return refuse(&error, verb.runs(), printer),
     };
@@ -106,6 +118,8 @@ pub(crate) fn over_registry(
     let open = || session(config::database(&connection)?);
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Diff(args) => diff::embedded(args, registry, &connection, session, printer),
+        EmbeddedVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
@@ -158,7 +172,7 @@ fn execute(
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
         Verb::Status => status::status(&mut session, printer),
-        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),

@@ -97,6 +97,12 @@ pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, sh
     source::load(directory, &LoadOptions { dialects, ..with_advice })
 }
 
+/// How a directory is read whose migrations are tested on one kind of database.
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) fn options_to_test(directory: &Path, dialect: Dialect) -> LoadOptions {
+    LoadOptions { dialects: vec![dialect], fixtures: true, ..load_options(directory) }
+}
+
 fn load_options(directory: &Path) -> LoadOptions {
     LoadOptions::new(directory.display().to_string())
 }
@@ -136,6 +142,9 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     }
     if let Some(delay) = options.retry_delay {
         migrator = migrator.retry_delay(delay);
+    }
+    if let Some(role) = &options.application_role {
+        migrator = migrator.application_role(role);
     }
     if let Some(actor) = &options.actor {
         migrator = migrator.actor(actor);

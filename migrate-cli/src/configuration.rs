@@ -112,8 +112,11 @@ pub(crate) struct ConnectionOptions {
     pub(crate) max_retries: Option<u32>,
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) allow_out_of_order: bool,
+    pub(crate) application_role: Option<String>,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
+    /// Where scratch databases are made.
+    pub(crate) shadow_url: Option<DatabaseUrl>,
 }
 
 impl Configuration {
@@ -203,11 +206,6 @@ impl Configuration {
         self.text(Key::Dir).unwrap_or_else(default).into()
     }
 
-    /// The server for scratch databases.
-    pub(crate) fn shadow_url(&self) -> Option<DatabaseUrl> {
-        self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok())
-    }
-
     /// The settings that verbs work with.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         let url = self.value(Key::DatabaseUrl);
@@ -232,8 +230,10 @@ impl Configuration {
             },
             retry_delay: self.duration(Key::RetryDelay),
             allow_out_of_order: self.switch(Key::AllowOutOfOrder),
+            application_role: self.text(Key::ApplicationRole),
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
+            shadow_url: self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok()),
         }
     }
 }

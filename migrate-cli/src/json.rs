@@ -1,6 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 mod amend;
+mod compare;
 mod event;
 mod failure;
 mod history;
@@ -17,6 +18,7 @@ mod verdict;
 use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
+pub(crate) use compare::{ChangedScript, Comparison, Diff, SchemaDiff, SchemaDump, Tested, TestedMigration};
 pub(crate) use event::{Happening, Line};
 pub(crate) use failure::Failed;
 pub(crate) use history::History;
@@ -25,10 +27,12 @@ pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]
 pub(crate) use schemas::schemas;
-pub(crate) use set::{Doctor, Graph, Init, List, Listed, Lock, New, Node, Symptom, Validate, problems};
+pub(crate) use set::{
+    Doctor, Fixed, Graph, Init, LeftOver, List, Listed, Lock, New, NewMigration, Node, Symptom, Validate, problems,
+};
 pub(crate) use shell::{Config, ShownSetting, Text};
 pub(crate) use standing::{Pending, Status, Version};
-pub(crate) use verdict::{Check, Compatibility, Compatible, Minimum};
+pub(crate) use verdict::{Check, Compatibility};
 
 /// The format of every document.
 const FORMAT: u32 = 1;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{SchemaVersion, Verdict};
 use serde::Serialize;
 
 use crate::args::{Color, OutputOptions};
@@ -260,7 +260,7 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
 }
 
 /// A table with a coloured column, whose cells are one word each. The column is found by its header.
-pub(crate) fn painted(table: &str, column: &str, color: impl Fn(&str) -> Option<&'static str>) -> String {
+pub(crate) fn painted_column(table: &str, column: &str, color: impl Fn(&str) -> Option<&'static str>) -> String {
     let Some(start) = table.lines().next().and_then(|header| header.find(column)) else {
         return table.to_owned();
     };
@@ -271,6 +271,16 @@ pub(crate) fn painted(table: &str, column: &str, color: impl Fn(&str) -> Option<
     };
     let lines: Vec<String> = table.lines().map(|line| paint(line).unwrap_or_else(|| line.to_owned())).collect();
     lines.join("\n")
+}
+
+/// Words in the colour of a verdict.
+pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
+    let colour = match verdict {
+        Verdict::Compatible => GREEN,
+        Verdict::NeedsMigration => YELLOW,
+        Verdict::Incompatible => RED,
+    };
+    format!("{colour}{words}{RESET}")
 }
 
 /// A time stamp as it is stored, without the fraction of the second: `2026-11-21T02:07:07Z`.
@@ -307,8 +317,8 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
+pub(crate) const GREEN: &str = "\x1b[1;32m";
 pub(crate) const RED: &str = "\x1b[1;31m";
-pub(crate) const GREEN: &str = "\x1b[32m";
 pub(crate) const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
@@ -345,8 +355,8 @@ mod tests {
         let color = |cell: &str| (cell == "pending").then_some("<");
         let table = "version  state    pending\n1.0.0    pending  pending\n1.1.0    applied\n1.2.0";
         let expected = format!("version  state    pending\n1.0.0    <pending{RESET}  pending\n1.1.0    applied\n1.2.0");
-        assert_eq!(painted(table, "state", color), expected);
-        assert_eq!(painted(table, "nosuch", color), table);
+        assert_eq!(painted_column(table, "state", color), expected);
+        assert_eq!(painted_column(table, "nosuch", color), table);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) enum Key {
     MaxRetries,
     RetryDelay,
     AllowOutOfOrder,
+    ApplicationRole,
     Actor,
 }
 
@@ -73,7 +74,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 16] = [
+pub(crate) const SETTINGS: [Setting; 17] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -109,8 +110,7 @@ pub(crate) const SETTINGS: [Setting; 16] = [
         flag: Some("shadow-url"),
         variable: "MIGRATION_SHADOW_URL",
         kind: Kind::Url,
-        help: "Where `validate` runs the set on a scratch database: a PostgreSQL server for tests, or `sqlite::memory:`",
-        program_only: true,
+        help: "Where `validate`, `test` and `schema diff` make scratch databases: a PostgreSQL server for tests, or `sqlite::memory:`",
         verb_only: true,
         ..Setting::OPTION
     },
@@ -218,6 +218,15 @@ pub(crate) const SETTINGS: [Setting; 16] = [
         kind: Kind::Switch,
         default: Some("false"),
         help: "Apply a pending migration also below an applied one",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::ApplicationRole,
+        name: "application_role",
+        flag: Some("application-role"),
+        variable: "MIGRATION_APPLICATION_ROLE",
+        default: Some("none"),
+        help: "The PostgreSQL role of the application, which a run gives the rights on our tables that it needs",
         ..Setting::OPTION
     },
     Setting {

@@ -4,6 +4,7 @@
 //! the verdict is what the worst of them says.
 
 mod code;
+pub mod matrix;
 
 use std::fmt;
 
@@ -31,7 +32,18 @@ pub use self::code::ReasonCode;
 /// ```
 #[must_use]
 pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: &Rules) -> Assessment {
-    let mut judge = Judge { registry, snapshot, dialect, rules, reasons: Vec::new() };
+    judge_holding(registry, registry.migrations(), snapshot, dialect, rules)
+}
+
+/// The same for a program that holds only some of the registry's migrations.
+fn judge_holding(
+    registry: &Registry,
+    held: &[Migration],
+    snapshot: &Snapshot,
+    dialect: Dialect,
+    rules: &Rules,
+) -> Assessment {
+    let mut judge = Judge { registry, held, snapshot, dialect, rules, reasons: Vec::new() };
     judge.tables();
     let migrations = judge.migrations();
     let reasons = judge.reasons;
@@ -208,6 +220,8 @@ pub struct Reason {
 
 struct Judge<'a> {
     registry: &'a Registry,
+    /// The migrations that the program holds, lowest version first.
+    held: &'a [Migration],
     snapshot: &'a Snapshot,
     dialect: Dialect,
     rules: &'a Rules,
@@ -250,7 +264,7 @@ impl Judge<'_> {
     /// Walks registry and ledger side by side, lowest version first.
     fn migrations(&mut self) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut known = self.registry.migrations().iter().peekable();
+        let mut known = self.held.iter().peekable();
         let mut rows = self.snapshot.rows.iter().peekable();
         loop {
             let order = match (known.peek(), rows.peek()) {
@@ -388,7 +402,7 @@ impl Judge<'_> {
             );
             return MigrationState::Interrupted;
         }
-        let major = self.registry.head().map_or(0, |head| head.major);
+        let major = self.held.last().map_or(0, |migration| migration.version().major);
         if row.min_runtime_version.is_none() && version.major > major {
             self.find(
                 ReasonCode::UnknownMajor,

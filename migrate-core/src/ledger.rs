@@ -7,8 +7,11 @@ use semver::Version;
 
 use crate::version::SchemaVersion;
 
-/// The format of our tables that this version writes.
-pub const FORMAT: u32 = 1;
+/// The format of our tables that this version writes: since 2 the ledger has the checksums of stored down scripts.
+pub const FORMAT: u32 = 2;
+
+/// The oldest format whose programs read tables of [`FORMAT`]: columns are only added.
+pub const OLDEST_READER: u32 = 1;
 
 /// Everything one read of a database gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

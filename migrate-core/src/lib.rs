@@ -27,6 +27,8 @@ pub mod version;
 #[cfg(feature = "source")]
 pub mod diagnostic;
 #[cfg(feature = "source")]
+pub mod fix;
+#[cfg(feature = "source")]
 pub mod lockfile;
 #[cfg(feature = "source")]
 pub mod metadata;
@@ -34,6 +36,8 @@ pub mod metadata;
 pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "source")]
+pub mod template;
 
 #[cfg(test)]
 mod testing;

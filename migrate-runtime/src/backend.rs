@@ -55,6 +55,13 @@ pub trait Backend: Send {
         seen: Fence,
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
 
+    /// Brings our tables to the format of this version. Asked under the lock, before anything is executed.
+    fn upgrade(&mut self, fence: Fence, lock_timeout: Duration) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Gives a role the rights on our tables that the application needs, as far as it lacks them. Asked under the lock. A
+    /// database without roles has nothing to do.
+    fn grant(&mut self, fence: Fence, role: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Executes transactional steps in order and tells of each once it is committed. Stops at the first failure, which
     /// leaves nothing of its step behind. Once the run is asked to stop it begins no more of them, which is no failure.
     fn apply(
@@ -298,6 +305,8 @@ pub struct Stored {
     pub version: SchemaVersion,
     pub up_sql: Option<String>,
     pub down_sql: Option<String>,
+    /// What the down script's checksum was when it was stored; `None` where a program stored it that did not compute it.
+    pub down_checksum: Option<String>,
     pub transactional: bool,
     pub foreign_keys_off: bool,
 }
@@ -333,6 +342,7 @@ pub struct Record<'a> {
     pub dependencies: String,
     pub up_sql: &'a str,
     pub down_sql: Option<&'a str>,
+    pub down_checksum: Option<String>,
     pub transactional: bool,
     pub foreign_keys_off: bool,
 }

@@ -167,6 +167,8 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn stored(versions: &[SchemaVersion]) -> Vec<Stored>;
         fn history(limit: u32) -> Vec<HistoryRow>;
         fn acquire(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn upgrade(fence: Fence, lock_timeout: Duration) -> ();
+        fn grant(fence: Fence, role: &str) -> ();
         fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
         fn abandon(fence: Fence, step: &Step, finished: u32) -> ();
         fn segment(

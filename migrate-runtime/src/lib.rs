@@ -78,6 +78,7 @@ mod report;
 mod scratch;
 mod stale;
 mod stop;
+mod structure;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -86,6 +87,7 @@ pub use database::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
 pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
+pub use migrate_core::compat::matrix::{Cell, Matrix, Minimum, Program, Schema};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::instances::RunningInstance;
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
@@ -161,9 +163,10 @@ pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport, StoredScript};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
+pub use crate::structure::Structure;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrate_core::amend::{Amendment, Repair};
+use migrate_core::compat::matrix::Matrix;
 use migrate_core::compat::{Assessment, Entry, Verdict};
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
@@ -17,13 +18,13 @@ use semver::Version;
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
-    FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock, ReadRepairs,
-    Register, ReleaseLock,
+    FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock, ReadMatrix,
+    ReadRepairs, ReadStored, Register, ReleaseLock,
 };
 use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{FreedLock, HistoryRow, Report};
+use crate::report::{FreedLock, HistoryRow, Report, StoredScript};
 use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
@@ -64,6 +65,12 @@ pub struct AutoMigrateOptions {
     pub fail_on_incompatible: bool,
     /// The version of this program, if not the migrator's.
     pub runtime_version: Option<Version>,
+    /// Whether to undo what a newer version of this program applied, when it makes the database incompatible with this one:
+    /// by the down scripts in the ledger, from the lowest such migration upwards, and with what they take away. Default: no.
+    ///
+    /// For programs of which one runs at a time, such as a desktop program that is installed in an older version again. Where
+    /// older and newer ones run side by side, each would undo the other's work.
+    pub allow_downgrade: bool,
     /// Whether a step that would break running programs is left for later, with everything after it, instead of being an
     /// error: the outcome is then [`Outcome::Deferred`](crate::Outcome::Deferred), and
     /// [`Migrator::finish_deferred`], or the next start, does what was left. Only programs that
@@ -73,7 +80,13 @@ pub struct AutoMigrateOptions {
 
 impl Default for AutoMigrateOptions {
     fn default() -> Self {
-        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None, defer_breaking: false }
+        Self {
+            dry_run: false,
+            fail_on_incompatible: true,
+            runtime_version: None,
+            allow_downgrade: false,
+            defer_breaking: false,
+        }
     }
 }
 
@@ -186,6 +199,15 @@ impl Migrator {
         self
     }
 
+    /// The database role of the application on PostgreSQL, where it is not the one that migrates: a run that changes something
+    /// gives it the rights on our tables that it needs to judge the database at its start, and no others. Default: none. Not
+    /// used on SQLite.
+    #[must_use]
+    pub fn application_role(mut self, name: impl Into<String>) -> Self {
+        self.settings.application_role = Some(name.into());
+        self
+    }
+
     /// On whose behalf, for lock and history. Default: the environment's `MIGRATION_ACTOR`, `USER`, `LOGNAME` or `USERNAME`,
     /// else `unknown`.
     #[must_use]
@@ -199,6 +221,14 @@ impl Migrator {
     #[must_use]
     pub fn expecting(mut self, plan: Plan) -> Self {
         self.settings.expected = Some(plan);
+        self
+    }
+
+    /// Refuse every stored down script but these: those that were shown to whoever confirmed the plan. They are compared
+    /// under the run lock, before anything is done. Default: whatever the ledger holds by then.
+    #[must_use]
+    pub fn expecting_stored(mut self, scripts: Vec<StoredScript>) -> Self {
+        self.settings.shown = Some(scripts);
         self
     }
 
@@ -263,6 +293,7 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
+        migrator.settings.allow_downgrade = options.allow_downgrade;
         migrator.settings.defer_breaking = options.defer_breaking;
         migrator.migrate(database, Goal::Reach(Target::Latest), mode)
     }
@@ -590,6 +621,22 @@ impl Migrator {
         self.clone().runtime_version(runtime_version).check(database)
     }
 
+    /// Judges the database, and every schema that the registry or the ledger know, for each version of the program at which
+    /// the answer may change: the minimums that migrations ask for, this program's own, those of the programs that
+    /// [registered](Self::register_instance), and `further` ones. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn compatibility<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        further: &[Version],
+    ) -> Call<'d, D, impl Operation<Output = Matrix> + use<D>> {
+        let (registry, settings) = (self.registry.clone(), self.settings.clone());
+        Call::new(database, ReadMatrix { registry, settings, further: further.to_vec() })
+    }
+
     /// [`check`](Self::check) as an exit code and a sentence.
     ///
     /// # Errors
@@ -636,6 +683,23 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = Option<SchemaVersion>> + use<D>> {
         self.inspect(database, |assessment| assessment.database_version)
+    }
+
+    /// The down scripts that the ledger keeps of some migrations, highest version first; none of a migration that is not
+    /// applied or has none. Writes nothing.
+    ///
+    /// A plan's step whose [`origin`](crate::Step::origin) is the ledger runs such a script: the program does not
+    /// hold the migration, or holds it with another up script.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); [`Ledger`](crate::ErrorKind::Ledger) also for a script that is not the one that was stored.
+    pub fn stored_scripts<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        versions: &[SchemaVersion],
+    ) -> Call<'d, D, impl Operation<Output = Vec<StoredScript>> + use<D>> {
+        Call::new(database, ReadStored { settings: self.settings.clone(), versions: versions.to_vec() })
     }
 
     /// The newest rows of the history, newest first. Writes nothing.

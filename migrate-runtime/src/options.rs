@@ -10,6 +10,7 @@ use semver::Version;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::observer::Observer;
+use crate::report::StoredScript;
 use crate::stop::Stop;
 
 /// The default name of the ledger; the other tables' names begin with it.
@@ -45,6 +46,12 @@ pub(crate) struct Settings {
     pub(crate) identity: Identity,
     /// The plan that was confirmed, if one was.
     pub(crate) expected: Option<Plan>,
+    /// The stored scripts that were shown to whoever confirmed it, if they were.
+    pub(crate) shown: Option<Vec<StoredScript>>,
+    /// Whether what a newer program applied may be undone to make the database this program's own.
+    pub(crate) allow_downgrade: bool,
+    /// The database role of the application, if it is another than the one that migrates.
+    pub(crate) application_role: Option<String>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
 }
@@ -66,10 +73,29 @@ impl Settings {
             blocker_queries: false,
             identity: Identity::of_this_process(),
             expected: None,
+            shown: None,
+            allow_downgrade: false,
+            application_role: None,
             observer: None,
             stop: Stop::new(),
         }
     }
+}
+
+impl Settings {
+    /// Refuses a stored script that is not among those that somebody saw.
+    pub(crate) fn as_shown(&self, script: &StoredScript) -> Result<(), Error> {
+        match &self.shown {
+            Some(shown) if !shown.contains(script) => Err(unexpected()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The error of a run that would do something else than what was confirmed.
+pub(crate) fn unexpected() -> Error {
+    Error::new(ErrorKind::Plan, "the database has changed, and with it what was confirmed; nothing was changed")
+        .with_help("run the command again to see what it would do now")
 }
 
 impl fmt::Debug for Settings {

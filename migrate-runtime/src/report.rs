@@ -105,6 +105,15 @@ pub enum StepOutcome {
     Failed,
 }
 
+/// A down script as the ledger keeps it since its migration was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredScript {
+    /// The version of the migration.
+    pub version: SchemaVersion,
+    /// The script.
+    pub sql: String,
+}
+
 /// One row of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {

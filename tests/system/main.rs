@@ -3,6 +3,7 @@
 mod clocks;
 mod crates;
 mod defects;
+mod deploys;
 mod disks;
 mod hazards;
 mod indexes;

@@ -7,7 +7,7 @@ use migrate_runtime::{
     Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
-use super::confirm;
+use super::{confirm, stored};
 use crate::args::{Confirmation, FleetArgs};
 use crate::config::Session;
 use crate::defect;
@@ -34,10 +34,18 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
-        if confirm::is_due(confirmation, session.protected) {
-            let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+        let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+        let scripts = stored::scripts(&planned.plan, session)?;
+        let asks = confirm::is_due(confirmation, session.protected);
+        if !scripts.is_empty() {
+            let shown = stored::shown(&scripts, &planned.plan);
+            if asks { printer.aside(&shown) } else { printer.note(&shown) }
+        }
+        if asks {
             ask(&planned, session, printer)?;
-            migrator = migrator.expecting(planned.plan);
+        }
+        if asks || !scripts.is_empty() {
+            migrator = migrator.expecting(planned.plan).expecting_stored(scripts);
         }
     }
     let database = &mut session.database;
@@ -47,6 +55,12 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         migrator.stop(signals::stop(printer)).run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
+    if request.dry_run {
+        let scripts = stored::scripts(&report.plan, session)?;
+        if !scripts.is_empty() {
+            printer.note(&stored::shown(&scripts, &report.plan));
+        }
+    }
     printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
     if matches!(request.target, Target::Phase(_)) && !request.dry_run {
         report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));

@@ -6,14 +6,14 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{GREEN, Printer, RED, YELLOW, count, painted, place, table, to_the_second};
+use crate::output::{GREEN, Printer, RED, YELLOW, count, painted_column, place, table, to_the_second};
 
 pub(super) fn status(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
     printer.answer(&Document::new(json::Status::from(&assessment)), || {
         let rows = assessment.migrations.iter().map(row);
         let table = table(&["version", "name", "state", "applied at", "ms"], &[4], rows);
-        format!("{}\n\n{}", painted(&table, "state", color), summary(&assessment))
+        format!("{}\n\n{}", painted_column(&table, "state", color), summary(&assessment))
     });
     Ok(Exit::Done)
 }

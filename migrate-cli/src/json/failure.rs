@@ -94,7 +94,7 @@ impl From<&migrate_runtime::Error> for Failure {
             code: error.database().and_then(|database| database.code.clone()),
             detail: error.database().and_then(|database| database.detail.clone()),
             instances: error.instances().iter().map(Instance::from).collect(),
-            reasons: error.assessment().map(findings).unwrap_or_default(),
+            reasons: error.assessment().map(|it| findings(&it.reasons)).unwrap_or_default(),
             blockers: error.blockers().iter().map(Blocker::from).collect(),
             ..Self::default()
         }

@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{
-    Amended, Check, Compatibility, Config, Doctor, Document, Failed, Graph, History, Init, Instances, Line, List, Lock,
-    LockRelease, New, Pending, Planned, Repairs, Run, RunLock, Status, Text, Validate, Version,
+    Amended, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, History, Init, Instances,
+    Line, List, Lock, LockRelease, New, Pending, Planned, Repairs, Run, RunLock, SchemaDiff, SchemaDump, Status,
+    Tested, Text, Validate, Version,
 };
 
 /// Each document, and the verbs that print it. A new one is a line here; its types derive `JsonSchema` in tests.
@@ -17,9 +18,11 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Check>("check", &["check", "wait"]),
         schema::<Compatibility>("compatibility", &["compatibility"]),
         schema::<Config>("config", &["config show"]),
+        schema::<Diff>("diff", &["diff"]),
         schema::<Doctor>("doctor", &["doctor"]),
         schema::<Failed>("error", &[]),
         schema::<Line>("event", &[]),
+        schema::<Fixed>("fix", &["fix"]),
         schema::<Graph>("graph", &["graph"]),
         schema::<History>("history", &["history"]),
         schema::<Init>("init", &["init"]),
@@ -33,7 +36,10 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Planned>("plan", &["plan"]),
         schema::<Repairs>("repairs", &["repair"]),
         schema::<Run>("run", &["up", "down", "redo", "goto"]),
+        schema::<SchemaDiff>("schema_diff", &["schema diff"]),
+        schema::<SchemaDump>("schema_dump", &["schema dump"]),
         schema::<Status>("status", &["status"]),
+        schema::<Tested>("test", &["test"]),
         schema::<Text>("text", &["completions", "man"]),
         schema::<Validate>("validate", &["validate"]),
         schema::<Version>("version", &["version"]),

@@ -1,6 +1,7 @@
 //! What concerns the migrations and no database, or more than the database: `validate`, `list`, `graph`, `lock`, `new`, `init` and `doctor`.
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
+use migrate_core::fix::Left;
 use serde::Serialize;
 
 /// `validate`.
@@ -118,6 +119,41 @@ pub(crate) struct New {
     pub(crate) version: String,
     pub(crate) name: String,
     pub(crate) files: Vec<String>,
+    pub(crate) migrations: Vec<NewMigration>,
+}
+
+/// A migration that was written; one that is kept for later has no version yet.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewMigration {
+    pub(crate) version: Option<String>,
+    pub(crate) name: String,
+    pub(crate) path: String,
+}
+
+/// `fix`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Fixed {
+    pub(crate) outcome: &'static str,
+    pub(crate) actions: Vec<String>,
+    pub(crate) left: Vec<LeftOver>,
+    pub(crate) errors: usize,
+}
+
+/// What a person has to decide.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LeftOver {
+    pub(crate) directory: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl From<Left> for LeftOver {
+    fn from(left: Left) -> Self {
+        Self { directory: left.directory, message: left.message, help: left.help }
+    }
 }
 
 pub(crate) fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {

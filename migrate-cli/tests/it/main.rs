@@ -6,10 +6,12 @@ mod support;
 mod agreement;
 mod bad_input;
 mod command_line;
+mod compare;
 mod configuration;
 mod directory;
 mod events;
 mod exit_codes;
+mod fix;
 mod instances;
 mod json;
 mod ledger;
@@ -21,7 +23,9 @@ mod scratch;
 #[cfg(target_os = "linux")]
 mod screens;
 mod sqlite;
+mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod transcripts;
 mod verbs;
+mod way_back;

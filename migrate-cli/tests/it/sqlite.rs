@@ -104,6 +104,9 @@ DROP TABLE c;
     project.done("up --to 2.0.0");
     snapshot!(
         project.migrate("compatibility --runtime-version 1.4.0"),
+        project.migrate("compatibility --runtime-version 1.5.0 --program 1.6.0 --color always"),
+        project.migrate("compatibility --runtime-version 1.5.0 --format markdown"),
+        project.migrate("compatibility --runtime-version 1.5.0 --format svg"),
         project.migrate("check --runtime-version 1.4.0"),
         project.migrate("check --runtime-version 1.5.0"),
         project.migrate("check"),

@@ -36,6 +36,7 @@ fn a_server_that_does_not_answer() {
         "baseline 1.0.0 --yes",
         "force 1.0.0 --applied --reason x --yes",
         "repair",
+        "schema dump",
         "doctor",
     ];
     let shown = all(&project, &lines);

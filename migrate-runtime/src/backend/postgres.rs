@@ -25,6 +25,7 @@ use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
 pub(crate) use self::message::database_error;
+pub(crate) use self::tables::literal;
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
@@ -357,6 +358,22 @@ impl Backend for PostgresBackend<'_> {
         self.leave_pooler().await?;
         let free = self.names.free();
         self.acquire_if(&free, run, seen).await
+    }
+
+    async fn upgrade(&mut self, fence: Fence, lock_timeout: Duration) -> Result<(), Error> {
+        self.ask("the ledger could not be upgraded", self.names.upgrade(fence, lock_timeout)).await.map(drop)
+    }
+
+    async fn grant(&mut self, fence: Fence, role: &str) -> Result<(), Error> {
+        let what = format!("the rights of the role `{role}` could not be granted");
+        let help = "create the role, or correct the setting `application_role`; only the owner of the tables may grant rights on them";
+        let helped = |error: Error| error.with_help(help);
+        let lacking = self.ask(&what, self.names.lacks_rights(role)).await.map_err(helped)?;
+        let lacking: Vec<&str> = lacking.iter().flatten().filter_map(|row| row.get(0)).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        self.ask(&what, self.names.grant(fence, &lacking, role)).await.map(drop).map_err(helped)
     }
 
     async fn apply(

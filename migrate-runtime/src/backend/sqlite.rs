@@ -328,6 +328,14 @@ impl Backend for SqliteBackend<'_> {
         }
     }
 
+    async fn upgrade(&mut self, fence: Fence, _lock_timeout: Duration) -> Result<(), Error> {
+        self.transaction(fence, |connection| self.names.upgrade(connection))
+    }
+
+    async fn grant(&mut self, _fence: Fence, _role: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn apply(
         &mut self,
         run: &Run,
@@ -608,6 +616,19 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
     connection
         .execute_batch("ROLLBACK")
         .map_err(|error| plain_error("the transaction could not be rolled back", &error))
+}
+
+/// A connection for reading a file beside the engine; `None` when there is no file.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
+    let unused = Tables { schema: None, table: String::new() };
+    let mut backend = SqliteBackend::of_file(path, &unused, Stop::new());
+    if backend.reader()?.is_none() {
+        return Ok(None);
+    }
+    match backend.link {
+        Link::Owned(connection) => Ok(Some(connection)),
+        Link::Closed | Link::Borrowed(_) => unreachable!("the reader of a file has opened it"),
+    }
 }
 
 fn unreachable_file(path: &Path, reason: &str) -> Error {

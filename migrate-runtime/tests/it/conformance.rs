@@ -641,7 +641,9 @@ fn a_ledger_row_that_vanishes_under_a_step_is_an_error(bench: &impl Bench) {
 fn a_newer_format_is_incompatible(bench: &impl Bench) {
     let migrator = migrator(&[USERS]);
     migrator.up(&mut bench.open()).wait().unwrap();
-    bench.sql("UPDATE schema_migrations_v2_state SET format = 2, oldest_reader = 2; UPDATE schema_migrations_v2 SET version = 'new'");
+    let newer = migrate_core::ledger::FORMAT + 1;
+    bench.sql(&format!("UPDATE schema_migrations_v2_state SET format = {newer}, oldest_reader = {newer}"));
+    bench.sql("UPDATE schema_migrations_v2 SET version = 'new'");
     let assessment = migrator.check(&mut bench.open()).wait().unwrap();
     assert_eq!(assessment.verdict, Verdict::Incompatible);
     assert_eq!(assessment.reasons[0].code.as_str(), "newer_format");

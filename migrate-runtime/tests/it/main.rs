@@ -19,3 +19,4 @@ mod stale;
 mod stops;
 mod testing;
 mod tls;
+mod way_back;

@@ -138,7 +138,8 @@ fn tells_whether_it_is_ready(database: &Database) {
     let server = Server::start(&database.url());
     assert_eq!(server.get("/live"), Answer { status: 200, body: Value::Null });
     let ready = json!({
-        "verdict": "compatible", "database_version": "1.7.0", "runtime_version": env!("CARGO_PKG_VERSION"), "reasons": []
+        "verdict": "compatible", "database_version": "1.7.0", "runtime_version": env!("CARGO_PKG_VERSION"),
+        "migrating": false, "reasons": []
     });
     assert_eq!(server.get("/ready"), Answer { status: 200, body: ready });
 

@@ -1,0 +1,2 @@
+-- What was filled in is true all the same, so it stays.
+SELECT 1;
