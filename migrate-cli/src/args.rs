@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod amend;
+mod backup;
 mod compare;
 mod consent;
 mod read;
@@ -12,6 +13,7 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
+pub(crate) use backup::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, RestoreArgs, VerifyArgs};
 pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
@@ -256,6 +258,17 @@ pub(crate) enum Verb {
     /// Record what the database holds already, without running it.
     #[command(after_help = "Examples:\n  migrate baseline 1.4.0 --dry-run\n  migrate baseline 1.4.0 --yes")]
     Baseline(BaselineArgs),
+    /// Take backups, look at them, and put them back.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  migrate backup create\n  migrate backup list\n  migrate backup verify latest --deep\n  migrate backup restore 20260131T101500Z-0123abcd\n  migrate backup prune --dry-run"
+    )]
+    Backup(BackupVerb),
+    /// Put a backup back; what is there now is kept as one.
+    #[command(
+        after_help = "Examples:\n  migrate restore latest --dry-run\n  migrate restore 20260131T101500Z-0123abcd"
+    )]
+    Restore(RestoreArgs),
     /// Say that a migration is applied, or is not, without running it.
     #[command(after_help = FORCE_EXAMPLES)]
     Force(ForceArgs),

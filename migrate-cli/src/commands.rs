@@ -1,6 +1,7 @@
 //! The verbs, a file each.
 
 mod amend;
+mod backup;
 mod baseline;
 mod check;
 mod compatibility;
@@ -23,6 +24,7 @@ mod pending;
 mod plan;
 mod redo;
 mod repair;
+mod restore;
 mod run;
 mod run_lock;
 mod schema;
@@ -42,7 +44,7 @@ mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
+use crate::args::{BackupVerb, ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -160,6 +162,9 @@ fn execute(
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
         Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
+        Verb::Restore(args) | Verb::Backup(BackupVerb::Restore(args)) => {
+            restore::check(args, connection.protected, printer)?;
+        }
         _ => {}
     }
     let mut session = open()?;
@@ -179,6 +184,8 @@ fn execute(
         Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
         Verb::Force(args) => force::force(args, &mut session, printer),
         Verb::Repair(args) => repair::repair(args, &mut session, printer),
+        Verb::Backup(verb) => backup::backup(verb, &mut session, printer),
+        Verb::Restore(args) => restore::restore(args, &mut session, printer),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use migrate_runtime::Version;
+use migrate_runtime::backup::{BackupOptions, BackupPolicy, Retention};
 
 use crate::args::DatabaseUrl;
 use crate::error::Error;
@@ -115,6 +116,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) application_role: Option<String>,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
+    pub(crate) backup: BackupOptions,
     /// Where scratch databases are made.
     pub(crate) shadow_url: Option<DatabaseUrl>,
 }
@@ -234,6 +236,40 @@ impl Configuration {
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
             shadow_url: self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok()),
+            backup: self.backup(),
+        }
+    }
+
+    fn backup(&self) -> BackupOptions {
+        let default = BackupOptions::default();
+        let off = |key| self.value(key).is_some_and(|value| value.parsed == Parsed::Switch(false));
+        let count = |key, default| match self.value(key).map(|value| &value.parsed) {
+            Some(Parsed::Count(count)) => Some(*count).filter(|count| *count > 0),
+            _ => default,
+        };
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        let default_days = default.retention.age.and_then(|age| u32::try_from(age.as_secs() / (24 * 60 * 60)).ok());
+        BackupOptions {
+            policy: match self.value(Key::BackupType).map(|value| &value.parsed) {
+                _ if off(Key::BackupEnabled) => Some(BackupPolicy::Never),
+                Some(Parsed::BackupType(policy)) => Some(*policy),
+                _ => None,
+            },
+            directory: self.text(Key::BackupPath).map(PathBuf::from),
+            compress: !off(Key::BackupCompress),
+            max_size: match self.value(Key::BackupMaxSize).map(|value| &value.parsed) {
+                Some(Parsed::Size(size)) => *size,
+                _ => default.max_size,
+            },
+            before_down: !off(Key::BackupBeforeDown),
+            retention: Retention {
+                age: count(Key::BackupRetentionDays, default_days).map(days),
+                count: count(Key::BackupRetentionCount, default.retention.count),
+            },
+            tools: self.text(Key::BackupTools).map(PathBuf::from),
+            restore_on_failure: self.switch(Key::RestoreOnFailure),
+            exclusive: self.switch(Key::Exclusive),
+            ..default
         }
     }
 }

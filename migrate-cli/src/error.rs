@@ -158,6 +158,7 @@ pub(crate) const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Ledger => "ledger",
         ErrorKind::Cancelled => "cancelled",
         ErrorKind::Database => "database",
+        ErrorKind::Backup => "backup",
         _ => "other",
     }
 }

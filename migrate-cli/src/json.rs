@@ -1,6 +1,7 @@
 //! The documents of `--json`, as `docs/json.md` describes them: keys may be added, never changed.
 
 mod amend;
+mod backup;
 mod compare;
 mod event;
 mod failure;
@@ -18,6 +19,7 @@ mod verdict;
 use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
+pub(crate) use backup::{Backups, OneBackup, PrunedBackups, RestoredBackup, Verified};
 pub(crate) use compare::{ChangedScript, Comparison, Diff, SchemaDiff, SchemaDump, Tested, TestedMigration};
 pub(crate) use event::{Happening, Line};
 pub(crate) use failure::Failed;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 
-use crate::args::DirectoryCommand;
+use crate::args::{DirectoryCommand, EmbeddedCommand};
 use crate::exit::Exit;
 use crate::json;
 use crate::settings::{SETTINGS, Setting};
@@ -106,6 +106,50 @@ fn collect_verbs(command: &Command, before: &str, verbs: &mut BTreeSet<String>) 
         }
         collect_verbs(child, &format!("{verb} "), verbs);
     }
+}
+
+/// The commands of a guide are lines of its console blocks, `migrate ...` or `app migrate ...`.
+#[test]
+fn every_command_of_the_guide_is_one() {
+    let guide = read("docs/rolling-deploys.md");
+    let commands: Vec<Vec<&str>> =
+        guide.lines().filter_map(|line| line.trim().strip_prefix("$ ")).map(|line| line.split(' ').collect()).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for words in commands {
+        let parsed = match &words[..] {
+            ["app", "migrate", rest @ ..] => EmbeddedCommand::try_parse_from([&["app"], rest].concat()).map(drop),
+            _ => DirectoryCommand::try_parse_from(&words).map(drop),
+        };
+        parsed.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    }
+}
+
+#[test]
+fn every_test_that_the_guide_names_is_one() {
+    let guide = read("docs/rolling-deploys.md");
+    let tests = [
+        "tests/system/deploys.rs",
+        "migrate-cli/tests/it/sqlite.rs",
+        "migrate-cli/tests/it/instances.rs",
+        "migrate-cli/tests/it/terminal.rs",
+        "migrate-cli/tests/it/way_back.rs",
+        "migrate-runtime/tests/it/postgres.rs",
+        "migrate-runtime/tests/it/way_back.rs",
+        "examples/wallet-server/tests/it/main.rs",
+    ];
+    let tests = tests.map(read).concat();
+    // A paragraph is one line or more, up to an empty one.
+    let named = guide.split("\n\n").filter(|paragraph| paragraph.trim_start().starts_with("Test"));
+    let names: Vec<&str> = named.flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(tests.contains(&format!("fn {name}(")), "there is no test `{name}`");
+    }
+}
+
+fn read(file: &str) -> String {
+    let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// One command with its own arguments; those that every command has stand in the first section only.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use migrate_core::duration;
+use migrate_core::{duration, size};
 use migrate_runtime::Version;
+use migrate_runtime::backup::BackupPolicy;
 
 /// Which setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,17 @@ pub(crate) enum Key {
     AllowOutOfOrder,
     ApplicationRole,
     Actor,
+    BackupEnabled,
+    BackupType,
+    BackupPath,
+    BackupCompress,
+    BackupMaxSize,
+    BackupBeforeDown,
+    BackupRetentionDays,
+    BackupRetentionCount,
+    BackupTools,
+    RestoreOnFailure,
+    Exclusive,
 }
 
 /// One setting and everything that is known of it before anybody says anything.
@@ -61,6 +73,10 @@ pub(crate) enum Kind {
     Duration,
     Count,
     Switch,
+    /// A number of bytes.
+    Size,
+    /// What is backed up before a run.
+    BackupType,
 }
 
 /// The value of a setting.
@@ -71,10 +87,12 @@ pub(crate) enum Parsed {
     Duration(Duration),
     Count(u32),
     Switch(bool),
+    Size(u64),
+    BackupType(BackupPolicy),
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 17] = [
+pub(crate) const SETTINGS: [Setting; 28] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -238,6 +256,109 @@ pub(crate) const SETTINGS: [Setting; 17] = [
         help: "On whose behalf, for lock and history",
         ..Setting::OPTION
     },
+    Setting {
+        key: Key::BackupEnabled,
+        name: "backup_enabled",
+        variable: "BACKUP_ENABLED",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether backups are taken before runs at all",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupType,
+        name: "backup_type",
+        flag: Some("backup-type"),
+        variable: "BACKUP_TYPE",
+        kind: Kind::BackupType,
+        default: Some("full on SQLite, never on PostgreSQL"),
+        help: "What is backed up before a run: `never`, `schema` or `full`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupPath,
+        name: "backup_path",
+        flag: Some("backup-path"),
+        variable: "BACKUP_PATH",
+        kind: Kind::Path,
+        default: Some("FILE.backups beside a SQLite file, migrate-backups for PostgreSQL"),
+        help: "The directory of the backups",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupCompress,
+        name: "backup_compress",
+        variable: "BACKUP_COMPRESS",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether backups are compressed with zstd",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupMaxSize,
+        name: "backup_max_size",
+        variable: "BACKUP_MAX_SIZE",
+        kind: Kind::Size,
+        default: Some("1GiB"),
+        help: "Above this size a database is backed up before a run only if a step could not be rolled back",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupBeforeDown,
+        name: "backup_before_down",
+        variable: "BACKUP_BEFORE_DOWN",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether also a run that only undoes migrations is backed up",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupRetentionDays,
+        name: "backup_retention_days",
+        variable: "BACKUP_RETENTION_DAYS",
+        kind: Kind::Count,
+        default: Some("30"),
+        help: "After how many days a backup is removed; 0 is never",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupRetentionCount,
+        name: "backup_retention_count",
+        variable: "BACKUP_RETENTION_COUNT",
+        kind: Kind::Count,
+        default: Some("10"),
+        help: "How many backups of a database are kept; 0 is all",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupTools,
+        name: "backup_tools",
+        variable: "BACKUP_TOOLS",
+        kind: Kind::Path,
+        default: Some("they are looked for in PATH"),
+        help: "The directory of pg_dump, pg_restore and psql",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::RestoreOnFailure,
+        name: "restore_on_failure",
+        flag: Some("restore-on-failure"),
+        variable: "BACKUP_RESTORE_ON_FAILURE",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Put the backup back when a step outside a transaction fails half way; needs `exclusive`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Exclusive,
+        name: "exclusive",
+        flag: Some("exclusive"),
+        variable: "BACKUP_EXCLUSIVE",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "States that nothing else writes to the database during a run",
+        ..Setting::OPTION
+    },
 ];
 
 impl Setting {
@@ -293,6 +414,8 @@ impl Kind {
             Self::Duration => "DURATION",
             Self::Count => "N",
             Self::Switch => "BOOL",
+            Self::Size => "SIZE",
+            Self::BackupType => "TYPE",
         }
     }
 
@@ -306,6 +429,8 @@ impl Kind {
             Self::Duration => "duration",
             Self::Count => "whole number",
             Self::Switch => "`true` or `false`",
+            Self::Size => "bytes, or with `KiB`, `MiB`, `GiB`",
+            Self::BackupType => "`never`, `schema` or `full`",
         }
     }
 
@@ -322,6 +447,15 @@ impl Kind {
                 "true" | "1" | "yes" | "on" => Ok(Parsed::Switch(true)),
                 "false" | "0" | "no" | "off" => Ok(Parsed::Switch(false)),
                 _ => Err("it is neither `true` nor `false`".to_owned()),
+            },
+            Self::Size => {
+                size::parse(text).map(Parsed::Size).ok_or_else(|| "it is no size such as `500MiB`".to_owned())
+            }
+            Self::BackupType => match text.to_ascii_lowercase().as_str() {
+                "never" => Ok(Parsed::BackupType(BackupPolicy::Never)),
+                "schema" => Ok(Parsed::BackupType(BackupPolicy::Schema)),
+                "full" => Ok(Parsed::BackupType(BackupPolicy::Full)),
+                _ => Err("it is none of `never`, `schema` and `full`".to_owned()),
             },
         }
     }
@@ -392,6 +526,11 @@ mod tests {
         assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
         assert_eq!(duration::parse_typed(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
         assert_eq!(duration::parse_typed(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
+        assert_eq!(size::parse(default(Key::BackupMaxSize)), Some(migrate_runtime::backup::DEFAULT_MAX_BACKUP_SIZE));
+        let retention = migrate_runtime::backup::DEFAULT_RETENTION;
+        assert_eq!(default(Key::BackupRetentionCount).parse().ok(), retention.count);
+        let days = retention.age.map(|age| age.as_secs() / (24 * 60 * 60));
+        assert_eq!(default(Key::BackupRetentionDays).parse().ok(), days);
     }
 
     #[test]

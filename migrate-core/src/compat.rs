@@ -11,7 +11,7 @@ use std::fmt;
 use semver::Version;
 
 use crate::checksum;
-use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status};
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::sql;
@@ -56,6 +56,28 @@ fn judge_holding(
         reasons,
         migrating: snapshot.live_lock().cloned(),
     }
+}
+
+/// Whether a summary shows already that the database is [compatible](Verdict::Compatible) and nothing is pending. If not, it
+/// may be so all the same: only [`judge`] knows.
+#[must_use]
+pub fn is_current(registry: &Registry, summary: &Summary, dialect: Dialect, rules: &Rules) -> bool {
+    let readable = summary.oldest_reader <= FORMAT && summary.checksum_algorithm == checksum::ALGORITHM;
+    let foreign = summary.registry_name.as_deref().zip(registry.name()).is_some_and(|(theirs, ours)| theirs != ours);
+    let same = registry.fingerprint(dialect) == Some(summary.fingerprint);
+    readable && !foreign && same && meets_its_own_minimums(registry, rules)
+}
+
+/// Whether the program is new enough for what the registry holds. With the registry's own version it always is.
+fn meets_its_own_minimums(registry: &Registry, rules: &Rules) -> bool {
+    let Some(ours) = rules.runtime_version.as_ref() else {
+        return true;
+    };
+    if registry.runtime_version().as_ref() == Some(ours) {
+        return true;
+    }
+    let mut minimums = registry.migrations().iter().filter_map(Migration::min_runtime_version);
+    minimums.all(|minimum| ours.cmp_precedence(&minimum).is_ge())
 }
 
 /// What the verdict depends on beside registry and database.
@@ -130,6 +152,19 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// The assessment of a database that [is current](is_current). It lists no migrations, since nobody looked at each.
+    #[must_use]
+    pub fn current(registry: &Registry, runtime_version: Option<Version>) -> Self {
+        Self {
+            verdict: Verdict::Compatible,
+            runtime_version,
+            database_version: registry.head(),
+            migrations: Vec::new(),
+            migrating: None,
+            reasons: Vec::new(),
+        }
+    }
+
     /// Adds a finding, which may make the verdict worse.
     pub fn find(&mut self, reason: Reason) {
         self.verdict = self.verdict.max(reason.code.verdict());
@@ -333,18 +368,20 @@ impl Judge<'_> {
         let version = row.version;
         let script = migration.script(Role::Up, self.dialect);
         let same = script.is_some_and(|script| script.checksum.to_string() == row.checksum);
+        let same_substance = same
+            || match (script, &row.up_sql) {
+                (Some(script), Some(applied)) => sql::same_substance(&script.sql, applied, self.dialect),
+                _ => false,
+            };
         if !row.status.is_complete() {
-            return self.incomplete(row, same);
+            // The same statements have the same numbers, whatever stands between them.
+            return self.incomplete(row, same_substance);
         }
         let complete = if row.status == Status::Baseline { MigrationState::Baseline } else { MigrationState::Applied };
         if same {
             return complete;
         }
-        let in_substance = match (script, &row.up_sql) {
-            (Some(script), Some(applied)) => !sql::same_substance(&script.sql, applied, self.dialect),
-            _ => true,
-        };
-        if in_substance {
+        if !same_substance {
             self.find(
                 ReasonCode::Changed,
                 Some(version),

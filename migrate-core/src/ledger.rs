@@ -44,6 +44,19 @@ impl Snapshot {
     }
 }
 
+/// What is read of a database to learn whether nothing is to be done: one row, however long the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The oldest format whose programs can read the tables.
+    pub oldest_reader: u32,
+    /// The registry that the tables belong to, once a named one has run.
+    pub registry_name: Option<String>,
+    /// How the checksums in the ledger were computed.
+    pub checksum_algorithm: String,
+    /// The [`Fingerprint`](crate::fingerprint::Fingerprint) of the ledger.
+    pub fingerprint: u64,
+}
+
 /// One row of the ledger: a migration that is applied, or half way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerRow {

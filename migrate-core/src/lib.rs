@@ -15,11 +15,13 @@ pub mod digest;
 pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
+pub mod fingerprint;
 pub mod instances;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod size;
 pub mod sql;
 pub mod stale;
 pub mod version;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 #[cfg(feature = "postgres")]
@@ -19,6 +19,8 @@ use migrate_core::sql::{self, Segment};
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::{Copied, Measure, Order, Restoration, Survey};
 use crate::database::AnyDatabase;
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
@@ -39,6 +41,10 @@ pub trait Backend: Send {
 
     /// Reads everything in one round trip. Writes nothing, creates nothing, locks nothing.
     fn read(&mut self) -> impl Future<Output = Result<Snapshot, Error>> + Send;
+
+    /// Reads one row that may show already that nothing is to be done, in one round trip. Writes nothing. `None` when there
+    /// are no tables or they cannot be summed up: only [`read`](Self::read) says why.
+    fn summary(&mut self) -> impl Future<Output = Option<Summary>> + Send;
 
     /// Reads the stored scripts of some versions.
     fn stored(&mut self, versions: &[SchemaVersion]) -> impl Future<Output = Result<Vec<Stored>, Error>> + Send;
@@ -174,6 +180,29 @@ pub trait Backend: Send {
         run: &Run,
         seen: Fence,
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
+
+    /// How large the database is, and where its backups belong.
+    #[cfg(feature = "backup")]
+    fn measure(&mut self) -> impl Future<Output = Result<Measure, Error>> + Send;
+
+    /// Copies one state of the database into a file. Holds nothing in the database any more when it returns.
+    #[cfg(feature = "backup")]
+    fn copy_out(&mut self, order: &Order<'_>) -> impl Future<Output = Result<Copied, Error>> + Send;
+
+    /// Puts a backup back: all at once, or not at all. The lock stays the run's, under a fence that is higher than any in
+    /// the backup; the history keeps what was added to it since, and gets the row that records this. What lives only as long
+    /// as a program runs is not put back.
+    #[cfg(feature = "backup")]
+    fn copy_in(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        restoration: &Restoration<'_>,
+    ) -> impl Future<Output = Result<Fence, Error>> + Send;
+
+    /// What can be compared with the manifest of a backup.
+    #[cfg(feature = "backup")]
+    fn survey(&mut self) -> impl Future<Output = Result<Survey, Error>> + Send;
 }
 
 /// What proves that a run holds the lock. It begins as the run's number, and rises when a connection is lost. Unique per
@@ -455,8 +484,11 @@ pub(crate) fn mentions(script: &str, word: &str) -> bool {
 
 /// The error of a run whose lock is no longer its own.
 pub(crate) fn lock_lost(fence: Fence) -> Error {
-    Error::new(ErrorKind::LockLost, format!("run {fence} lost its lock to another run and stopped"))
-        .with_help("see what the other run did with `migrate history`, then run again")
+    Error::new(
+        ErrorKind::LockLost,
+        format!("the run lost its lock to another run and stopped: its fence {fence} is gone"),
+    )
+    .with_help("see what the other run did with `migrate history`, then run again")
 }
 
 /// The error of a ledger that cannot be read.

@@ -4,11 +4,15 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+#[cfg(feature = "backup")]
+mod backup;
 mod deferred;
 mod gate;
 mod instances;
 mod matrix;
 mod recovery;
+#[cfg(feature = "backup")]
+mod restore;
 mod run_lock;
 mod steps;
 mod stored;
@@ -27,9 +31,13 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+#[cfg(feature = "backup")]
+pub(crate) use self::backup::CreateBackup;
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
 pub(crate) use self::matrix::ReadMatrix;
+#[cfg(feature = "backup")]
+pub(crate) use self::restore::{FindRunSnapshot, RestoreBackup, Which};
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -96,6 +104,8 @@ pub(crate) struct Migrate {
     pub(crate) settings: Settings,
     pub(crate) goal: Goal,
     pub(crate) mode: Mode,
+    /// Whether most often nothing is to be done, and the caller does not care about each migration then.
+    pub(crate) at_start: bool,
 }
 
 /// What a run is for.
@@ -129,6 +139,9 @@ impl Operation for Migrate {
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
+        if let Some(report) = self.nothing_to_do(backend).await {
+            return Ok(report);
+        }
         let mut earlier = Vec::new();
         let mut overtaken = 0;
         loop {
@@ -142,10 +155,12 @@ impl Operation for Migrate {
             }
             match self.lock(backend, decision).await? {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
-                Locked::Ours(run, fence, decision) => {
+                Locked::Ours(mut run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => self.execute(backend, &run, fence, &decision.plan, &decision.demands).await,
+                        Goal::Reach(_) => {
+                            self.execute(backend, &mut run, fence, &decision.plan, &decision.demands).await
+                        }
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
@@ -189,6 +204,7 @@ impl Decision {
             plan: self.plan.clone(),
             steps: Vec::new(),
             blocked_by: Vec::new(),
+            backup: None,
         }
     }
 }
@@ -207,6 +223,21 @@ enum Attempt {
 }
 
 impl Migrate {
+    /// The report of a start that finds everything applied, by a summary of the ledger alone.
+    async fn nothing_to_do<B: Backend>(&self, backend: &mut B) -> Option<Report> {
+        let agreed = self.settings.expected.as_ref().is_none_or(Plan::is_empty);
+        if !self.at_start || !agreed {
+            return None;
+        }
+        let summary = backend.summary().await?;
+        let rules = rules(&self.settings);
+        compat::is_current(&self.registry, &summary, B::DIALECT, &rules).then(|| {
+            let assessment = Assessment::current(&self.registry, rules.runtime_version);
+            let (plan, demands, seen, holder) = (Plan::default(), Vec::new(), 0, None);
+            Decision { assessment, refused: false, plan, demands, seen, holder }.report(Outcome::NothingToDo)
+        })
+    }
+
     async fn decide<B: Backend>(&self, backend: &mut B, snapshot: Snapshot) -> Result<Decision, Error> {
         let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
         let assessment = compat::judge(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings));
@@ -453,17 +484,20 @@ impl Migrate {
             (None, Some(_)) => "deferred",
             (None, None) => "succeeded",
         };
+        let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
         let released = match ended.lock {
-            Lock::Held(fence) => self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await,
+            Lock::Held(fence) if !is_lost => {
+                self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await
+            }
             // Its successor has closed this run, or will when the lease has ended.
-            Lock::Overtaken | Lock::OutOfReach => Ok(()),
+            Lock::Held(_) | Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
         let outcome = match (&ended.error, &ended.blocked) {
             (Some(_), _) => Outcome::Failed,
             (None, Some(_)) => Outcome::Deferred,
             (None, None) => Outcome::Done,
         };
-        let report = Report { run: Some(run.id), steps: ended.steps, ..decision.report(outcome) };
+        let report = Report { run: Some(run.id), steps: ended.steps, backup: ended.backup, ..decision.report(outcome) };
         let report = match ended.blocked {
             Some(blocked) => report.blocked(blocked),
             None => report,
@@ -546,7 +580,6 @@ async fn with_changed_scripts<B: Backend>(
     let changed: Vec<_> = snapshot
         .rows
         .iter()
-        .filter(|row| row.status.is_complete())
         .filter(|row| {
             let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
             script.is_some_and(|script| script.checksum.to_string() != row.checksum)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{Snapshot, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
@@ -15,6 +15,8 @@ use migrate_core::version::SchemaVersion;
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Work,
 };
+#[cfg(feature = "backup")]
+use crate::backup::{Copied, Measure, Order, Restoration, Survey};
 use crate::call::Operation;
 use crate::database::{AnyDatabase, Database};
 use crate::error::{Error, ErrorKind};
@@ -149,8 +151,8 @@ struct FaultBackend<'b, B> {
 
 /// Makes each method one request.
 macro_rules! requests {
-    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
-        $(async fn $name(&mut self, $($argument: $type),*) -> Result<$output, Error> {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $($(#[$attribute])* async fn $name(&mut self, $($argument: $type),*) -> Result<$output, Error> {
             self.faults.before(stringify!($name))?;
             let result = self.inner.$name($($argument),*).await;
             self.faults.after(stringify!($name)).and(result)
@@ -184,6 +186,14 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        #[cfg(feature = "backup")]
+        fn measure() -> Measure;
+        #[cfg(feature = "backup")]
+        fn copy_out(order: &Order<'_>) -> Copied;
+        #[cfg(feature = "backup")]
+        fn copy_in(run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Fence;
+        #[cfg(feature = "backup")]
+        fn survey() -> Survey;
         fn instances() -> Registered;
         fn intend(fence: Fence, intent: &Intent) -> Vec<RunningInstance>;
         fn register(row: &InstanceRow) -> (Snapshot, Intent);
@@ -197,6 +207,13 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
 
     fn located(&self) -> Tables {
         self.inner.located()
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        self.faults.before("summary").ok()?;
+        let summary = self.inner.summary().await;
+        self.faults.after("summary").ok()?;
+        summary
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

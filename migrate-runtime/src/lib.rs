@@ -49,6 +49,7 @@
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tls-rustls` | encrypted connections to PostgreSQL, by rustls |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
+//! | `backup` | backups before runs, and putting them back ([`backup`]); needs a C compiler |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
 //!
@@ -60,6 +61,8 @@
 )]
 
 mod backend;
+#[cfg(feature = "backup")]
+pub mod backup;
 mod call;
 mod database;
 mod engine;
@@ -163,7 +166,9 @@ pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport, StoredScript};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, RunBackup, StepOutcome, StepReport, StoredScript};
+#[cfg(feature = "backup")]
+pub use crate::report::{Restored, RunSnapshot};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
 pub use crate::structure::Structure;
@@ -177,7 +182,6 @@ pub mod __private {
 
     pub use migrate_core::checksum::Checksum;
     pub use migrate_core::embedded;
-    pub use migrate_core::migration::{Migration, Script};
     pub use migrate_core::registry::Registry;
     pub use migrate_core::version::SchemaVersion;
 }

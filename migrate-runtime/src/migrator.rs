@@ -15,8 +15,12 @@ use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::{Backup, BackupOptions, Contents, RestoreOptions};
 use crate::call::{Call, Operation};
 use crate::database::Database;
+#[cfg(feature = "backup")]
+use crate::engine::{CreateBackup, FindRunSnapshot, RestoreBackup, Which};
 use crate::engine::{
     FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock, ReadMatrix,
     ReadRepairs, ReadStored, Register, ReleaseLock,
@@ -25,6 +29,8 @@ use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
 use crate::report::{FreedLock, HistoryRow, Report, StoredScript};
+#[cfg(feature = "backup")]
+use crate::report::{Restored, RunSnapshot};
 use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
@@ -246,6 +252,14 @@ impl Migrator {
         self
     }
 
+    /// Takes a backup before each run that has something to do, as the options say. Default: none.
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub fn backup(mut self, options: BackupOptions) -> Self {
+        self.settings.backup = Some(options);
+        self
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -260,8 +274,9 @@ impl Migrator {
 
     /// Brings the database to what this program needs, or refuses: the call for a program's start.
     ///
-    /// It decides first, without any lock: an up-to-date database costs one round trip. Several processes may do this
-    /// at once; each migration takes effect once, and all of them return when the work is done.
+    /// It decides first, without any lock: an up-to-date database costs one round trip, for one row however many migrations
+    /// there are. The report's [assessment](Report::assessment) lists no migrations then. Several processes may do this at
+    /// once; each migration takes effect once, and all of them return when the work is done.
     ///
     /// # Errors
     ///
@@ -295,7 +310,7 @@ impl Migrator {
         }
         migrator.settings.allow_downgrade = options.allow_downgrade;
         migrator.settings.defer_breaking = options.defer_breaking;
-        migrator.migrate(database, Goal::Reach(Target::Latest), mode)
+        Call::new(database, Migrate { at_start: true, ..migrator.migration(Goal::Reach(Target::Latest), mode) })
     }
 
     /// Does what [`defer_breaking`](AutoMigrateOptions::defer_breaking) left for later, as soon as the programs that it would
@@ -314,7 +329,8 @@ impl Migrator {
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         let (registry, mut settings) = (self.registry.clone(), self.settings.clone());
         settings.defer_breaking = true;
-        let migrate = Migrate { registry, settings, goal: Goal::Reach(Target::Latest), mode: Mode::Execute };
+        let goal = Goal::Reach(Target::Latest);
+        let migrate = Migrate { registry, settings, goal, mode: Mode::Execute, at_start: false };
         Call::new(database, FinishDeferred { migrate })
     }
 
@@ -595,6 +611,74 @@ impl Migrator {
         Call::new(database, operation)
     }
 
+    /// Takes a backup of the database, by the options of [`backup`](Self::backup) or the defaults. It is of one state of the
+    /// database, whatever others write meanwhile; `docs/backup.md` says what they notice.
+    ///
+    /// # Errors
+    ///
+    /// [`Backup`](crate::ErrorKind::Backup): no room on the disk, a directory that cannot be written, a `pg_dump` that is
+    /// missing or older than the server. Those of reading.
+    #[cfg(feature = "backup")]
+    pub fn create_backup<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        contents: Contents,
+    ) -> Call<'d, D, impl Operation<Output = Backup> + use<D>> {
+        let operation = CreateBackup { registry: self.registry.clone(), settings: self.settings.clone(), contents };
+        Call::new(database, operation)
+    }
+
+    /// Puts a backup back, found by its id, the beginning of it, or `latest`. It is verified first and what is there now is
+    /// kept as a backup; then everything is replaced at once, under the run lock. The history keeps what was recorded since.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::ErrorKind::Usage): no such backup, or one of another database.
+    /// [`Backup`](crate::ErrorKind::Backup): it is damaged, or what is there now cannot be kept; nothing was changed then.
+    /// [`LockBusy`](crate::ErrorKind::LockBusy): a run is under way, or others use the database.
+    #[cfg(feature = "backup")]
+    pub fn restore_backup<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        id: &str,
+        options: RestoreOptions,
+    ) -> Call<'d, D, impl Operation<Output = Restored> + use<D>> {
+        self.restore(database, Which::Id(id.to_owned()), options)
+    }
+
+    /// Whether the backup that was taken before a run can be put back: there is one, no newer run has changed the database,
+    /// and it is not older than `window`. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; [`Backup`](crate::ErrorKind::Backup) when the directory of the backups cannot be read.
+    #[cfg(feature = "backup")]
+    pub fn run_snapshot<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        window: Duration,
+    ) -> Call<'d, D, impl Operation<Output = RunSnapshot> + use<D>> {
+        Call::new(database, FindRunSnapshot { settings: self.settings.clone(), run, window })
+    }
+
+    /// [`restore_backup`](Self::restore_backup) of the one that was taken before a run.
+    ///
+    /// # Errors
+    ///
+    /// [`Plan`](crate::ErrorKind::Plan) with everything that [`run_snapshot`](Self::run_snapshot) finds against it, and
+    /// those of `restore_backup`.
+    #[cfg(feature = "backup")]
+    pub fn restore_run_snapshot<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        window: Duration,
+        options: RestoreOptions,
+    ) -> Call<'d, D, impl Operation<Output = Restored> + use<D>> {
+        self.restore(database, Which::BeforeRun { run, window }, options)
+    }
+
     /// Judges the database: compatible, needs migration, or incompatible, with every reason. Writes nothing.
     ///
     /// # Errors
@@ -716,8 +800,22 @@ impl Migrator {
     }
 
     fn migrate<'d, D: Database>(&self, database: &'d mut D, goal: Goal, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode };
-        Call::new(database, operation)
+        Call::new(database, self.migration(goal, mode))
+    }
+
+    fn migration(&self, goal: Goal, mode: Mode) -> Migrate {
+        Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode, at_start: false }
+    }
+
+    #[cfg(feature = "backup")]
+    fn restore<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        which: Which,
+        options: RestoreOptions,
+    ) -> Call<'d, D, RestoreBackup> {
+        let (registry, settings) = (self.registry.clone(), self.settings.clone());
+        Call::new(database, RestoreBackup { registry, settings, which, options })
     }
 
     fn inspect<'d, D: Database, T: Send + 'static>(

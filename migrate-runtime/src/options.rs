@@ -7,6 +7,8 @@ use std::time::Duration;
 use migrate_core::plan::Plan;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::observer::Observer;
@@ -54,6 +56,9 @@ pub(crate) struct Settings {
     pub(crate) application_role: Option<String>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
+    /// Whether and how runs are backed up.
+    #[cfg(feature = "backup")]
+    pub(crate) backup: Option<BackupOptions>,
 }
 
 impl Settings {
@@ -78,6 +83,8 @@ impl Settings {
             application_role: None,
             observer: None,
             stop: Stop::new(),
+            #[cfg(feature = "backup")]
+            backup: None,
         }
     }
 }
@@ -120,6 +127,18 @@ impl Tables {
     /// The name of a table, without its schema.
     pub(crate) fn name(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.table)
+    }
+
+    /// Whether a table is one of ours, as SQLite compares names.
+    #[cfg(feature = "backup")]
+    pub(crate) fn holds(&self, table: &str) -> bool {
+        self.all().iter().any(|name| name.eq_ignore_ascii_case(table))
+    }
+
+    /// The names of all tables that are ours.
+    #[cfg(feature = "backup")]
+    pub(crate) fn all(&self) -> [String; 4] {
+        Self::SUFFIXES.map(|suffix| self.name(suffix))
     }
 
     /// Refuses names that no database could hold.

@@ -1,5 +1,6 @@
 //! Tests of the whole: real programs on real databases.
 
+mod backups;
 mod clocks;
 mod crates;
 mod defects;
@@ -7,6 +8,7 @@ mod deploys;
 mod disks;
 mod hazards;
 mod indexes;
+mod instances;
 mod kills;
 mod pauses;
 mod pooled;

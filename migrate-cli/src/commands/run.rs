@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use migrate_core::size::show;
 use migrate_runtime::{
     Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan,
-    Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
+    Progress, Report, RunBackup, SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
 use super::{confirm, stored};
@@ -113,9 +114,16 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
             printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
         }
+        Event::WaitingForOldConnection => {
+            printer.note("waiting for the server, which still executes what a lost connection had sent");
+        }
         Event::Started(plan) => {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
+        }
+        Event::BackedUp(RunBackup::Taken { id, file, size, remark, .. }) => {
+            printer.detail(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
+            remark.iter().for_each(|remark| printer.note(&format!("backed up as {id}: {remark}")));
         }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));

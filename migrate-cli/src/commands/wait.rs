@@ -26,7 +26,7 @@ pub(super) fn wait(args: &WaitArgs, session: &mut Session, printer: &Printer) ->
         if !told {
             let message = waiting(&found);
             printer.note(&message);
-            printer.event(|| Some(Happening::Waiting { message, holder: None }));
+            printer.event(|| Some(Happening::Waiting { message, holder: None, instances: Vec::new() }));
             told = true;
         }
         thread::sleep(PAUSE);

@@ -6,6 +6,7 @@ use migrate_runtime::{Event, Step};
 use serde::Serialize;
 
 use super::amend::Amendment;
+use super::backup::BeforeRun;
 use super::failure::Failure;
 use super::instances::Instance;
 use super::run::RunStep;
@@ -34,20 +35,19 @@ impl Line {
 pub(crate) enum Happening {
     /// A debug build holds other migrations than the directory from which it was compiled.
     Stale { message: String, help: String },
-    /// Something has to pass before it can go on: another run, or, for `wait`, that the database does not answer.
+    /// Something has to pass before it can go on: another run, running programs, what a lost connection had sent, or, for
+    /// `wait`, that the database does not answer.
     Waiting {
         message: String,
         /// Of the run lock, if that is what is waited for.
         holder: Option<Holder>,
-    },
-    /// The next step would break these running programs, and waits until they are gone.
-    WaitingForInstances {
-        #[serde(flatten)]
-        step: PlannedStep,
+        /// The running programs that the next step would break, if these are what is waited for.
         instances: Vec<Instance>,
     },
     /// The run lock is taken, and this is what will be done.
     Started { steps: Vec<PlannedStep>, changes: Vec<Amendment> },
+    /// The backup before the first step is complete.
+    BackedUp { backup: BeforeRun },
     /// A step outside a transaction begins; the others are told when they are done.
     StepStarted(PlannedStep),
     /// A step is done and committed, or has failed.
@@ -77,15 +77,23 @@ impl Happening {
             Event::Waiting(holder) => Self::Waiting {
                 message: format!("waiting for another run: {holder}"),
                 holder: Some(Holder::from(*holder)),
+                instances: Vec::new(),
             },
-            Event::WaitingForInstances { step, instances } => Self::WaitingForInstances {
-                step: PlannedStep::from(*step),
+            Event::WaitingForInstances { step, instances } => Self::Waiting {
+                message: format!("{} {} waits for running programs", step.version, step.name),
+                holder: None,
                 instances: instances.iter().map(Instance::from).collect(),
+            },
+            Event::WaitingForOldConnection => Self::Waiting {
+                message: "waiting for the server, which still executes what a lost connection had sent".to_owned(),
+                holder: None,
+                instances: Vec::new(),
             },
             Event::Started(plan) => Self::Started {
                 steps: plan.steps.iter().map(PlannedStep::from).collect(),
                 changes: plan.changes.iter().map(Amendment::from).collect(),
             },
+            Event::BackedUp(backup) => Self::BackedUp { backup: BeforeRun::from(*backup) },
             Event::StepStarted(step) => Self::StepStarted(PlannedStep::from(*step)),
             Event::StepEnded(step) => Self::StepEnded(RunStep::from(*step)),
             Event::Progress { step, progress } => Self::Progress {

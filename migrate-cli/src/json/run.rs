@@ -3,6 +3,7 @@
 use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport, Target};
 use serde::Serialize;
 
+use super::backup::BeforeRun;
 use super::failure::Failure;
 use crate::error::Error;
 
@@ -17,6 +18,7 @@ pub(crate) struct Run {
     run: Option<i64>,
     ends_with: Option<String>,
     remaining: Vec<Remaining>,
+    backup: Option<BeforeRun>,
 }
 
 /// A migration that is pending after a run.
@@ -59,6 +61,7 @@ impl Run {
             run: report.run,
             ends_with: None,
             remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            backup: report.backup.as_ref().map(BeforeRun::from),
         }
     }
 
@@ -75,6 +78,7 @@ impl Run {
             run: report.and_then(|report| report.run),
             ends_with: None,
             remaining: Vec::new(),
+            backup: report.and_then(|report| report.backup.as_ref()).map(BeforeRun::from),
         }
     }
 
@@ -87,6 +91,7 @@ impl Run {
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
             remaining: Vec::new(),
+            backup: None,
         }
     }
 }

@@ -6,15 +6,19 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{
-    Amended, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, History, Init, Instances,
-    Line, List, Lock, LockRelease, New, Pending, Planned, Repairs, Run, RunLock, SchemaDiff, SchemaDump, Status,
-    Tested, Text, Validate, Version,
+    Amended, Backups, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, History, Init,
+    Instances, Line, List, Lock, LockRelease, New, OneBackup, Pending, Planned, PrunedBackups, Repairs, RestoredBackup,
+    Run, RunLock, SchemaDiff, SchemaDump, Status, Tested, Text, Validate, Verified, Version,
 };
 
 /// Each document, and the verbs that print it. A new one is a line here; its types derive `JsonSchema` in tests.
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         schema::<Amended>("amended", &["baseline", "force", "repair"]),
+        schema::<OneBackup>("backup_create", &["backup create"]),
+        schema::<Backups>("backup_list", &["backup list"]),
+        schema::<PrunedBackups>("backup_prune", &["backup prune"]),
+        schema::<Verified>("backup_verify", &["backup verify"]),
         schema::<Check>("check", &["check", "wait"]),
         schema::<Compatibility>("compatibility", &["compatibility"]),
         schema::<Config>("config", &["config show"]),
@@ -35,6 +39,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Pending>("pending", &["pending"]),
         schema::<Planned>("plan", &["plan"]),
         schema::<Repairs>("repairs", &["repair"]),
+        schema::<RestoredBackup>("restore", &["restore", "backup restore"]),
         schema::<Run>("run", &["up", "down", "redo", "goto"]),
         schema::<SchemaDiff>("schema_diff", &["schema diff"]),
         schema::<SchemaDump>("schema_dump", &["schema dump"]),

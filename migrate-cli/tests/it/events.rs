@@ -160,7 +160,7 @@ fn who_blocks_a_step_and_whom_others_wait_for() {
 
     let (lines, document) = events(&project, "up --wait-lock 50ms", 75);
     assert_eq!((words(&lines), &document["error"]["kind"]), (vec!["waiting".to_owned()], &json!("lock_busy")));
-    check_keys(&lines[0], &["format", "elapsed_ms", "event", "message", "holder"]);
+    check_keys(&lines[0], &["format", "elapsed_ms", "event", "message", "holder", "instances"]);
     let holder = &lines[0]["holder"];
     check_keys(holder, &["owner", "host", "process", "acquired_at", "expires_at", "alive"]);
     assert_eq!((&holder["process"], &holder["alive"]), (&json!(run.child.id()), &json!(true)));

@@ -4,6 +4,7 @@ mod schemas;
 mod support;
 
 mod agreement;
+mod backup;
 mod bad_input;
 mod command_line;
 mod compare;

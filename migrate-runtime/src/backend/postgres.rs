@@ -8,6 +8,8 @@ mod bare;
 mod instances;
 mod lease;
 mod message;
+#[cfg(feature = "backup")]
+mod restored;
 mod segment;
 mod session;
 mod tables;
@@ -17,7 +19,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::{Kind, Segment, SegmentKind, Statement};
@@ -37,6 +39,8 @@ use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Took, Work,
     ledger_error, mentions,
 };
+#[cfg(feature = "backup")]
+use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
 use crate::database::AnyDatabase;
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
@@ -58,6 +62,8 @@ pub(crate) struct PostgresBackend<'c> {
     database: Option<Postgres>,
     token: Token,
     names: Names,
+    #[cfg(feature = "backup")]
+    tables: Tables,
     /// What the session is, and what scripts may change in it, as it was when the run began.
     session: Session,
     /// The lock, as long as it is held.
@@ -85,6 +91,8 @@ impl<'c> PostgresBackend<'c> {
             database,
             token,
             names,
+            #[cfg(feature = "backup")]
+            tables: tables.clone(),
             session: Session::default(),
             held: None,
             renewal: None,
@@ -339,6 +347,13 @@ impl Backend for PostgresBackend<'_> {
             return Err(error.plain("the ledger could not be read"));
         }
         self.names.snapshot(&rows[2..])
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        let Outcome { rows, error: None, .. } = send(self.client(), &self.names.summarise()).await else {
+            return None;
+        };
+        self.names.parse_summary(rows.last()?.first()?).ok()
     }
 
     async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {
@@ -643,6 +658,26 @@ impl Backend for PostgresBackend<'_> {
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
         self.leave_pooler().await?;
         self.acquire_if("true", run, seen).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn measure(&mut self) -> Result<Measure, Error> {
+        self.measure_database().await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_out(&mut self, order: &Order<'_>) -> Result<Copied, Error> {
+        backup::postgres::copy_out(&self.connector()?, order, &self.tables).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_in(&mut self, run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Result<Fence, Error> {
+        self.put_back(run, fence, restoration).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn survey(&mut self) -> Result<Survey, Error> {
+        backup::postgres::survey(self.client(), &self.tables, true).await
     }
 }
 

@@ -62,7 +62,7 @@ impl Migrate {
             });
         }
         let amended = self.amend_with_retries(backend, run, fence, &edits, &entries).await;
-        Ended { steps: Vec::new(), error: amended.err(), blocked: None, lock: Lock::Held(fence) }
+        Ended { steps: Vec::new(), error: amended.err(), blocked: None, lock: Lock::Held(fence), backup: None }
     }
 
     async fn amend_with_retries<B: Backend>(

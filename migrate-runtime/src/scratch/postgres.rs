@@ -53,7 +53,7 @@ impl PostgresScratch {
         self.database.ask_rows("a query was refused", sql)
     }
 
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "testing", feature = "backup"))]
     pub(crate) fn database(&self) -> &Postgres {
         &self.database
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod amend;
+mod backup;
 mod bare;
 mod bench;
 mod blockers;
@@ -16,6 +17,7 @@ mod postgres;
 mod recovery;
 mod sqlite;
 mod stale;
+mod start;
 mod stops;
 mod testing;
 mod tls;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use migrate_core::checksum::{ALGORITHM, Checksum};
-use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status};
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::{Direction, Step};
 use migrate_core::version::SchemaVersion;
 
@@ -68,7 +68,7 @@ impl Names {
         self.qualified(0)
     }
 
-    fn history_table(&self) -> String {
+    pub(super) fn history_table(&self) -> String {
         self.qualified(1)
     }
 
@@ -99,6 +99,37 @@ impl Names {
                  coalesce(pg_catalog.quote_ident({wanted}) || ', pg_temp', 'pg_temp'), true)"
         );
         Message::of(&[&catalogue, &narrow, &self.select_state(), &self.select_ledger()])
+    }
+
+    /// State and ledger in one row. Few functions and no order, since a new session looks up each function, operator and
+    /// table in the catalogue first, which takes it longer than to add up a thousand rows. While the schema is not known
+    /// the message narrows `search_path` as [`read`](Self::read) does; an odd schema is an error here.
+    pub(super) fn summarise(&self) -> Message<'static> {
+        let names = Self { schema: self.configured.clone(), ..self.clone() };
+        let narrow = "SELECT pg_catalog.set_config('search_path',
+                          pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)";
+        // The text of a row is that of `migrate_core::fingerprint`.
+        let summary = format!(
+            "SELECT oldest_reader, registry_name, checksum_algorithm, (SELECT pg_catalog.sum(pg_catalog.hashtextextended(
+                 pg_catalog.concat(version, ' ', checksum, ' ', min_runtime_version,
+                     CASE WHEN status NOT IN ('applied', 'baseline') THEN status END), 0)) FROM {ledger})
+             FROM {state} WHERE id = 1",
+            ledger = names.ledger(),
+            state = names.state(),
+        );
+        if self.configured.is_some() { Message::of(&[&summary]) } else { Message::of(&[narrow, &summary]) }
+    }
+
+    pub(super) fn parse_summary(&self, row: &Row) -> Result<Summary, Error> {
+        let row = Fields { row, table: &self.plain[2] };
+        let sum: i128 = if row.optional(3).is_some() { row.number(3)? } else { 0 };
+        Ok(Summary {
+            oldest_reader: row.number(0)?,
+            registry_name: row.optional(1),
+            checksum_algorithm: row.text(2)?,
+            // The server adds up without bounds, from signed numbers.
+            fingerprint: sum as u64,
+        })
     }
 
     /// Learns from the catalogue's row; says whether our tables are there.
@@ -700,10 +731,10 @@ fn exactly_one(change: &str) -> String {
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
                       * 1000)::bigint";
 
-const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
+pub(super) const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
                                registry_digest, actor, host, process, recorded_at, plan";
 
-fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
     let took = match entry.took {
         Took::Unknown => "NULL".to_owned(),
         Took::SinceMessage => SO_FAR.to_owned(),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use migrate_core::checksum::{ALGORITHM, Checksum};
-use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status};
+use migrate_core::fingerprint::Fingerprint;
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::Step;
 use migrate_core::version::SchemaVersion;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
@@ -22,7 +24,7 @@ pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 pub(super) struct Names {
     pub(super) plain: [String; 4],
     ledger: String,
-    history: String,
+    pub(super) history: String,
     pub(super) state: String,
     pub(super) instances: String,
 }
@@ -74,16 +76,27 @@ impl Names {
     pub(super) fn create(&self, connection: &Connection) -> Result<(), Error> {
         let failed = |error: rusqlite::Error| plain_error("the ledger could not be created", &error);
         let found = self.found(connection)?;
-        if found.ledger && found.instances {
-            return Ok(());
-        }
         if !found.ledger {
             connection.execute_batch(&self.create_ledger()).map_err(failed)?;
-        } else if !self.has_intended_removal(connection).map_err(failed)? {
+        }
+        connection.execute_batch(&self.create_index()).map_err(failed)?;
+        if found.instances {
+            return Ok(());
+        }
+        if found.ledger && !self.has_intended_removal(connection).map_err(failed)? {
             let add = format!("ALTER TABLE {} ADD COLUMN intended_removal TEXT", self.state);
             connection.execute_batch(&add).map_err(failed)?;
         }
         connection.execute_batch(&self.create_instances()).map_err(failed)
+    }
+
+    /// What is summed up at a start, without the scripts between which it lies in the table.
+    fn create_index(&self) -> String {
+        format!(
+            "CREATE INDEX IF NOT EXISTS main.{} ON {} (version, checksum, min_runtime_version, status)",
+            identifier(&format!("{}_summary", self.plain[0])),
+            identifier(&self.plain[0]),
+        )
     }
 
     /// Whether the column is there that came with the table of instances, which somebody may have removed.
@@ -201,6 +214,37 @@ impl Names {
         }
         rows.sort_by_key(|row| row.version);
         Ok(Snapshot { state: Some(state), rows })
+    }
+
+    /// State and ledger summed up by one statement, which sees one state of the database. `None` without a state row. Where
+    /// our tables are missing it does not compile.
+    pub(super) fn summary(&self, connection: &Connection) -> rusqlite::Result<Option<Summary>> {
+        let sql = format!(
+            "SELECT s.oldest_reader, s.registry_name, s.checksum_algorithm,
+                    l.version, l.checksum, l.min_runtime_version, l.status
+             FROM {} AS s LEFT JOIN {} AS l WHERE s.id = 1",
+            self.state, self.ledger
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut summary = None;
+        let mut fingerprint = Fingerprint::default();
+        while let Some(row) = rows.next()? {
+            if summary.is_none() {
+                summary = Some(Summary {
+                    oldest_reader: row.get(0)?,
+                    registry_name: row.get(1)?,
+                    checksum_algorithm: row.get(2)?,
+                    fingerprint: 0,
+                });
+            }
+            if let ValueRef::Null = row.get_ref(3)? {
+                break;
+            }
+            let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+            fingerprint.add(text(3)?, text(4)?, row.get_ref(5)?.as_str_or_null()?, text(6)?);
+        }
+        Ok(summary.map(|summary| Summary { fingerprint: fingerprint.value(), ..summary }))
     }
 
     /// The scripts that the ledger keeps of a migration.

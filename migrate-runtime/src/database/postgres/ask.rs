@@ -11,7 +11,7 @@ impl Postgres {
     pub(crate) fn sibling(&self, name: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(name);
-        Self { config, tls: self.tls.clone(), direct: None }
+        Self { config, direct: None, ..self.clone() }
     }
 
     /// The role to connect as, if one is named.

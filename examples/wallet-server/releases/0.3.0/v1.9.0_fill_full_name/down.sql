@@ -1,2 +1,2 @@
--- What was filled in is true all the same, so it stays.
-SELECT 1;
+-- `name` still holds what each of them says.
+UPDATE users SET full_name = NULL;
