@@ -88,6 +88,17 @@ pub use crate::usage::usage;
 /// On Unix a run of migrations takes SIGINT and SIGTERM over for the rest of the process: the first SIGINT stops it after
 /// the step under way; a second one, or SIGTERM, cancels the statement. It gives its lock back and ends with
 /// [`Exit::Failed`]. [`MigrateCommand::execute`] leaves signals to the program that calls it.
+///
+/// ```
+/// use std::process::ExitCode;
+///
+/// use migrate_runtime::Registry;
+///
+/// // The whole of a program that only migrates; `registry` is the static that `embed_migrations!` fills.
+/// fn program(registry: &'static Registry) -> ExitCode {
+///     migrate_cli::run(std::env::args_os(), registry)
+/// }
+/// ```
 #[must_use]
 pub fn run<I, T>(arguments: I, registry: &'static Registry) -> ExitCode
 where

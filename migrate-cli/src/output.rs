@@ -286,6 +286,20 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// A table with a coloured column, whose cells are one word each. The column is found by its header.
+pub(crate) fn painted_column(table: &str, column: &str, color: impl Fn(&str) -> Option<&'static str>) -> String {
+    let Some(start) = table.lines().next().and_then(|header| header.find(column)) else {
+        return table.to_owned();
+    };
+    let paint = |line: &str| {
+        let cell = line.get(start..).and_then(|rest| rest.split(' ').next()).filter(|cell| !cell.is_empty())?;
+        let (color, end) = (color(cell)?, start + cell.len());
+        Some(format!("{}{color}{cell}{RESET}{}", &line[..start], &line[end..]))
+    };
+    let lines: Vec<String> = table.lines().map(|line| paint(line).unwrap_or_else(|| line.to_owned())).collect();
+    lines.join("\n")
+}
+
 /// Words in the colour of a verdict.
 pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
     let colour = match verdict {
@@ -304,6 +318,17 @@ pub(crate) fn to_the_second(time: &str) -> String {
     format!("{seconds}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
 }
 
+/// `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// Where a database stands.
 pub(crate) fn place(version: Option<SchemaVersion>) -> String {
     version.map_or_else(|| "no migration is applied".to_owned(), |version| format!("the database is at {version}"))
@@ -319,9 +344,9 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
-const GREEN: &str = "\x1b[1;32m";
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[1;33m";
+pub(crate) const GREEN: &str = "\x1b[1;32m";
+pub(crate) const RED: &str = "\x1b[1;31m";
+pub(crate) const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
 
@@ -335,6 +360,30 @@ mod tests {
         {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        for (milliseconds, expected) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (59_999, "59.9 s"),
+            (60_000, "1 min 0 s"),
+            (3_599_999, "59 min 59 s"),
+            (7_500_000, "2 h 5 min"),
+        ] {
+            assert_eq!(duration(milliseconds), expected);
+        }
+    }
+
+    #[test]
+    fn one_column_is_painted() {
+        let color = |cell: &str| (cell == "pending").then_some("<");
+        let table = "version  state    pending\n1.0.0    pending  pending\n1.1.0    applied\n1.2.0";
+        let expected = format!("version  state    pending\n1.0.0    <pending{RESET}  pending\n1.1.0    applied\n1.2.0");
+        assert_eq!(painted_column(table, "state", color), expected);
+        assert_eq!(painted_column(table, "nosuch", color), table);
     }
 
     #[test]

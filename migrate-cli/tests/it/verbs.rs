@@ -286,6 +286,9 @@ fn completions_and_manual_pages() {
     assert!(page.output.code == 0 && page.output.stdout.contains(".TH migrate 1"), "{page}");
     let page = project.migrate("man goto");
     assert!(page.output.stdout.contains(".TH migrate-goto 1"), "{page}");
+    let page = project.migrate("man lock show");
+    assert!(page.output.stdout.contains(".TH migrate-lock-show 1"), "{page}");
+    assert_eq!(project.migrate("man lock nosuch").output.code, 64);
     project.write("migrate.toml", "broken");
     project.done("completions fish");
     assert_eq!(project.migrate("man nosuch").output.code, 64);
