@@ -200,8 +200,7 @@ fn under_a_steady_write_load() {
         stop.store(true, Ordering::Relaxed);
         backups
     });
-    let deep =
-        VerifyOptions { deep: true, tools: Some(tools()), scratch_url: Some(bed.bench.url()) };
+    let deep = VerifyOptions { deep: true, tools: Some(tools()), scratch_url: Some(bed.bench.url()) };
     for backup in &backups {
         assert_eq!(backup.rows["public.one"], backup.rows["public.two"]);
         backup.verify(&deep).unwrap();
