@@ -208,7 +208,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 14] = [
     (r"\b[0-9a-f]{64}\b", "[checksum]"),
     (r"127\.0\.0\.1:\d+/\w+", "127.0.0.1:[port]/[database]"),
     (r#"host "127\.0\.0\.1", user "(\w+)", database "\w+""#, r#"host "[host]", user "$1", database "[database]""#),
-    (r"\b\d{8}T\d{6}Z-[0-9a-f]{8}\b", "[backup]"),
+    (r"\b\d{8}T\d{9}Z-[0-9a-f]{8}\b", "[backup]"),
     (r"\d+(\.\d)? KiB", "[size] KiB"),
     (r"/[^\s`]+/app\.db", "[folder]/app.db"),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),
