@@ -24,8 +24,8 @@ const FULL: usize = 4096;
 const SCRIPT: usize = 2 + TEXT + 32;
 /// Whether there is one, seconds, nanoseconds.
 const DURATION: usize = 1 + 8 + 4;
-/// Version, name, three optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
-const MIGRATION: usize = 24 + 4 * TEXT + 3 + 2 * DURATION + 2 * 4;
+/// Version, name, four optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
+const MIGRATION: usize = 24 + 5 * TEXT + 3 + 2 * DURATION + 2 * 4;
 /// Holds no text.
 const NONE: u32 = u32::MAX;
 
@@ -63,7 +63,7 @@ impl Encoded {
         }
         record.extend(self.text(migration.name())?);
         let minimum = migration.min_runtime_version().map(|version| version.to_string());
-        for text in [migration.description(), minimum.as_deref(), migration.irreversible()] {
+        for text in [migration.description(), minimum.as_deref(), migration.irreversible(), migration.expects_text()] {
             match text {
                 Some(text) => record.extend(self.text(text)?),
                 None => record.extend(NONE.to_le_bytes().into_iter().chain([0; TEXT - 4])),
@@ -182,13 +182,14 @@ pub const fn migrations<const N: usize>(
     while index < N {
         let record = table.split_at(index * MIGRATION).1;
         let version = SchemaVersion::new(u64_at(record, 0), u64_at(record, 8), u64_at(record, 16));
-        let flags = 24 + 4 * TEXT;
+        let flags = 24 + 5 * TEXT;
         let durations = flags + 3;
         let counts = durations + 2 * DURATION;
         let settings = Settings {
             description: option_text_at(texts, record, 24 + TEXT),
             min_runtime_version: option_text_at(texts, record, 24 + 2 * TEXT),
             irreversible: option_text_at(texts, record, 24 + 3 * TEXT),
+            expects: option_text_at(texts, record, 24 + 4 * TEXT),
             phase: match record[flags + 2] {
                 0 => None,
                 1 => Some(Phase::Expand),
@@ -274,6 +275,7 @@ mod tests {
                 description: Some("Ünï".into()),
                 min_runtime_version: Some("2.0.0-0".into()),
                 irreversible: Some("".into()),
+                expects: Some("table users\nindex by_email".into()),
                 phase: Some(Phase::Contract),
                 transaction: false,
                 foreign_keys_off: true,

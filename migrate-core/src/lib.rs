@@ -15,6 +15,7 @@ pub mod digest;
 pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
+pub mod health;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
