@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::compat::{Assessment, ReasonCode, Verdict};
 use crate::ledger::Snapshot;
 use crate::migration::{Dialect, Migration, ObjectKind, Role};
-use crate::plan::{Direction, Plan};
+use crate::plan::{Direction, Origin, Plan, Step};
 use crate::registry::Registry;
-use crate::sql;
+use crate::sql::{self, StrongLock};
 use crate::version::SchemaVersion;
 
 pub use self::check::{Check, CheckState, Moment, Severity};
@@ -191,7 +191,8 @@ impl fmt::Display for Expected {
 /// migration drops or renames is not expected any more.
 #[must_use]
 pub fn expected(registry: &Registry, snapshot: &Snapshot, dialect: Dialect) -> Vec<Expected> {
-    let applied = |migration: &&Migration| snapshot.find(migration.version()).is_some_and(|row| row.status.is_complete());
+    let applied =
+        |migration: &&Migration| snapshot.find(migration.version()).is_some_and(|row| row.status.is_complete());
     let mut expected: Vec<Expected> = Vec::new();
     for migration in registry.migrations().iter().filter(applied) {
         if !expected.is_empty()
@@ -207,6 +208,31 @@ pub fn expected(registry: &Registry, snapshot: &Snapshot, dialect: Dialect) -> V
         }));
     }
     expected
+}
+
+/// The tables of PostgreSQL that steps of the registry alter, drop, or make indexes and the like on, as their scripts name them.
+/// Scripts that switch role or search path are left out: whose rights count there, and which table is meant, only the server knows.
+#[must_use]
+pub fn changed_tables(registry: &Registry, steps: &[Step]) -> Vec<String> {
+    let mut tables: Vec<String> = Vec::new();
+    for step in steps.iter().filter(|step| step.origin == Origin::Registry) {
+        let role = if step.direction == Direction::Up { Role::Up } else { Role::Down };
+        let script = registry.find(step.version).and_then(|migration| migration.script(role, Dialect::Postgres));
+        let Some(script) = script else { continue };
+        let text = script.sql.to_ascii_lowercase();
+        if ["role", "authorization", "search_path"].iter().any(|word| text.contains(word)) {
+            continue;
+        }
+        let statements = sql::statements(&script.sql, Dialect::Postgres).unwrap_or_default();
+        let changes = |lock: &StrongLock| {
+            let first = text[lock.start..].split_ascii_whitespace().next();
+            matches!(first, Some("alter" | "drop" | "create"))
+        };
+        tables.extend(sql::strong_locks(&script.sql, &statements).into_iter().filter(changes).map(|lock| lock.table));
+    }
+    tables.sort_unstable();
+    tables.dedup();
+    tables
 }
 
 /// The newest applied migration that has a verify script.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
+use migrate_core::health::{Expected, Found};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -126,6 +127,21 @@ pub trait Backend: Send {
         entries: &[HistoryEntry<'_>],
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Finds out what checks ask, in the order of the questions, without changing anything, and reads the ledger with them if
+    /// it is wanted. In one round trip.
+    fn observe(
+        &mut self,
+        questions: &[Question],
+        ledger: bool,
+        bound: Duration,
+    ) -> impl Future<Output = Result<Observation, Error>> + Send;
+
+    /// Tries to write our tables, or to create one where there are none, in a transaction that is rolled back.
+    fn try_writing(&mut self, bound: Duration) -> impl Future<Output = Result<Found, Error>> + Send;
+
+    /// Runs the verify script of a step again, in a transaction that may not write.
+    fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> impl Future<Output = Result<Found, Error>> + Send;
+
     /// [`acquire`](Self::acquire) also from a holder that is alive, which then fails at its fence. Not while a
     /// transaction of the holder's is under way: what it has proved stays true until its end.
     fn seize(
@@ -164,6 +180,42 @@ pub enum Raised {
     Overtaken,
     /// It had ended before the connection was lost.
     Ended,
+}
+
+/// What a check asks of a database, as far as it can be asked together with others.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// How much room the disk has.
+    DiskSpace,
+    /// What is wrong with the file.
+    Integrity,
+    /// Which indexes are invalid.
+    InvalidIndexes,
+    /// Which transactions are prepared.
+    PreparedTransactions,
+    /// Who has had a transaction open for longer than this.
+    LongTransactions(Duration),
+    /// Who has held a table in a transaction for longer than this.
+    Blockers(Duration),
+    /// Which replication slots nobody reads.
+    ReplicationSlots,
+    /// Which of these tables belong to somebody else, and whether something may be created beside them.
+    Ownership(Vec<String>),
+    /// Which of these do not exist.
+    Missing(Vec<Expected>),
+    /// Which rows refer to missing ones.
+    ForeignKeys,
+    /// Which constraints are not validated.
+    Constraints,
+}
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// For each question.
+    pub found: Vec<Found>,
+    /// The ledger, if it was wanted.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// What is the same for all rows that a run writes.

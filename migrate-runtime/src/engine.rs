@@ -4,6 +4,7 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+mod health;
 mod recovery;
 mod run_lock;
 mod steps;
@@ -21,12 +22,14 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+pub(crate) use self::health::CheckHealth;
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
 use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::health::{Health, OnUnhealthy};
 use crate::migrator::SharedRegistry;
 use crate::observer::Event;
 use crate::options::{Settings, Tables};
@@ -132,7 +135,7 @@ impl Operation for Migrate {
                 Locked::Ours(run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => self.execute(backend, &run, fence, &decision.plan).await,
+                        Goal::Reach(_) => self.execute_between_checks(backend, &run, fence, &decision).await,
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
@@ -236,6 +239,7 @@ impl Migrate {
             assessment: decision.assessment.clone(),
             plan: decision.plan.clone(),
             steps: Vec::new(),
+            health: Health::default(),
         }))
     }
 
@@ -374,22 +378,32 @@ impl Migrate {
         ended: Ended,
         earlier: Vec<StepReport>,
     ) -> Result<Report, Error> {
-        let text = ended.error.as_ref().map(ToString::to_string);
-        let outcome = if ended.error.is_some() { "failed" } else { "succeeded" };
+        let unhealthy = health::unhealthy(&ended.health.after);
+        let text = ended.error.as_ref().or(unhealthy.as_ref()).map(ToString::to_string);
+        let (outcome, word) = match (&ended.error, &unhealthy) {
+            (Some(_), _) => (Outcome::Failed, "failed"),
+            (None, Some(_)) => (Outcome::Unhealthy, "unhealthy"),
+            (None, None) => (Outcome::Done, "succeeded"),
+        };
+        let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
+        let error = ended.error.or(unhealthy.filter(|_| fails));
         let released = match ended.lock {
-            Lock::Held(fence) => self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await,
+            Lock::Held(fence) => {
+                self.release(backend, run, fence, RunEnd { outcome: word, error: text.as_deref() }).await
+            }
             // Its successor has closed this run, or will when the lease has ended.
             Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
         let report = Report {
-            outcome: if ended.error.is_some() { Outcome::Failed } else { Outcome::Done },
+            outcome,
             run: Some(run.id),
             assessment: decision.assessment,
             plan: decision.plan,
             steps: ended.steps,
+            health: ended.health,
         };
         let report = report.after(earlier);
-        match (ended.error, released) {
+        match (error, released) {
             (None, Ok(())) => Ok(report),
             (None, Err(error)) => Err(error.with_report(report)),
             (Some(error), released) => {

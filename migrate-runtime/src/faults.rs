@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use migrate_core::health::Found;
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
-use crate::backend::{Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Work};
+use crate::backend::{
+    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Work,
+};
 use crate::call::Operation;
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
@@ -178,6 +181,9 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn observe(questions: &[Question], ledger: bool, bound: Duration) -> Observation;
+        fn try_writing(bound: Duration) -> Found;
+        fn verify_again(work: &Work<'_>, bound: Duration) -> Found;
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

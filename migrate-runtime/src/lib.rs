@@ -69,6 +69,7 @@ mod failpoint;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub mod faults;
+mod health;
 mod identity;
 mod migrator;
 mod observer;
@@ -86,8 +87,9 @@ pub use database::{BorrowedClient, Postgres};
 pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
+pub use migrate_core::health::{Check, CheckResult, CheckState, Moment, Severity};
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
-pub use migrate_core::migration::{Dialect, Migration, Phase, Role, Script};
+pub use migrate_core::migration::{Dialect, Migration, ObjectKind, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
 pub use migrate_core::stale::Stale;
@@ -155,6 +157,7 @@ pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
 pub use crate::engine::LockRelease;
 pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
+pub use crate::health::{DEFAULT_HEALTH_RETRIES, DEFAULT_HEALTH_TIMEOUT, Health, HealthChecks, OnUnhealthy};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};

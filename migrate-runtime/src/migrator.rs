@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use migrate_core::amend::{Amendment, Repair};
 use migrate_core::compat::{Assessment, Entry, Verdict};
+use migrate_core::health::CheckResult;
 use migrate_core::ledger::LockHolder;
 use migrate_core::migration::{Migration, Phase};
 use migrate_core::plan::{Plan, Target};
@@ -15,7 +16,10 @@ use semver::Version;
 
 use crate::call::{Call, Operation};
 use crate::database::Database;
-use crate::engine::{Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadRepairs, ReleaseLock};
+use crate::engine::{
+    CheckHealth, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadRepairs, ReleaseLock,
+};
+use crate::health::{HealthChecks, OnUnhealthy};
 use crate::observer::Observer;
 use crate::options::Settings;
 use crate::report::{FreedLock, HistoryRow, Report};
@@ -184,6 +188,34 @@ impl Migrator {
     #[must_use]
     pub fn stop(mut self, stop: Stop) -> Self {
         self.settings.stop = stop;
+        self
+    }
+
+    /// Which health checks are made around a run. Default: [`HealthChecks::Basic`].
+    #[must_use]
+    pub fn health_checks(mut self, checks: HealthChecks) -> Self {
+        self.settings.health.checks = checks;
+        self
+    }
+
+    /// How long each health check may take. Default: 30 s.
+    #[must_use]
+    pub fn health_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.health.timeout = timeout;
+        self
+    }
+
+    /// How many times a health check is tried again after a failure that may pass, such as a busy file. Default: 2.
+    #[must_use]
+    pub fn health_retries(mut self, retries: u32) -> Self {
+        self.settings.health.retries = retries;
+        self
+    }
+
+    /// What a run does about a health check that fails after its last step. Default: [`OnUnhealthy::Warn`].
+    #[must_use]
+    pub fn on_unhealthy(mut self, action: OnUnhealthy) -> Self {
+        self.settings.health.on_unhealthy = action;
         self
     }
 
@@ -483,6 +515,20 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = MigrationHealth> + use<D>> {
         self.inspect(database, |assessment| MigrationHealth::of(&assessment))
+    }
+
+    /// Makes every health check there is on this database, one by one, whatever [`health_checks`](Self::health_checks) says. Writes
+    /// nothing that stays: the right to write is tried in a transaction that is rolled back. Some checks read the whole database.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), or a connection that is lost meanwhile. A check that fails is an answer,
+    /// not an error.
+    pub fn health<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<CheckResult>> + use<D>> {
+        Call::new(database, CheckHealth { registry: self.registry.clone(), settings: self.settings.clone() })
     }
 
     /// Where every migration stands that the registry or the ledger knows. Writes nothing.

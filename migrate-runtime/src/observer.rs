@@ -1,5 +1,6 @@
 //! Progress, told while a run goes on.
 
+use migrate_core::health::CheckResult;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
 use migrate_core::stale::Stale;
@@ -17,6 +18,8 @@ pub enum Event<'a> {
     Waiting(&'a LockHolder),
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
+    /// A health check failed, before the first step or after the last one.
+    CheckFailed(&'a CheckResult),
     /// A step outside a transaction begins; the others are told when they are done.
     StepStarted(&'a Step),
     /// A step is done and committed, or has failed.

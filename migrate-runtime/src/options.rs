@@ -8,6 +8,7 @@ use migrate_core::plan::Plan;
 use semver::Version;
 
 use crate::error::{Error, ErrorKind};
+use crate::health::HealthOptions;
 use crate::identity::Identity;
 use crate::observer::Observer;
 use crate::stop::Stop;
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) expected: Option<Plan>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
+    pub(crate) health: HealthOptions,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
             expected: None,
             observer: None,
             stop: Stop::new(),
+            health: HealthOptions::default(),
         }
     }
 }

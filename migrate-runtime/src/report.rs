@@ -5,6 +5,8 @@ use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan};
 use migrate_core::version::SchemaVersion;
 
+use crate::health::Health;
+
 /// What a run did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -19,6 +21,8 @@ pub struct Report {
     /// What it did, in order. The last one of a failed run is the one that failed; a run
     /// that was stopped between two steps has none.
     pub steps: Vec<StepReport>,
+    /// What the health checks around it came to.
+    pub health: Health,
 }
 
 impl Report {
@@ -65,6 +69,8 @@ pub enum Outcome {
     DryRun,
     /// The database is incompatible and was left alone, without an error because the options say so.
     Refused,
+    /// Every step of the plan is done and committed, and a health check of severity error failed afterwards.
+    Unhealthy,
     /// A step failed, or the run was stopped. Only seen in the report that travels with an error.
     Failed,
 }
@@ -106,7 +112,8 @@ pub struct HistoryRow {
     pub operation: String,
     /// The version of the migration, if it is about one.
     pub version: Option<String>,
-    /// `started`, `succeeded`, `failed`, `interrupted` or `nothing_to_do`.
+    /// `started`, `succeeded`, `failed`, `interrupted`, `nothing_to_do`, or `unhealthy` for a run that is done and left a health
+    /// check failing.
     pub outcome: String,
     /// The error in full, for a failure.
     pub error: Option<String>,

@@ -103,7 +103,10 @@ fn what_later_migrations_remove_is_expected_no_more() {
         ("table users", "DROP TABLE users"),
     ]);
     let names = |ledger: &str| -> Vec<String> {
-        expected(&migrations, &snapshot(ledger), DIALECT).iter().map(|it| format!("{} {}", it.version, it.name)).collect()
+        expected(&migrations, &snapshot(ledger), DIALECT)
+            .iter()
+            .map(|it| format!("{} {}", it.version, it.name))
+            .collect()
     };
     assert_eq!(names("1.0.0"), ["1.0.0 users", "1.0.0 app.Notes", "1.0.0 v"]);
     assert_eq!(names("1.0.0 1.1.0 1.2.0"), ["1.0.0 users", "1.1.0 by_email"]);

@@ -5,6 +5,7 @@
 //! that lets the lease's renewal pass and blocks a take-over.
 
 mod bare;
+mod health;
 mod lease;
 mod message;
 mod segment;
@@ -15,6 +16,7 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use migrate_core::health::Found;
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -31,7 +33,8 @@ use self::session::Session;
 use self::tables::Names;
 use self::watch::{Seen, Watch, Watched};
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, ledger_error, mentions,
+    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Took, Work,
+    ledger_error, mentions,
 };
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
@@ -534,6 +537,18 @@ impl Backend for PostgresBackend<'_> {
             None => Ok(()),
             Some(error) => Err(error.of_ledger(fence, "the ledger could not be changed")),
         }
+    }
+
+    async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {
+        self.answer(questions, ledger, bound).await
+    }
+
+    async fn try_writing(&mut self, bound: Duration) -> Result<Found, Error> {
+        self.write_and_roll_back(bound).await
+    }
+
+    async fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> Result<Found, Error> {
+        self.verify_read_only(work, bound).await
     }
 
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {

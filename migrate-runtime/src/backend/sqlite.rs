@@ -5,6 +5,7 @@
 //! which every transaction of a run checks after `BEGIN IMMEDIATE`.
 
 mod file_lock;
+mod health;
 mod script;
 mod session;
 mod tables;
@@ -12,6 +13,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use migrate_core::health::Found;
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -25,7 +27,8 @@ pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, Place, Raised, Run, RunEnd, Stored, Took, Work, lock_lost, mentions,
+    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Took, Work,
+    lock_lost, mentions,
 };
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
@@ -488,6 +491,18 @@ impl Backend for SqliteBackend<'_> {
             }
             entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))
         })
+    }
+
+    async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {
+        self.answer(questions, ledger, bound)
+    }
+
+    async fn try_writing(&mut self, _bound: Duration) -> Result<Found, Error> {
+        self.write_and_roll_back()
+    }
+
+    async fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> Result<Found, Error> {
+        self.verify_read_only(work, bound)
     }
 
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {

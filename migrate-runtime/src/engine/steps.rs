@@ -10,6 +10,7 @@ use migrate_core::sql::{Segment, SegmentKind};
 use super::{Migrate, plan_error, work};
 use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
+use crate::health::Health;
 use crate::observer::{Event, Progress};
 use crate::report::{StepOutcome, StepReport};
 
@@ -18,6 +19,7 @@ pub(super) struct Ended {
     pub(super) steps: Vec<StepReport>,
     pub(super) error: Option<Error>,
     pub(super) lock: Lock,
+    pub(super) health: Health,
 }
 
 /// What became of the run lock.
@@ -64,7 +66,7 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, error: Option<Error>, lock: Lock) -> Ended {
-        Ended { steps: self.steps, error, lock }
+        Ended { steps: self.steps, error, lock, health: Health::default() }
     }
 }
 

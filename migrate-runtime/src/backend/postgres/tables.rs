@@ -23,6 +23,7 @@ use crate::report::HistoryRow;
 pub(super) const FENCE_LOST: &str = "migrate: the fence is gone at ";
 pub(super) const PREDECESSOR_MISSING: &str = "migrate: the step before is missing at ";
 pub(super) const VERIFICATION_FAILED: &str = "migrate: not true at ";
+pub(super) const NO_PRIVILEGE: &str = "migrate: a privilege on history or state is missing at ";
 pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
 
 /// A time stamp as RFC 3339 in UTC.
@@ -107,6 +108,11 @@ impl Names {
             }
         }
         Ok(self.present)
+    }
+
+    /// State and ledger.
+    pub(super) fn select_both(&self) -> [String; 2] {
+        [self.select_state(), self.select_ledger()]
     }
 
     fn select_state(&self) -> String {
@@ -514,6 +520,37 @@ impl Names {
             self.history_table(),
             history_values(run, &run.id.to_string(), entry)
         )
+    }
+
+    /// What writes our tables as a run does, for a transaction that is rolled back. The row is nobody's, and the state row, which
+    /// runs wait for, is left alone.
+    pub(super) fn try_writing(&self) -> Vec<String> {
+        let (ledger, history, state) = (self.ledger(), self.history_table(), self.state());
+        let trial = "E'health ' || pg_catalog.pg_backend_pid()";
+        let privileges = format!(
+            "SELECT CASE WHEN pg_catalog.has_table_privilege({history}, 'INSERT')
+                 AND pg_catalog.has_table_privilege({state}, 'UPDATE')
+             THEN 1 ELSE (E'{NO_PRIVILEGE}' || pg_catalog.clock_timestamp())::int END",
+            history = literal(&history),
+            state = literal(&state),
+        );
+        vec![
+            format!(
+                "INSERT INTO {ledger} (version, name, checksum, applied_at, execution_time_ms, status, dependencies, kind,
+                                       up_sql, registry_digest, transactional, foreign_keys_off)
+                 VALUES ({trial}, '', '', pg_catalog.clock_timestamp(), 0, 'applied', '[]', 'sql', '', '', true, false)"
+            ),
+            format!("UPDATE {ledger} SET progress = 1 WHERE version = {trial}"),
+            format!("DELETE FROM {ledger} WHERE version = {trial}"),
+            privileges,
+        ]
+    }
+
+    /// Creates a table in the schema of our tables, for a transaction that is rolled back.
+    pub(super) fn try_creating(&self) -> Option<String> {
+        let schema = self.schema.as_deref()?;
+        let name = format!("{}_health", self.plain[0]);
+        Some(format!("CREATE TABLE {}.{} ()", identifier(schema), identifier(&name)))
     }
 
     /// Adds the ledger row of a migration.

@@ -119,6 +119,11 @@ impl Names {
         connection.execute_batch(&sql).map_err(|error| plain_error("the ledger could not be created", &error))
     }
 
+    /// Writes the state row without changing it.
+    pub(super) fn touch(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute(&format!("UPDATE {} SET fence = fence WHERE id = 1", self.state), []).map(drop)
+    }
+
     /// State and ledger; the holder of a lock is taken to be alive.
     pub(super) fn snapshot(&self, connection: &Connection) -> Result<Snapshot, Error> {
         if !self.exist(connection)? {
