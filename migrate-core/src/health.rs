@@ -5,7 +5,6 @@
 mod check;
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::compat::{Assessment, ReasonCode, Verdict};
 use crate::ledger::Snapshot;
@@ -16,9 +15,6 @@ use crate::sql::{self, StrongLock};
 use crate::version::SchemaVersion;
 
 pub use self::check::{Check, CheckState, Moment, Severity};
-
-/// How long a transaction of somebody else may be open before a check speaks of it.
-pub const LONG_TRANSACTION: Duration = Duration::from_secs(60);
 
 /// What a check came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

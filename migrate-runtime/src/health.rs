@@ -10,6 +10,9 @@ pub const DEFAULT_HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a check is tried again unless told otherwise.
 pub const DEFAULT_HEALTH_RETRIES: u32 = 2;
 
+/// How long a transaction of somebody else may be open before a check speaks of it, unless told otherwise.
+pub const DEFAULT_LONG_TRANSACTION: Duration = Duration::from_secs(60);
+
 /// Which checks are made around a run that has something to do. A run that has nothing to do makes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HealthChecks {
@@ -56,6 +59,8 @@ pub(crate) struct HealthOptions {
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
     pub(crate) on_unhealthy: OnUnhealthy,
+    /// How long a transaction of somebody else may be open before a check speaks of it.
+    pub(crate) long_transaction: Duration,
 }
 
 impl Default for HealthOptions {
@@ -65,6 +70,7 @@ impl Default for HealthOptions {
             timeout: DEFAULT_HEALTH_TIMEOUT,
             retries: DEFAULT_HEALTH_RETRIES,
             on_unhealthy: OnUnhealthy::default(),
+            long_transaction: DEFAULT_LONG_TRANSACTION,
         }
     }
 }

@@ -157,7 +157,9 @@ pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
 pub use crate::engine::LockRelease;
 pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
-pub use crate::health::{DEFAULT_HEALTH_RETRIES, DEFAULT_HEALTH_TIMEOUT, Health, HealthChecks, OnUnhealthy};
+pub use crate::health::{
+    DEFAULT_HEALTH_RETRIES, DEFAULT_HEALTH_TIMEOUT, DEFAULT_LONG_TRANSACTION, Health, HealthChecks, OnUnhealthy,
+};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};

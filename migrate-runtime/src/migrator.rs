@@ -212,6 +212,13 @@ impl Migrator {
         self
     }
 
+    /// How long another session's transaction may be open on PostgreSQL before a health check speaks of it. Default: 60 s.
+    #[must_use]
+    pub fn long_transaction(mut self, bound: Duration) -> Self {
+        self.settings.health.long_transaction = bound;
+        self
+    }
+
     /// What a run does about a health check that fails after its last step. Default: [`OnUnhealthy::Warn`].
     #[must_use]
     pub fn on_unhealthy(mut self, action: OnUnhealthy) -> Self {

@@ -115,7 +115,7 @@ checks! {
         "there are none",
         "end it with `COMMIT PREPARED` or `ROLLBACK PREPARED`"
     LongTransactions "long_transactions" Warning &[Before], POSTGRES, Basic,
-        "No other session of this database has had a transaction open for more than a minute.",
+        "No other session of this database has had a transaction open for longer than is allowed, a minute unless told otherwise.",
         "there are none",
         "wait for it, or end it with `SELECT pg_terminate_backend(PROCESS)`"
     Blockers "blockers" Warning &[Before], POSTGRES, Full,

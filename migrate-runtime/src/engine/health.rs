@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use migrate_core::compat::{self, Assessment};
-use migrate_core::health::{
-    self, Check, CheckResult, CheckState, Conclusion, Found, LONG_TRANSACTION, Moment, Severity,
-};
+use migrate_core::health::{self, Check, CheckResult, CheckState, Conclusion, Found, Moment, Severity};
 use migrate_core::ledger::{LedgerRow, Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Origin, Plan, Step, Target, plan};
@@ -221,7 +219,7 @@ impl Examination<'_> {
             Check::Integrity => Question::Integrity,
             Check::InvalidIndexes => Question::InvalidIndexes,
             Check::PreparedTransactions => Question::PreparedTransactions,
-            Check::LongTransactions => Question::LongTransactions(LONG_TRANSACTION),
+            Check::LongTransactions => Question::LongTransactions(self.settings.health.long_transaction),
             Check::Blockers => Question::Blockers(self.settings.lock_timeout),
             Check::ReplicationSlots => Question::ReplicationSlots,
             Check::Ownership => Question::Ownership(health::changed_tables(self.registry, subject.steps)),

@@ -10,6 +10,7 @@ mod conformance;
 mod dependents;
 mod embedding;
 mod faults;
+mod health;
 mod model;
 mod postgres;
 mod recovery;

@@ -7,7 +7,7 @@ use migrate_core::health::{Expected, Found};
 use migrate_core::migration::{Dialect, ObjectKind};
 
 use super::PostgresBackend;
-use super::message::{Message, Outcome, Row, send};
+use super::message::{Message, MessageError, Outcome, Row, send};
 use super::tables::literal;
 use crate::backend::{Observation, Question, Work, identifier, ledger_error};
 use crate::error::{Blocker, Error};
@@ -61,21 +61,21 @@ impl PostgresBackend<'_> {
         let mut message = read_only(bound);
         message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
         message.push("ROLLBACK");
-        let outcome = send(self.client(), &message).await;
-        if outcome.error.as_ref().is_some_and(super::message::MessageError::is_read_only) {
+        let mut outcome = send(self.client(), &message).await;
+        if outcome.error.as_ref().is_some_and(MessageError::is_read_only) {
             self.roll_back().await?;
             return Ok(Found::Unknown(format!("the verify script of {} writes", work.step.version)));
+        }
+        if let Some(error) = outcome.error.take_if(|error| error.is_cancelled()) {
+            self.roll_back().await?;
+            return Err(error.plain("the verify script was cancelled"));
         }
         match message.check(0, work, outcome) {
             Ok(_) => Ok(Found::Problems(Vec::new())),
             Err(error) if error.is_connection_lost() => Err(error),
             Err(error) => {
                 self.roll_back().await?;
-                if error.is_out_of_time() || error.is_retryable() {
-                    Err(error)
-                } else {
-                    Ok(Found::Problems(vec![error.to_string()]))
-                }
+                if error.is_retryable() { Err(error) } else { Ok(Found::Problems(vec![error.to_string()])) }
             }
         }
     }
