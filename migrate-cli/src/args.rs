@@ -213,6 +213,9 @@ pub(crate) enum Verb {
     /// Show where every migration stands.
     #[command(after_help = "Example:\n  migrate status")]
     Status,
+    /// Make every health check; some read the whole database.
+    #[command(after_help = "Example:\n  migrate health --json")]
+    Health,
     /// List what `up` would apply.
     #[command(after_help = "Example:\n  migrate pending")]
     Pending,

@@ -11,6 +11,7 @@ mod down;
 mod force;
 mod goto;
 mod graph;
+mod health;
 mod history;
 mod init;
 mod list;
@@ -156,6 +157,7 @@ fn execute(
         Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
+        Verb::Health => health::health(&mut session, printer),
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use migrate_runtime::Version;
+use migrate_runtime::{HealthChecks, OnUnhealthy, Version};
 
 use crate::args::DatabaseUrl;
 use crate::error::Error;
@@ -114,6 +114,11 @@ pub(crate) struct ConnectionOptions {
     pub(crate) allow_out_of_order: bool,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
+    pub(crate) health_checks: Option<HealthChecks>,
+    pub(crate) health_timeout: Option<Duration>,
+    pub(crate) health_retries: Option<u32>,
+    pub(crate) on_unhealthy: Option<OnUnhealthy>,
+    pub(crate) long_transaction: Option<Duration>,
 }
 
 impl Configuration {
@@ -193,6 +198,13 @@ impl Configuration {
         }
     }
 
+    fn count(&self, key: Key) -> Option<u32> {
+        match self.value(key)?.parsed {
+            Parsed::Count(count) => Some(count),
+            _ => None,
+        }
+    }
+
     fn switch(&self, key: Key) -> bool {
         self.value(key).is_some_and(|value| value.parsed == Parsed::Switch(true))
     }
@@ -226,14 +238,23 @@ impl Configuration {
             wait_lock: self.duration(Key::WaitLock),
             lock_timeout: self.duration(Key::LockTimeout),
             statement_timeout: self.duration(Key::StatementTimeout),
-            max_retries: match self.value(Key::MaxRetries).map(|value| &value.parsed) {
-                Some(Parsed::Count(count)) => Some(*count),
-                _ => None,
-            },
+            max_retries: self.count(Key::MaxRetries),
             retry_delay: self.duration(Key::RetryDelay),
             allow_out_of_order: self.switch(Key::AllowOutOfOrder),
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
+            health_checks: self.text(Key::HealthChecks).map(|word| match &*word {
+                "off" => HealthChecks::Off,
+                "full" => HealthChecks::Full,
+                _ => HealthChecks::Basic,
+            }),
+            health_timeout: self.duration(Key::HealthTimeout),
+            health_retries: self.count(Key::HealthRetries),
+            on_unhealthy: self.text(Key::HealthOnFailure).map(|word| match &*word {
+                "fail" => OnUnhealthy::Fail,
+                _ => OnUnhealthy::Warn,
+            }),
+            long_transaction: self.duration(Key::LongTransaction),
         }
     }
 }

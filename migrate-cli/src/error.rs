@@ -145,6 +145,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::Ledger => "ledger",
         ErrorKind::Cancelled => "cancelled",
+        ErrorKind::Unhealthy => "unhealthy",
         ErrorKind::Database => "database",
         _ => "other",
     }

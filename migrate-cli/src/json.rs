@@ -2,6 +2,7 @@
 
 mod amend;
 mod failure;
+mod health;
 mod history;
 mod run;
 mod run_lock;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub(crate) use amend::{Amended, Repairs};
 pub(crate) use failure::Failed;
+pub(crate) use health::Health;
 pub(crate) use history::History;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};

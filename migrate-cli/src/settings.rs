@@ -28,6 +28,11 @@ pub(crate) enum Key {
     RetryDelay,
     AllowOutOfOrder,
     Actor,
+    HealthChecks,
+    HealthTimeout,
+    HealthRetries,
+    HealthOnFailure,
+    LongTransaction,
 }
 
 /// One setting and everything that is known of it before anybody says anything.
@@ -60,6 +65,8 @@ pub(crate) enum Kind {
     Duration,
     Count,
     Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 /// The value of a setting.
@@ -73,7 +80,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 16] = [
+pub(crate) const SETTINGS: [Setting; 21] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -229,6 +236,54 @@ pub(crate) const SETTINGS: [Setting; 16] = [
         help: "On whose behalf, for lock and history",
         ..Setting::OPTION
     },
+    Setting {
+        key: Key::HealthChecks,
+        name: "health_checks",
+        flag: Some("health-checks"),
+        variable: "HEALTH_CHECKS",
+        kind: Kind::Choice(&["off", "basic", "full"]),
+        default: Some("basic"),
+        help: "Which health checks are made around a run: `off`, `basic` or `full`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthTimeout,
+        name: "health_timeout",
+        flag: Some("health-timeout"),
+        variable: "HEALTH_TIMEOUT",
+        kind: Kind::Duration,
+        default: Some("30s"),
+        help: "How long each health check may take",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthRetries,
+        name: "health_retries",
+        variable: "HEALTH_RETRIES",
+        kind: Kind::Count,
+        default: Some("2"),
+        help: "How many times a health check is tried again after a failure that may pass",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthOnFailure,
+        name: "health_on_failure",
+        flag: Some("health-on-failure"),
+        variable: "HEALTH_ON_FAILURE",
+        kind: Kind::Choice(&["warn", "fail"]),
+        default: Some("warn"),
+        help: "What a run does when a health check fails after its last step: `warn`, or `fail` with code 70",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::LongTransaction,
+        name: "long_transaction",
+        variable: "HEALTH_LONG_TRANSACTION",
+        kind: Kind::Duration,
+        default: Some("1m"),
+        help: "How long another session's transaction may be open on PostgreSQL before a health check speaks of it",
+        ..Setting::OPTION
+    },
 ];
 
 impl Setting {
@@ -284,6 +339,7 @@ impl Kind {
             Self::Duration => "DURATION",
             Self::Count => "N",
             Self::Switch => "BOOL",
+            Self::Choice(_) => "WORD",
         }
     }
 
@@ -297,6 +353,7 @@ impl Kind {
             Self::Duration => "duration",
             Self::Count => "whole number",
             Self::Switch => "`true` or `false`",
+            Self::Choice(_) => "word",
         }
     }
 
@@ -308,6 +365,8 @@ impl Kind {
             Self::Name => Ok(Parsed::Text(text.to_owned())),
             Self::Version => Version::parse(text).map(Parsed::Version).map_err(|error| error.to_string()),
             Self::Duration => duration::parse_typed(text).map(Parsed::Duration).map_err(str::to_owned),
+            Self::Choice(words) if words.contains(&text) => Ok(Parsed::Text(text.to_owned())),
+            Self::Choice(words) => Err(format!("it is none of {}", words.join(", "))),
             Self::Count => text.parse().map(Parsed::Count).map_err(|_| "it is no whole number".to_owned()),
             Self::Switch => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Ok(Parsed::Switch(true)),
@@ -383,6 +442,10 @@ mod tests {
         assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
         assert_eq!(duration::parse_typed(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
         assert_eq!(duration::parse_typed(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
+        assert_eq!(duration::parse_typed(default(Key::HealthTimeout)), Ok(migrate_runtime::DEFAULT_HEALTH_TIMEOUT));
+        assert_eq!(default(Key::HealthRetries), migrate_runtime::DEFAULT_HEALTH_RETRIES.to_string());
+        let long = duration::parse_typed(default(Key::LongTransaction));
+        assert_eq!(long, Ok(migrate_runtime::DEFAULT_LONG_TRANSACTION));
     }
 
     #[test]

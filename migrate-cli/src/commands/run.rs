@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan,
-    Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
+    CheckResult, Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase,
+    Plan, Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
 };
 
 use super::confirm;
@@ -42,6 +42,8 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         migrator.stop(signals::stop(printer)).run(database, request.target).wait()
     };
     let report = report.map_err(failed)?;
+    let unhealthy = report.health.after.iter().filter(|result| result.is_error());
+    unhealthy.for_each(|result| warn_of(result, printer));
     printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
     if matches!(request.target, Target::Phase(_)) && !request.dry_run {
         report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
@@ -90,6 +92,8 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
         }
+        // One of severity error is told when the run has ended, or ends it.
+        Event::CheckFailed(result) if !result.is_error() => warn_of(result, printer),
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));
         }
@@ -102,6 +106,11 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         }
         _ => {}
     }
+}
+
+fn warn_of(result: &CheckResult, printer: &Printer) {
+    let help = result.help.iter().map(|help| format!(": {help}")).collect::<String>();
+    printer.warning(&format!("check {result}{help}"));
 }
 
 /// In tenths, so that it can be told without end on a slow terminal.
@@ -132,13 +141,14 @@ fn closing(report: &Report) -> String {
     match report.outcome {
         Outcome::DryRun => planned(&report.plan),
         Outcome::NothingToDo => format!("nothing to do: {}", place(report.assessment.database_version)),
-        _ => {
+        outcome => {
             let changes = [(Direction::Up, "applied"), (Direction::Down, "undone")].map(|(direction, word)| {
                 let number = report.steps.iter().filter(|step| step.direction == direction).count();
                 (number > 0).then(|| format!("{} {word}", count(number, "migration")))
             });
             let changes: Vec<String> = changes.into_iter().flatten().collect();
-            let done = format!("done: {}; {}", changes.join(", "), place(version_after(report)));
+            let but = if outcome == Outcome::Unhealthy { ", but unhealthy" } else { "" };
+            let done = format!("done{but}: {}; {}", changes.join(", "), place(version_after(report)));
             // Whoever migrates a database for the first time may not know what else there is.
             let first = report.assessment.database_version.is_none();
             if first { format!("{done}; next: `migrate status`") } else { done }

@@ -4,6 +4,7 @@ use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, St
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::health::Around;
 use crate::error::Error;
 
 /// `up`, `down`, `redo`.
@@ -15,6 +16,7 @@ pub(crate) struct Run {
     run: Option<i64>,
     ends_with: Option<String>,
     remaining: Vec<Remaining>,
+    health: Option<Around>,
 }
 
 /// A migration that is pending after a run.
@@ -52,6 +54,7 @@ impl Run {
             run: report.run,
             ends_with: None,
             remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            health: Around::of(&report.health),
         }
     }
 
@@ -62,12 +65,16 @@ impl Run {
             _ => None,
         };
         Self {
-            outcome: "failed",
+            outcome: match report {
+                Some(report) if report.outcome == Outcome::Unhealthy => outcome(Outcome::Unhealthy),
+                _ => "failed",
+            },
             steps: report.map(|report| report.steps.iter().map(RunStep::from).collect()).unwrap_or_default(),
             error: Some(Failure::from(error)),
             run: report.and_then(|report| report.run),
             ends_with: None,
             remaining: Vec::new(),
+            health: report.and_then(|report| Around::of(&report.health)),
         }
     }
 
@@ -80,6 +87,7 @@ impl Run {
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
             remaining: Vec::new(),
+            health: None,
         }
     }
 }
@@ -119,6 +127,7 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::NothingToDo => "nothing_to_do",
         Outcome::DryRun => "dry_run",
         Outcome::Refused => "refused",
+        Outcome::Unhealthy => "unhealthy",
         _ => "failed",
     }
 }

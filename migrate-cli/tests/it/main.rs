@@ -7,6 +7,7 @@ mod bad_input;
 mod command_line;
 mod configuration;
 mod directory;
+mod health;
 mod json;
 mod ledger;
 mod library;

@@ -192,7 +192,10 @@ DROP TABLE posts;
         project.migrate("up --phase expand"),
     );
     let project = Project::new(USERS_AND_POSTS);
-    let document =
-        project.document("up --to 1.0.0", 0, &["format", "outcome", "steps", "error", "run", "ends_with", "remaining"]);
+    let document = project.document(
+        "up --to 1.0.0",
+        0,
+        &["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health"],
+    );
     assert_eq!(document["remaining"], serde_json::json!([{"version": "1.1.0", "name": "posts", "phase": null}]));
 }

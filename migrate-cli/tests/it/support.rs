@@ -91,7 +91,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
         let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
-            ["MIGRATION_", "PG"].iter().any(|start| name.starts_with(start))
+            ["MIGRATION_", "PG", "HEALTH_", "ROLLBACK_"].iter().any(|start| name.starts_with(start))
         });
         for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
@@ -172,7 +172,7 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 10] = [
+pub(crate) const REDACTIONS: [(&str, &str); 11] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
     (r"\(\d+ ms\)", "([ms] ms)"),
     (r"(?m)(2026-01-01T00:00:00Z) +\d+$", "$1 [ms]"),
@@ -182,6 +182,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 10] = [
     (r"\b[0-9a-f]{64}\b", "[checksum]"),
     (r"127\.0\.0\.1:\d+/\w+", "127.0.0.1:[port]/[database]"),
     (r#"host "127\.0\.0\.1", user "(\w+)", database "\w+""#, r#"host "[host]", user "$1", database "[database]""#),
+    (r"\d+ [GMk]iB free, and the database takes \d+ (bytes|[Mk]iB)", "[size] free, and the database takes [size]"),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),
 ];
 

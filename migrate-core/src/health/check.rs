@@ -129,7 +129,7 @@ checks! {
     ExpectedObjects "expected_objects" Error &[After], BOTH, Basic,
         "The objects exist that applied migrations name under `expects` in metadata.json.",
         "every expected object exists",
-        "see who dropped it; make it again in a new migration (`migrate new`)"
+        "see whether the migration makes it, and who dropped it; make it in a new migration (`migrate new`)"
     Verification "verification" Error &[After], BOTH, Full,
         "The verify script of the newest applied migration that has one still holds, run again in a read-only transaction.",
         "it still holds",
