@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{HistoryArgs, Until, WaitArgs};
-pub(crate) use run::{DownArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
+pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
 pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
@@ -195,7 +195,7 @@ pub(crate) enum ConfigVerb {
 pub(crate) enum Verb {
     /// Apply pending migrations.
     #[command(
-        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --dry-run"
+        after_help = "Examples:\n  migrate up\n  migrate up --to 1.2.0\n  migrate up --phase expand\n  migrate up --phase contract --wait-for-fleet 10m\n  migrate up --dry-run"
     )]
     Up(UpArgs),
     /// Bring the database to exactly a version, up or down.
@@ -228,6 +228,9 @@ pub(crate) enum Verb {
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
+    /// List the programs that registered as running.
+    #[command(after_help = "Example:\n  migrate instances")]
+    Instances,
     /// Print the version of the database.
     #[command(after_help = "Example:\n  migrate version")]
     Version,
@@ -251,14 +254,15 @@ Examples:
   migrate force 1.2.0";
 
 const REPAIR_EXAMPLES: &str = "\
-A script that was changed is accepted, an interrupted migration counts as said, and a row is forgotten that this set
+A script that was changed is accepted, an interrupted migration or its statement counts as said, and a row is forgotten that this set
 does not hold and nothing can undo.
 
 Examples:
   migrate repair
   migrate repair --all
   migrate repair 1.2.0
-  migrate repair 1.2.0 --not-applied";
+  migrate repair 1.2.0 --not-applied
+  migrate repair 1.2.0 --statement applied";
 
 /// What can be done with the run lock.
 #[derive(Debug, Subcommand)]

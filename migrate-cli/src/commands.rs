@@ -14,6 +14,7 @@ mod graph;
 mod health;
 mod history;
 mod init;
+mod instances;
 mod list;
 mod lock;
 mod new;
@@ -161,6 +162,7 @@ fn execute(
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
+        Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),
         Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
         Verb::Force(args) => force::force(args, &mut session, printer),

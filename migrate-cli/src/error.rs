@@ -141,6 +141,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Usage => "usage",
         ErrorKind::Migration => "migration",
         ErrorKind::LockBusy => "lock_busy",
+        ErrorKind::BlockedByInstances => "blocked_by_instances",
         ErrorKind::LockLost => "lock_lost",
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::Ledger => "ledger",

@@ -25,7 +25,7 @@ pub enum Exit {
     Unreachable = 69,
     /// A migration or operation failed.
     Failed = 70,
-    /// Another run holds the lock.
+    /// Another run holds the lock, or running programs are in the way of a step that would break them.
     LockBusy = 75,
     /// The configuration is wrong.
     Configuration = 78,
@@ -41,7 +41,7 @@ impl Exit {
         (Self::Directory, "the migrations directory has errors"),
         (Self::Unreachable, "the database cannot be reached"),
         (Self::Failed, "a migration or operation failed"),
-        (Self::LockBusy, "another run holds the lock"),
+        (Self::LockBusy, "another run holds the lock, or running programs are in the way"),
         (Self::Configuration, "the configuration is wrong"),
     ];
 
@@ -66,7 +66,7 @@ impl Exit {
             ErrorKind::Unreachable => Self::Unreachable,
             ErrorKind::Configuration => Self::Configuration,
             ErrorKind::Incompatible => Self::Incompatible,
-            ErrorKind::LockBusy => Self::LockBusy,
+            ErrorKind::LockBusy | ErrorKind::BlockedByInstances => Self::LockBusy,
             ErrorKind::Usage => Self::Usage,
             _ => Self::Failed,
         }

@@ -33,6 +33,14 @@ pub enum Amendment {
         /// How the interrupted ones among them stand. Nobody can tell but whoever looked at the database.
         standing: Option<Standing>,
     },
+    /// The statement at which an interrupted migration stands, and of which nothing can tell whether it took effect, did or
+    /// did not: the next run goes on behind it, or with it.
+    Settle {
+        /// The migration.
+        version: SchemaVersion,
+        /// How the statement stands.
+        statement: Standing,
+    },
     /// Every repair that cannot be wrong: scripts that differ in comments or white space only are accepted.
     RepairWhatIsSafe,
     /// Everything up to and including a version is recorded as applied without running.
@@ -42,7 +50,7 @@ pub enum Amendment {
     },
 }
 
-/// How a migration stands, said by a person. This enum is complete.
+/// How a migration or a statement stands, said by a person. This enum is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// It is in effect.
@@ -57,7 +65,7 @@ impl Amendment {
     pub const fn operation(&self) -> &'static str {
         match self {
             Self::Force { .. } => "force",
-            Self::Repair { .. } | Self::RepairWhatIsSafe => "repair",
+            Self::Repair { .. } | Self::Settle { .. } | Self::RepairWhatIsSafe => "repair",
             Self::Baseline { .. } => "baseline",
         }
     }
@@ -96,6 +104,10 @@ pub enum Action {
     Accept,
     /// It is removed.
     Forget,
+    /// Its uncertain part, which has this number, counts as finished.
+    FinishPart(u32),
+    /// Its uncertain part, which has this number, counts as not begun.
+    RepeatPart(u32),
 }
 
 impl Action {
@@ -108,6 +120,8 @@ impl Action {
             Self::Complete => "complete",
             Self::Accept => "accept",
             Self::Forget => "forget",
+            Self::FinishPart(_) => "finish_part",
+            Self::RepeatPart(_) => "repeat_part",
         }
     }
 }
@@ -122,6 +136,8 @@ impl fmt::Display for Change {
             Action::Complete => write!(f, "record {version} {name}, which was interrupted, as applied"),
             Action::Accept => write!(f, "accept the changed script of {version} {name}"),
             Action::Forget => write!(f, "forget {version} {name}: it counts as not applied"),
+            Action::FinishPart(part) => write!(f, "go on with {version} {name} behind its part {part}"),
+            Action::RepeatPart(part) => write!(f, "go on with {version} {name} with its part {part}"),
         }
     }
 }
@@ -149,6 +165,11 @@ pub enum AmendError {
     },
     /// It was said how an interrupted migration stands, and this one was not interrupted.
     NotInterrupted {
+        /// The migration.
+        version: SchemaVersion,
+    },
+    /// It was said how a statement stands, and the ledger holds none of which that is not known.
+    NothingUncertain {
         /// The migration.
         version: SchemaVersion,
     },
@@ -182,6 +203,7 @@ impl AmendError {
             | Self::Unclear { version }
             | Self::Unsaid { version }
             | Self::NotInterrupted { version }
+            | Self::NothingUncertain { version }
             | Self::NoScript { version }
             | Self::CanBeUndone { version, .. }
             | Self::NotABeginning { version, .. } => *version,
@@ -193,7 +215,11 @@ impl AmendError {
     pub const fn is_wrong_use(&self) -> bool {
         matches!(
             self,
-            Self::UnknownVersion { .. } | Self::Unclear { .. } | Self::Unsaid { .. } | Self::NotInterrupted { .. }
+            Self::UnknownVersion { .. }
+                | Self::Unclear { .. }
+                | Self::Unsaid { .. }
+                | Self::NotInterrupted { .. }
+                | Self::NothingUncertain { .. }
         )
     }
 
@@ -217,6 +243,7 @@ impl AmendError {
             Self::NotInterrupted { version } => format!(
                 "to change its standing all the same: `migrate force {version} --applied --reason TEXT`, or `--not-applied` in its place"
             ),
+            Self::NothingUncertain { .. } => "`migrate repair` shows what could be repaired".to_owned(),
             Self::NoScript { .. } => "add an `up.sql`, or one for this kind of database".to_owned(),
             Self::CanBeUndone { version, below } => {
                 let undo = below.map_or_else(|| "--all".to_owned(), |below| format!("--to {below}"));
@@ -246,6 +273,12 @@ impl fmt::Display for AmendError {
                 write!(f, "migration {version} was interrupted, and nothing says whether it is applied")
             }
             Self::NotInterrupted { version } => write!(f, "migration {version} was not interrupted"),
+            Self::NothingUncertain { version } => {
+                write!(
+                    f,
+                    "migration {version} does not stand at a statement of which nothing tells whether it took effect"
+                )
+            }
             Self::NoScript { version } => write!(f, "migration {version} has no up script for this kind of database"),
             Self::CanBeUndone { version, .. } => {
                 write!(f, "migration {version} is not in this set, but the ledger holds its down script")
@@ -300,6 +333,7 @@ pub fn amend(
             let changes = versions.into_iter().map(|version| amender.repair(version, *standing));
             changes.filter_map(Result::transpose).collect()
         }
+        Amendment::Settle { version, statement } => amender.settle(*version, *statement),
         Amendment::RepairWhatIsSafe => Ok(amender.accept_comments()),
         Amendment::Baseline { version } => amender.baseline(*version),
     }
@@ -368,6 +402,17 @@ impl Amender<'_> {
             },
         };
         Ok(Some(change(entry, action)))
+    }
+
+    fn settle(&self, version: SchemaVersion, statement: Standing) -> Result<Vec<Change>, AmendError> {
+        let entry = self.find(version)?;
+        let uncertain = entry.row.as_ref().filter(|row| !row.status.is_complete() && row.is_uncertain());
+        let part = uncertain.map(|row| row.attempted).ok_or(AmendError::NothingUncertain { version })?;
+        let action = match statement {
+            Standing::Applied => Action::FinishPart(part),
+            Standing::NotApplied => Action::RepeatPart(part),
+        };
+        Ok(vec![change(entry, action)])
     }
 
     fn accept_comments(&self) -> Vec<Change> {
@@ -444,11 +489,19 @@ pub fn repairs(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Repair> {
             continue;
         };
         let repair = format!("migrate repair {version}");
-        let settle = [format!("{repair} --applied"), format!("{repair} --not-applied")];
+        let uncertain = snapshot.find(version).is_some_and(LedgerRow::is_uncertain);
+        let settle = |ways: [&str; 2]| ways.map(|way| format!("{repair} {way}"));
+        let settle = match uncertain {
+            true => {
+                [settle(["--statement applied", "--statement not-applied"]), settle(["--applied", "--not-applied"])]
+                    .concat()
+            }
+            false => settle(["--applied", "--not-applied"]).to_vec(),
+        };
         let commands = match reason.code {
             ReasonCode::Changed | ReasonCode::ChangedInComments => vec![repair],
-            ReasonCode::Interrupted => [vec!["migrate up".to_owned()], settle.into()].concat(),
-            ReasonCode::InterruptedForGood => settle.into(),
+            ReasonCode::Interrupted => [vec!["migrate up".to_owned()], settle].concat(),
+            ReasonCode::InterruptedForGood => settle,
             // Another program may need it: most often nothing is wrong.
             ReasonCode::Unknown | ReasonCode::UnknownMajor => {
                 let has_down = snapshot.find(version).is_some_and(|row| row.has_down);

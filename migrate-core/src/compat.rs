@@ -10,7 +10,7 @@ use std::fmt;
 use semver::Version;
 
 use crate::checksum;
-use crate::ledger::{FORMAT, LedgerRow, Snapshot, Status};
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::sql;
@@ -42,6 +42,7 @@ pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: 
         database_version: snapshot.database_version(),
         migrations,
         reasons,
+        migrating: snapshot.live_lock().cloned(),
     }
 }
 
@@ -112,9 +113,17 @@ pub struct Assessment {
     pub migrations: Vec<Entry>,
     /// Every finding, in the order of versions; for one version, what it asks of the program comes first.
     pub reasons: Vec<Reason>,
+    /// The run that is at work in the database at this moment, if there is one.
+    pub migrating: Option<LockHolder>,
 }
 
 impl Assessment {
+    /// Adds a finding, which may make the verdict worse.
+    pub fn find(&mut self, reason: Reason) {
+        self.verdict = self.verdict.max(reason.code.verdict());
+        self.reasons.push(reason);
+    }
+
     /// The versions that an `up` would still apply or finish, lowest first.
     pub fn pending(&self) -> impl Iterator<Item = &Entry> {
         let open = |entry: &&Entry| {
@@ -415,8 +424,7 @@ impl Judge<'_> {
     }
 
     fn lock_is_live(&self) -> bool {
-        let lock = self.snapshot.state.as_ref().and_then(|state| state.lock.as_ref());
-        lock.is_some_and(|lock| lock.live)
+        self.snapshot.live_lock().is_some()
     }
 }
 

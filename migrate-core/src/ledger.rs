@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use semver::Version;
+
 use crate::version::SchemaVersion;
 
 /// The format of our tables that this version writes.
@@ -23,6 +25,12 @@ impl Snapshot {
     pub fn find(&self, version: SchemaVersion) -> Option<&LedgerRow> {
         let at = self.rows.binary_search_by_key(&version, |row| row.version);
         at.ok().map(|index| &self.rows[index])
+    }
+
+    /// Who holds the run lock and is alive, if anybody is.
+    #[must_use]
+    pub fn live_lock(&self) -> Option<&LockHolder> {
+        self.state.as_ref().and_then(|state| state.lock.as_ref()).filter(|lock| lock.live)
     }
 
     /// The highest version that is wholly applied.
@@ -64,6 +72,12 @@ pub struct LedgerRow {
 }
 
 impl LedgerRow {
+    /// The oldest binary that works with it, if it says so in a way that can be read.
+    #[must_use]
+    pub fn min_runtime_version(&self) -> Option<Version> {
+        self.min_runtime_version.as_deref().and_then(|version| Version::parse(version).ok())
+    }
+
     /// Whether the segment after the finished ones was begun, and nobody saw how it ended.
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {

@@ -16,10 +16,12 @@ pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
 pub mod health;
+pub mod instances;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod rollback;
 pub mod sql;
 pub mod stale;
 pub mod version;

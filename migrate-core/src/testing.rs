@@ -38,7 +38,8 @@ pub(crate) fn registry(text: &str) -> Registry {
 
 /// A snapshot of ledger rows separated by spaces: `1.0.0` is applied unchanged, `1.0.0:applying` has that status,
 /// `1.0.0:edited` was applied with another script, `1.0.0:spaced` with other white space, `1.0.0>=2.0.0` recorded a
-/// minimum, `1.0.0!` stored no down script. A word of `-` gives an empty ledger, no word no tables.
+/// minimum, `1.0.0!` stored no down script; `1.0.0:applying?` stands at a part of which nothing tells whether it took
+/// effect. A word of `-` gives an empty ledger, no word no tables.
 pub(crate) fn snapshot(text: &str) -> Snapshot {
     let state = State {
         format: FORMAT,
@@ -56,6 +57,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
 fn row(word: &str) -> LedgerRow {
     let (word, floor) = word.split_once(">=").map_or((word, None), |(word, floor)| (word, Some(floor.to_owned())));
     let (word, has_down) = word.strip_suffix('!').map_or((word, true), |word| (word, false));
+    let (word, uncertain) = word.strip_suffix('?').map_or((word, false), |word| (word, true));
     let (version, status) = word.split_once(':').unwrap_or((word, "applied"));
     let up_sql = match status {
         "edited" => "SELECT 2".to_owned(),
@@ -72,7 +74,7 @@ fn row(word: &str) -> LedgerRow {
         status: status.parse().unwrap_or(crate::ledger::Status::Applied),
         min_runtime_version: floor,
         progress: 3,
-        attempted: 0,
+        attempted: if uncertain { 4 } else { 0 },
         up_sql: Some(up_sql),
         has_down,
     }

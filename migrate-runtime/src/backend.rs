@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use migrate_core::health::{Expected, Found};
+use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -17,10 +18,13 @@ use migrate_core::plan::{Direction, Step};
 use migrate_core::sql::Statement;
 use migrate_core::sql::{self, Segment};
 use migrate_core::version::SchemaVersion;
+use semver::Version;
 
+use crate::database::AnyDatabase;
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
 use crate::observer::Progress;
+use crate::options::Tables;
 use crate::report::HistoryRow;
 use crate::stop::Stop;
 
@@ -30,6 +34,9 @@ use crate::stop::Stop;
 pub trait Backend: Send {
     /// Which dialect it speaks.
     const DIALECT: Dialect;
+
+    /// Whether steps that are executed keep everybody else from writing, heartbeats included.
+    const STEPS_KEEP_WRITERS_OUT: bool;
 
     /// Reads everything in one round trip. Writes nothing, creates nothing, locks nothing.
     fn read(&mut self) -> impl Future<Output = Result<Snapshot, Error>> + Send;
@@ -114,6 +121,33 @@ pub trait Backend: Send {
     /// After [`reconnect`](Self::reconnect): gives the run a new fence, so that nothing that the old connection may still
     /// have under way can commit later, and reads what it left. Tries once.
     fn raise(&mut self, run: &Run, fence: Fence) -> impl Future<Output = Result<Raised, Error>> + Send;
+
+    /// Reads what the run at work intends, and who is registered. Writes nothing.
+    fn instances(&mut self) -> impl Future<Output = Result<Registered, Error>> + Send;
+
+    /// Commits what the run intends, while nobody else registers, and reads who is registered then. Proves the fence, and
+    /// prolongs the lease where there is one.
+    fn intend(
+        &mut self,
+        fence: Fence,
+        intent: &Intent,
+    ) -> impl Future<Output = Result<Vec<RunningInstance>, Error>> + Send;
+
+    /// Writes the row of an instance, creating our tables if need be, and reads what it is to be judged by, all while no
+    /// run can change what it intends. Comes after [`read`](Self::read).
+    fn register(&mut self, row: &InstanceRow) -> impl Future<Output = Result<(Snapshot, Intent), Error>> + Send;
+
+    /// Prolongs the row of an instance. False when it has expired or is gone.
+    fn beat(&mut self, row: &InstanceRow) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Removes the row of an instance.
+    fn leave(&mut self, row: &InstanceRow) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// How to reach the same database again, if that is known.
+    fn connector(&self) -> Option<AnyDatabase>;
+
+    /// Our tables, with their schema as far as it is known by now.
+    fn located(&self) -> Tables;
 
     /// Waits without holding a transaction. Fails when the run is no longer wanted.
     fn sleep(&mut self, duration: Duration) -> impl Future<Output = Result<(), Error>> + Send;
@@ -248,6 +282,8 @@ pub enum Edit<'a> {
     Complete(&'a Step),
     /// Remove the row.
     Forget(&'a Step),
+    /// So many segments are finished, and no other is under way.
+    Reached(&'a Step, u32),
 }
 
 /// What a history row says beyond who writes it.
@@ -285,6 +321,27 @@ impl<'a> HistoryEntry<'a> {
     pub(crate) fn done(step: &Step, took: Took) -> Self {
         Self { took, ..Self::of_step(step, "succeeded") }
     }
+}
+
+/// The row of an instance, as the program itself knows it.
+#[derive(Clone, Debug)]
+pub struct InstanceRow {
+    pub id: String,
+    pub runtime_version: Version,
+    pub registry_head: Option<SchemaVersion>,
+    pub registry_digest: String,
+    pub host: String,
+    pub process: u32,
+    /// For how long it counts as alive after a heartbeat.
+    pub expiry: Duration,
+}
+
+/// What is known of running programs.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    /// What the run at work intends.
+    pub intent: Intent,
+    pub instances: Vec<RunningInstance>,
 }
 
 /// What the ledger keeps of an applied migration's scripts.

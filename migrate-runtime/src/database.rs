@@ -28,7 +28,7 @@ pub trait Database: Send {
 }
 
 /// A database whose kind is decided at run time, by its URL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AnyDatabase {
     /// A SQLite file.

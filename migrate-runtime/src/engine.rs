@@ -4,7 +4,10 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+mod deferred;
+mod gate;
 mod health;
+mod instances;
 mod recovery;
 mod run_lock;
 mod steps;
@@ -15,6 +18,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use migrate_core::amend::{Amendment, amend};
 use migrate_core::compat::{self, Assessment, Reason, ReasonCode, Rules, Verdict};
+use migrate_core::instances::{Demand, demands};
 use migrate_core::ledger::{LockHolder, Snapshot};
 use migrate_core::migration::Role;
 use migrate_core::plan::{Plan, PlanError, Target, plan};
@@ -22,7 +26,9 @@ use migrate_core::registry::Registry;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::health::CheckHealth;
+pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -83,7 +89,7 @@ impl Operation for ReadHistory {
 }
 
 /// Brings a database to a goal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Migrate {
     pub(crate) registry: SharedRegistry,
     pub(crate) settings: Settings,
@@ -130,6 +136,9 @@ impl Operation for Migrate {
             if let Some(report) = self.needs_no_lock(&decision)? {
                 return Ok(report.after(earlier));
             }
+            if let Some(report) = self.deferred_already(backend, &decision).await? {
+                return Ok(report.after(earlier));
+            }
             match self.lock(backend, decision).await? {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
                 Locked::Ours(run, fence, decision) => {
@@ -159,10 +168,27 @@ impl Operation for Migrate {
 struct Decision {
     assessment: Assessment,
     plan: Plan,
+    /// What each step of the plan demands of running programs.
+    demands: Vec<Demand>,
     /// The last run before the plan was made.
     seen: Fence,
     /// Who held the lock then.
     holder: Option<LockHolder>,
+}
+
+impl Decision {
+    /// The report of a run that was none.
+    fn report(&self, outcome: Outcome) -> Report {
+        Report {
+            outcome,
+            run: None,
+            assessment: self.assessment.clone(),
+            plan: self.plan.clone(),
+            steps: Vec::new(),
+            health: Health::default(),
+            blocked_by: Vec::new(),
+        }
+    }
 }
 
 enum Locked {
@@ -188,9 +214,10 @@ impl Migrate {
         }
         let plan = if refused { Plan::default() } else { self.plan::<B>(&snapshot, &assessment)? };
         self.as_expected(&plan)?;
+        let demands = demands(&self.registry, &snapshot, &plan);
         let seen = fence_of(&snapshot);
         let holder = snapshot.state.and_then(|state| state.lock);
-        Ok(Decision { assessment, plan, seen, holder })
+        Ok(Decision { assessment, plan, demands, seen, holder })
     }
 
     fn plan<B: Backend>(&self, snapshot: &Snapshot, assessment: &Assessment) -> Result<Plan, Error> {
@@ -233,14 +260,7 @@ impl Migrate {
         } else {
             return Ok(None);
         };
-        Ok(Some(Report {
-            outcome,
-            run: None,
-            assessment: decision.assessment.clone(),
-            plan: decision.plan.clone(),
-            steps: Vec::new(),
-            health: Health::default(),
-        }))
+        Ok(Some(decision.report(outcome)))
     }
 
     /// Reads, waiting while the database is too busy: as long as another run is at work in it, else within the bounds of
@@ -264,7 +284,7 @@ impl Migrate {
                 }
                 tries += 1;
             }
-            self.pause(backend, self.retry_pause(tries.min(2))).await?;
+            self.pause(backend, retry_pause(&self.settings, tries.min(2))).await?;
         }
     }
 
@@ -380,10 +400,12 @@ impl Migrate {
     ) -> Result<Report, Error> {
         let unhealthy = health::unhealthy(&ended.health.after);
         let text = ended.error.as_ref().or(unhealthy.as_ref()).map(ToString::to_string);
-        let (outcome, word) = match (&ended.error, &unhealthy) {
-            (Some(_), _) => (Outcome::Failed, "failed"),
-            (None, Some(_)) => (Outcome::Unhealthy, "unhealthy"),
-            (None, None) => (Outcome::Done, "succeeded"),
+        let (outcome, word) = match (&ended.error, &ended.blocked, &unhealthy) {
+            (Some(_), _, _) => (Outcome::Failed, "failed"),
+            // What is left to be done says more of a run than what its checks found.
+            (None, Some(_), _) => (Outcome::Deferred, "deferred"),
+            (None, None, Some(_)) => (Outcome::Unhealthy, "unhealthy"),
+            (None, None, None) => (Outcome::Done, "succeeded"),
         };
         let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
         let error = ended.error.or(unhealthy.filter(|_| fails));
@@ -394,13 +416,10 @@ impl Migrate {
             // Its successor has closed this run, or will when the lease has ended.
             Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
-        let report = Report {
-            outcome,
-            run: Some(run.id),
-            assessment: decision.assessment,
-            plan: decision.plan,
-            steps: ended.steps,
-            health: ended.health,
+        let report = Report { run: Some(run.id), steps: ended.steps, health: ended.health, ..decision.report(outcome) };
+        let report = match ended.blocked {
+            Some(blocked) => report.blocked(blocked),
+            None => report,
         };
         let report = report.after(earlier);
         match (error, released) {
@@ -424,7 +443,7 @@ impl Migrate {
         loop {
             match backend.release(run, fence, end).await {
                 Err(error) if error.is_retryable() && tries < self.settings.max_retries => {
-                    backend.sleep(self.retry_pause(tries)).await?;
+                    backend.sleep(retry_pause(&self.settings, tries)).await?;
                     tries += 1;
                 }
                 Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
@@ -457,6 +476,17 @@ impl Migrate {
             observer.event(event);
         }
     }
+}
+
+/// The pause before another try: longer each time, up to ten seconds.
+fn retry_pause(settings: &Settings, tries: u32) -> Duration {
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(settings.retry_delay)
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times()
+        .build();
+    pauses.nth(tries as usize).unwrap_or(settings.retry_delay)
 }
 
 /// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use migrate_core::compat::Assessment;
+use migrate_core::instances::RunningInstance;
 use migrate_core::version::SchemaVersion;
 
 use crate::report::Report;
@@ -26,6 +27,7 @@ struct Inner {
     connection_lost: bool,
     half_done: bool,
     blockers: Vec<Blocker>,
+    instances: Vec<RunningInstance>,
     assessment: Option<Assessment>,
     report: Option<Report>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -49,6 +51,8 @@ pub enum ErrorKind {
     Migration,
     /// Another run holds the lock, and the bound on waiting was reached.
     LockBusy,
+    /// The next step would break running programs, and the bound on waiting for them was reached; see [`Error::instances`].
+    BlockedByInstances,
     /// This run lost its lock to another; it stopped before changing anything more.
     LockLost,
     /// The run was cancelled: it was asked to [`Stop`](crate::Stop), its future was dropped, or the async runtime shut down.
@@ -158,6 +162,7 @@ impl Error {
             connection_lost: false,
             half_done: false,
             blockers: Vec::new(),
+            instances: Vec::new(),
             assessment: None,
             report: None,
             source: None,
@@ -208,6 +213,11 @@ impl Error {
     #[cfg(feature = "postgres")]
     pub(crate) fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
         self.0.blockers = blockers;
+        self
+    }
+
+    pub(crate) fn with_instances(mut self, instances: Vec<RunningInstance>) -> Self {
+        self.0.instances = instances;
         self
     }
 
@@ -306,6 +316,12 @@ impl Error {
         &self.0.blockers
     }
 
+    /// The running programs behind [`ErrorKind::BlockedByInstances`].
+    #[must_use]
+    pub fn instances(&self) -> &[RunningInstance] {
+        &self.0.instances
+    }
+
     /// The findings behind [`ErrorKind::Incompatible`].
     #[must_use]
     pub fn assessment(&self) -> Option<&Assessment> {
@@ -330,6 +346,9 @@ impl fmt::Display for Error {
         }
         for (index, blocker) in self.0.blockers.iter().enumerate() {
             write!(f, "{} {blocker}", if index == 0 { "; blocked by" } else { "," })?;
+        }
+        for (index, instance) in self.0.instances.iter().enumerate() {
+            write!(f, "{} {instance}", if index == 0 { ":" } else { ";" })?;
         }
         Ok(())
     }

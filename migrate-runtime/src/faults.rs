@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use migrate_core::health::Found;
+use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
@@ -13,10 +14,11 @@ use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Work,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Work,
 };
 use crate::call::Operation;
-use crate::database::Database;
+use crate::database::{AnyDatabase, Database};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
 use crate::options::Tables;
@@ -160,6 +162,7 @@ macro_rules! requests {
 
 impl<B: Backend> Backend for FaultBackend<'_, B> {
     const DIALECT: Dialect = B::DIALECT;
+    const STEPS_KEEP_WRITERS_OUT: bool = B::STEPS_KEEP_WRITERS_OUT;
 
     requests! {
         fn read() -> Snapshot;
@@ -184,6 +187,19 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn observe(questions: &[Question], ledger: bool, bound: Duration) -> Observation;
         fn try_writing(bound: Duration) -> Found;
         fn verify_again(work: &Work<'_>, bound: Duration) -> Found;
+        fn instances() -> Registered;
+        fn intend(fence: Fence, intent: &Intent) -> Vec<RunningInstance>;
+        fn register(row: &InstanceRow) -> (Snapshot, Intent);
+        fn beat(row: &InstanceRow) -> bool;
+        fn leave(row: &InstanceRow) -> ();
+    }
+
+    fn connector(&self) -> Option<AnyDatabase> {
+        self.inner.connector()
+    }
+
+    fn located(&self) -> Tables {
+        self.inner.located()
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

@@ -71,6 +71,7 @@ mod failpoint;
 pub mod faults;
 mod health;
 mod identity;
+mod instance;
 mod migrator;
 mod observer;
 mod options;
@@ -88,6 +89,7 @@ pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::health::{Check, CheckResult, CheckState, Moment, Severity};
+pub use migrate_core::instances::RunningInstance;
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, ObjectKind, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
@@ -160,6 +162,7 @@ pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
 pub use crate::health::{
     DEFAULT_HEALTH_RETRIES, DEFAULT_HEALTH_TIMEOUT, DEFAULT_LONG_TRANSACTION, Health, HealthChecks, OnUnhealthy,
 };
+pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};

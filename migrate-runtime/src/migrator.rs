@@ -7,6 +7,7 @@ use std::time::Duration;
 use migrate_core::amend::{Amendment, Repair};
 use migrate_core::compat::{Assessment, Entry, Verdict};
 use migrate_core::health::CheckResult;
+use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::migration::{Migration, Phase};
 use migrate_core::plan::{Plan, Target};
@@ -17,9 +18,11 @@ use semver::Version;
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
-    CheckHealth, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadLock, ReadRepairs, ReleaseLock,
+    CheckHealth, FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock,
+    ReadRepairs, Register, ReleaseLock,
 };
 use crate::health::{HealthChecks, OnUnhealthy};
+use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
 use crate::report::{FreedLock, HistoryRow, Report};
@@ -63,11 +66,16 @@ pub struct AutoMigrateOptions {
     pub fail_on_incompatible: bool,
     /// The version of this program, if not the migrator's.
     pub runtime_version: Option<Version>,
+    /// Whether a step that would break running programs is left for later, with everything after it, instead of being an
+    /// error: the outcome is then [`Outcome::Deferred`](crate::Outcome::Deferred), and
+    /// [`Migrator::finish_deferred`], or the next start, does what was left. Only programs that
+    /// [registered](Migrator::register_instance) count. Default: no.
+    pub defer_breaking: bool,
 }
 
 impl Default for AutoMigrateOptions {
     fn default() -> Self {
-        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None }
+        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None, defer_breaking: false }
     }
 }
 
@@ -78,6 +86,8 @@ pub struct MigrationHealth {
     pub exit_code: u8,
     /// What it means, for people.
     pub message: String,
+    /// Whether a run is at work in the database at this moment.
+    pub migrating: bool,
 }
 
 impl Migrator {
@@ -122,6 +132,23 @@ impl Migrator {
     #[must_use]
     pub fn wait_lock(mut self, bound: Duration) -> Self {
         self.settings.wait_lock = Some(bound);
+        self
+    }
+
+    /// How long a run waits, before a step that would break running programs, for them to leave or to be replaced. It holds
+    /// the run lock meanwhile, and programs that would not survive the step are refused when they register. Default: it
+    /// does not wait and fails.
+    #[must_use]
+    pub fn wait_for_fleet(mut self, bound: Duration) -> Self {
+        self.settings.wait_for_fleet = Some(bound);
+        self
+    }
+
+    /// Whether to take steps that break running programs all the same. The history says so, and names the programs.
+    /// Default: no.
+    #[must_use]
+    pub fn ignore_instances(mut self, ignore: bool) -> Self {
+        self.settings.ignore_instances = ignore;
         self
     }
 
@@ -273,7 +300,93 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
+        migrator.settings.defer_breaking = options.defer_breaking;
         migrator.migrate(database, Goal::Reach(Target::Latest), mode)
+    }
+
+    /// Does what [`defer_breaking`](AutoMigrateOptions::defer_breaking) left for later, as soon as the programs that it would
+    /// break are gone. Until then it looks now and then, every five seconds at most, and holds nothing: programs of an older version may come and
+    /// go. For a task of a program that has started.
+    ///
+    /// With [`wait_for_fleet`](Self::wait_for_fleet), and when it is asked to [`stop`](Self::stop), it gives up with the
+    /// outcome [`Deferred`](crate::Outcome::Deferred); the next start, or anybody's `up`, finishes the work.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up).
+    pub fn finish_deferred<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        let (registry, mut settings) = (self.registry.clone(), self.settings.clone());
+        settings.defer_breaking = true;
+        let migrate = Migrate { registry, settings, goal: Goal::Reach(Target::Latest), mode: Mode::Execute };
+        Call::new(database, FinishDeferred { migrate })
+    }
+
+    /// Registers this program as running, so that no run breaks it: a run that is about to take a step that this program
+    /// does not survive stops, or waits until it is gone. Programs that do not register are not waited for.
+    ///
+    /// Call it after [`auto_migrate`](Self::auto_migrate) and keep the [`Instance`] as long as the program uses the database.
+    /// It judges the database once more, together with what a run at work intends.
+    ///
+    /// # Errors
+    ///
+    /// [`Incompatible`](crate::ErrorKind::Incompatible): this program must not use the database, or a run is about to take
+    /// a step that it would not survive; nothing is left behind. [`Configuration`](crate::ErrorKind::Configuration): there
+    /// is no version of the program. [`ReadOnly`](crate::ErrorKind::ReadOnly),
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), [`Database`](crate::ErrorKind::Database).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::error::Error;
+    /// use migrate_runtime::{Migrator, Registry, Sqlite, embed_migrations};
+    ///
+    /// static MIGRATIONS: Registry = embed_migrations!("tests/migrations");
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("app.db");
+    /// let mut database = Sqlite::file(path);
+    /// let migrator = Migrator::new(&MIGRATIONS);
+    /// migrator.auto_migrate(&mut database).wait()?;
+    /// let instance = migrator.register_instance(&mut database).wait()?;
+    /// assert_eq!(migrator.instances(&mut database).wait()?.len(), 1);
+    /// instance.leave(&mut database).wait()?;
+    /// assert_eq!(migrator.instances(&mut database).wait()?.len(), 0);
+    /// # Ok::<(), Box<dyn Error>>(())
+    /// ```
+    pub fn register_instance<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Instance> + use<D>> {
+        self.register_instance_with(database, InstanceOptions::default())
+    }
+
+    /// [`register_instance`](Self::register_instance) with options.
+    ///
+    /// # Errors
+    ///
+    /// The same; [`Configuration`](crate::ErrorKind::Configuration) for a row that would expire between two heartbeats.
+    pub fn register_instance_with<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        options: InstanceOptions,
+    ) -> Call<'d, D, impl Operation<Output = Instance> + use<D>> {
+        Call::new(database, Register { registry: self.registry.clone(), settings: self.settings.clone(), options })
+    }
+
+    /// The programs that registered and did not leave; [`RunningInstance::is_live`] tells which of them have expired.
+    /// Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn instances<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<RunningInstance>> + use<D>> {
+        Call::new(database, ReadInstances { settings: self.settings.clone() })
     }
 
     /// Applies everything that is pending.
@@ -283,6 +396,8 @@ impl Migrator {
     /// [`Incompatible`](crate::ErrorKind::Incompatible); [`Migration`](crate::ErrorKind::Migration) when a script fails,
     /// with its place and the database's words, and nothing of that migration kept;
     /// [`LockBusy`](crate::ErrorKind::LockBusy) when [`wait_lock`](Self::wait_lock) runs out;
+    /// [`BlockedByInstances`](crate::ErrorKind::BlockedByInstances) when a step would break running programs and
+    /// [`wait_for_fleet`](Self::wait_for_fleet) runs out;
     /// [`Cancelled`](crate::ErrorKind::Cancelled) when it was asked to [`stop`](Self::stop);
     /// [`Unreachable`](crate::ErrorKind::Unreachable), [`ReadOnly`](crate::ErrorKind::ReadOnly).
     pub fn up<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
@@ -618,7 +733,8 @@ impl MigrationHealth {
                 format!("the database is at {at} and incompatible: {why}")
             }
         };
-        Self { exit_code: assessment.verdict.exit_code(), message }
+        let migrating = assessment.migrating.is_some();
+        Self { exit_code: assessment.verdict.exit_code(), message, migrating }
     }
 }
 

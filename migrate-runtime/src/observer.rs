@@ -1,6 +1,7 @@
 //! Progress, told while a run goes on.
 
 use migrate_core::health::CheckResult;
+use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
 use migrate_core::stale::Stale;
@@ -16,6 +17,13 @@ pub enum Event<'a> {
     Stale(&'a Stale),
     /// Another run holds the lock; this one waits for it. Told once per holder.
     Waiting(&'a LockHolder),
+    /// The next step would break these running programs; the run waits until they are gone. Told again when others are.
+    WaitingForInstances {
+        /// The step.
+        step: &'a Step,
+        /// Whom it waits for.
+        instances: &'a [RunningInstance],
+    },
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
     /// A health check failed, before the first step or after the last one.

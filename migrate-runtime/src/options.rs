@@ -32,6 +32,12 @@ pub(crate) struct Settings {
     pub(crate) runtime_version: Option<Version>,
     pub(crate) allow_out_of_order: bool,
     pub(crate) wait_lock: Option<Duration>,
+    /// How long to wait for running programs that a step would break.
+    pub(crate) wait_for_fleet: Option<Duration>,
+    /// Whether to take such a step all the same.
+    pub(crate) ignore_instances: bool,
+    /// Whether to leave such a step, and what comes after it, for later.
+    pub(crate) defer_breaking: bool,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) max_retries: u32,
@@ -52,6 +58,9 @@ impl Settings {
             runtime_version,
             allow_out_of_order: false,
             wait_lock: None,
+            wait_for_fleet: None,
+            ignore_instances: false,
+            defer_breaking: false,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             statement_timeout: None,
             max_retries: DEFAULT_MAX_RETRIES,
@@ -81,8 +90,9 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Every suffix that our tables' names have after the ledger's; the ledger's own is empty.
-    pub(crate) const SUFFIXES: [&str; 3] = ["", "_history", "_state"];
+    /// Every suffix that our tables' names have after the ledger's; the ledger's own is empty. The last table came later:
+    /// where it is missing it is made by the next run that changes something.
+    pub(crate) const SUFFIXES: [&str; 4] = ["", "_history", "_state", "_instances"];
 
     /// The name of a table, without its schema.
     pub(crate) fn name(&self, suffix: &str) -> String {

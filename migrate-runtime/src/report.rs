@@ -1,8 +1,9 @@
 //! What a run did.
 
 use migrate_core::compat::{Assessment, Entry};
+use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
-use migrate_core::plan::{Direction, Plan};
+use migrate_core::plan::{Direction, Plan, Step};
 use migrate_core::version::SchemaVersion;
 
 use crate::health::Health;
@@ -23,6 +24,8 @@ pub struct Report {
     pub steps: Vec<StepReport>,
     /// What the health checks around it came to.
     pub health: Health,
+    /// The running programs that the first step left would break. Empty unless the run ended for their sake.
+    pub blocked_by: Vec<RunningInstance>,
 }
 
 impl Report {
@@ -34,6 +37,12 @@ impl Report {
         earlier.append(&mut self.steps);
         self.steps = earlier;
         self
+    }
+
+    /// The first step of the plan that was not done.
+    pub(crate) fn next_step(&self) -> Option<&Step> {
+        let done = self.steps.iter().filter(|step| step.outcome == StepOutcome::Done).count();
+        self.plan.steps.get(done)
     }
 
     /// What was pending and still is, lowest version first: what a run up was not asked for or did not come to.
@@ -65,6 +74,8 @@ pub enum Outcome {
     Done,
     /// The plan was empty.
     NothingToDo,
+    /// What running programs survive is done. The rest waits for them: [`Report::blocked_by`], [`Report::remaining`].
+    Deferred,
     /// A dry run: the plan was made and not executed.
     DryRun,
     /// The database is incompatible and was left alone, without an error because the options say so.
@@ -108,11 +119,11 @@ pub struct HistoryRow {
     /// The run that it belongs to.
     pub run: i64,
     /// What was done: `run` for the run itself, `up` or `down` for a step, `force`, `repair` or `baseline` for a change of
-    /// the ledger, `unlock` when the run lock was freed.
+    /// the ledger, `unlock` when the run lock was freed, `ignore_instances` when a step was taken that breaks running programs.
     pub operation: String,
     /// The version of the migration, if it is about one.
     pub version: Option<String>,
-    /// `started`, `succeeded`, `failed`, `interrupted`, `nothing_to_do`, or `unhealthy` for a run that is done and left a health
+    /// `started`, `succeeded`, `failed`, `interrupted`, `deferred`, `nothing_to_do`, or `unhealthy` for a run that is done and left a health
     /// check failing.
     pub outcome: String,
     /// The error in full, for a failure.

@@ -1,7 +1,7 @@
 //! The arguments of what changes ledger and lock without running anything.
 
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 use migrate_runtime::{SchemaVersion, Standing};
 
 use super::consent::Consent;
@@ -51,11 +51,33 @@ pub(crate) struct RepairArgs {
     pub(crate) versions: Vec<SchemaVersion>,
     #[command(flatten)]
     pub(crate) standing: StandingArgs,
+    /// Settle the one statement of an interrupted migration of which nothing tells whether it took effect; the next run goes on
+    /// behind it, or with it.
+    #[arg(long, value_name = "STANDING", requires = "versions", conflicts_with = "standing")]
+    pub(crate) statement: Option<StatementStanding>,
     /// Repair what cannot be wrong: accept scripts that differ in comments or white space only.
-    #[arg(long, conflicts_with_all = ["versions", "applied", "not_applied"])]
+    #[arg(long, conflicts_with_all = ["versions", "applied", "not_applied", "statement"])]
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
+}
+
+/// How a statement stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatementStanding {
+    /// It took effect.
+    Applied,
+    /// It did not, and nothing of it is left.
+    NotApplied,
+}
+
+impl From<StatementStanding> for Standing {
+    fn from(standing: StatementStanding) -> Self {
+        match standing {
+            StatementStanding::Applied => Self::Applied,
+            StatementStanding::NotApplied => Self::NotApplied,
+        }
+    }
 }
 
 /// How a migration stands.

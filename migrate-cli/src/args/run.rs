@@ -1,10 +1,24 @@
 //! The arguments of what runs migrations.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum, value_parser};
+use migrate_core::duration::parse_typed;
 use migrate_runtime::SchemaVersion;
 
 use super::consent::Confirmation;
 use super::values::version;
+
+/// What to do about running programs that a step would break.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// How long to wait for running programs that a step would break.
+    #[arg(long, value_name = "DURATION", value_parser = parse_typed, conflicts_with = "ignore_instances")]
+    pub(crate) wait_for_fleet: Option<Duration>,
+    /// Take steps that break running programs all the same.
+    #[arg(long)]
+    pub(crate) ignore_instances: bool,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
@@ -20,6 +34,8 @@ pub(crate) struct UpArgs {
     /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
     #[arg(long, value_name = "PHASE", group = "target")]
     pub(crate) phase: Option<UpPhase>,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -36,6 +52,8 @@ pub(crate) struct GotoArgs {
     /// The version that the database is to have: what is pending up to it is applied, what is above it undone.
     #[arg(value_parser = version)]
     pub(crate) version: SchemaVersion,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -70,6 +88,8 @@ pub(crate) struct DownArgs {
     /// Undo every migration.
     #[arg(long, group = "target")]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -79,6 +99,8 @@ pub(crate) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RedoArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) confirmation: Confirmation,
 }

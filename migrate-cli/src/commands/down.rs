@@ -24,5 +24,9 @@ pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) ->
         (Some(version), _) => Target::DownTo(version),
         (None, steps) => Target::DownBy(steps.unwrap_or(1) as usize),
     };
-    run(&Request { target, dry_run: args.dry_run, confirmation: Some(&args.confirmation) }, session, printer)
+    run(
+        &Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation: Some(&args.confirmation) },
+        session,
+        printer,
+    )
 }

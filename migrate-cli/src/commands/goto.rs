@@ -22,7 +22,7 @@ pub(super) fn goto(args: &GotoArgs, session: &mut Session, printer: &Printer) ->
     } else {
         None
     };
-    run(&Request { target, dry_run: args.dry_run, confirmation }, session, printer)
+    run(&Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation }, session, printer)
 }
 
 /// Down if anything above the version is applied, else up.

@@ -16,5 +16,5 @@ pub(super) fn check(args: &RedoArgs, protected: bool, printer: &Printer) -> Resu
 
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let confirmation = Some(&args.confirmation);
-    run(&Request { target: Target::Redo, dry_run: false, confirmation }, session, printer)
+    run(&Request { target: Target::Redo, dry_run: false, fleet: args.fleet, confirmation }, session, printer)
 }

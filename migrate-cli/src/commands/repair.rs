@@ -11,6 +11,12 @@ use crate::json::{self, Document};
 use crate::output::Printer;
 
 pub(super) fn check(args: &RepairArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
+    if args.statement.is_some() && args.versions.len() > 1 {
+        return Err(Error::usage(
+            "`--statement` is about the statement of one migration, and several are given",
+            "name the one, as in `migrate repair 1.2.0 --statement applied`; `migrate repair` shows which",
+        ));
+    }
     match amendment(args) {
         Some(_) => amend::check("repair", &args.consent, protected, printer),
         None if args.standing.get().is_some() => Err(Error::usage(
@@ -34,6 +40,9 @@ pub(super) fn repair(args: &RepairArgs, session: &mut Session, printer: &Printer
 fn amendment(args: &RepairArgs) -> Option<Amendment> {
     if args.all {
         return Some(Amendment::RepairWhatIsSafe);
+    }
+    if let (Some(statement), [version]) = (args.statement, &args.versions[..]) {
+        return Some(Amendment::Settle { version: *version, statement: statement.into() });
     }
     let versions = args.versions.clone();
     (!versions.is_empty()).then(|| Amendment::Repair { versions, standing: args.standing.get() })

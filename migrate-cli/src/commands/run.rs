@@ -8,7 +8,7 @@ use migrate_runtime::{
 };
 
 use super::confirm;
-use crate::args::Confirmation;
+use crate::args::{Confirmation, FleetArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -20,12 +20,16 @@ use crate::signals;
 pub(super) struct Request<'a> {
     pub(super) target: Target,
     pub(super) dry_run: bool,
+    pub(super) fleet: FleetArgs,
     /// What was typed to confirm it; `None` for what needs no confirmation.
     pub(super) confirmation: Option<&'a Confirmation>,
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let mut migrator = observed(session.migrator.clone(), printer);
+    let mut migrator = observed(session.migrator.clone(), printer).ignore_instances(request.fleet.ignore_instances);
+    if let Some(bound) = request.fleet.wait_for_fleet {
+        migrator = migrator.wait_for_fleet(bound);
+    }
     let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
@@ -88,6 +92,10 @@ fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
         Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
+        Event::WaitingForInstances { step, instances } => {
+            let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
+            printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
+        }
         Event::Started(plan) => {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));

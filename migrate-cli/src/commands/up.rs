@@ -17,5 +17,5 @@ pub(super) fn up(args: &UpArgs, session: &mut Session, printer: &Printer) -> Res
         (None, None, Some(UpPhase::Contract)) => Target::Phase(Phase::Contract),
         (None, None, None) => Target::Latest,
     };
-    run(&Request { target, dry_run: args.dry_run, confirmation: None }, session, printer)
+    run(&Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation: None }, session, printer)
 }

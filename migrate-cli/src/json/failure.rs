@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::instances::Instance;
 use super::set::{Problem, problems};
 use super::verdict::{Finding, findings};
 use crate::commands;
@@ -32,6 +33,8 @@ pub(super) struct Failure {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instances: Vec<Instance>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     diagnostics: Vec<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,7 @@ impl From<&Error> for Failure {
             code: None,
             detail: None,
             reasons: Vec::new(),
+            instances: Vec::new(),
             diagnostics: Vec::new(),
             differences: None,
         };
@@ -85,6 +89,7 @@ impl From<&Error> for Failure {
                 statement: error.statement().map(str::to_owned),
                 code: error.database().and_then(|database| database.code.clone()),
                 detail: error.database().and_then(|database| database.detail.clone()),
+                instances: error.instances().iter().map(Instance::from).collect(),
                 reasons: error.assessment().map(findings).unwrap_or_default(),
                 ..failure
             },

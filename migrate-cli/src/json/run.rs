@@ -126,6 +126,7 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Done => "done",
         Outcome::NothingToDo => "nothing_to_do",
         Outcome::DryRun => "dry_run",
+        Outcome::Deferred => "deferred",
         Outcome::Refused => "refused",
         Outcome::Unhealthy => "unhealthy",
         _ => "failed",

@@ -19,7 +19,7 @@ impl From<Option<&LockHolder>> for RunLock {
 
 /// Who holds the run lock.
 #[derive(Debug, Serialize)]
-struct Holder {
+pub(super) struct Holder {
     owner: String,
     host: String,
     process: u32,

@@ -5,6 +5,8 @@ use std::path::Path;
 use migrate_runtime::{Assessment, Reason};
 use serde::Serialize;
 
+use super::run_lock::Holder;
+
 /// `check`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Check {
@@ -15,6 +17,7 @@ pub(crate) struct Check {
     pending: Vec<String>,
     reasons: Vec<Finding>,
     source: Option<String>,
+    migrating: Option<Holder>,
 }
 
 impl Check {
@@ -28,6 +31,7 @@ impl Check {
             pending: assessment.pending().map(|entry| entry.version.to_string()).collect(),
             reasons: findings(assessment),
             source: source.map(|directory| directory.display().to_string()),
+            migrating: assessment.migrating.as_ref().map(Holder::from),
         }
     }
 }

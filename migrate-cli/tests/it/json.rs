@@ -10,8 +10,17 @@ const STEP: [&str; 5] = ["version", "direction", "outcome", "execution_time_ms",
 
 #[test]
 fn check() {
-    let keys =
-        ["format", "verdict", "exit_code", "runtime_version", "database_version", "pending", "reasons", "source"];
+    let keys = [
+        "format",
+        "verdict",
+        "exit_code",
+        "runtime_version",
+        "database_version",
+        "pending",
+        "reasons",
+        "source",
+        "migrating",
+    ];
     let project = Project::new(USERS_AND_POSTS);
     let document = project.document("check --runtime-version 1.2.3", 1, &keys);
     assert_eq!(document["verdict"], "needs_migration");

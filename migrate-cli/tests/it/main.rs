@@ -8,6 +8,7 @@ mod command_line;
 mod configuration;
 mod directory;
 mod health;
+mod instances;
 mod json;
 mod ledger;
 mod library;

@@ -74,6 +74,39 @@ fn an_interrupted_migration_is_settled() {
 }
 
 #[test]
+fn a_statement_of_which_nothing_tells_whether_it_took_effect() {
+    let database = Server::shared().database();
+    database.psql("CREATE TABLE gate (id integer)");
+    database.psql("CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$");
+    let project = Project::new(
+        r#"
+--- v1.0.0_fill/metadata.json
+{"version": "1.0.0", "name": "fill", "transaction": false}
+--- v1.0.0_fill/up.sql
+CALL fill();
+SELECT 1 / (SELECT count(*) FROM gate);
+--- v1.0.0_fill/down.sql
+SELECT 1;
+"#,
+    )
+    .with_url(database.url());
+    assert_eq!(project.migrate("up").output.code, 70);
+    database.psql("INSERT INTO gate VALUES (1)");
+    // What the ledger says when a run was killed in the first statement.
+    database.psql("UPDATE schema_migrations_v2 SET progress = 0, attempted = 1");
+    snapshot!(
+        project.migrate("up"),
+        project.migrate("repair"),
+        project.migrate("repair 1.0.0 --statement applied --dry-run"),
+        project.migrate("repair 1.0.0 1.1.0 --statement applied"),
+        project.migrate("repair --statement applied"),
+        project.migrate("repair 1.0.0 --statement applied --yes"),
+        project.migrate("up --quiet"),
+        project.migrate("repair 1.0.0 --statement applied --yes"),
+    );
+}
+
+#[test]
 fn force_alone_settles_it_too() {
     let project = Project::new(&format!("{USERS_AND_POSTS}{INTERRUPTED}"));
     assert_eq!(project.migrate("up").output.code, 70);

@@ -15,6 +15,7 @@ fn amendment(text: &str) -> Amendment {
     match words[0] {
         "force" => Amendment::Force { version: versions[0], standing, reason: "because".to_owned() },
         "repair" if words.contains(&"--all") => Amendment::RepairWhatIsSafe,
+        "settle" => Amendment::Settle { version: versions[0], statement: standing.unwrap() },
         "repair" => Amendment::Repair { versions, standing },
         "baseline" => Amendment::Baseline { version: versions[0] },
         _ => panic!("`{text}` is no amendment"),
@@ -102,6 +103,15 @@ fn repair_does_what_the_state_asks_for() {
 }
 
 #[test]
+fn a_statement_is_settled_where_one_is_uncertain() {
+    check("1.0.0", "1.0.0:applying?", "settle 1.0.0 --applied", "finish_part@1.0.0");
+    check("1.0.0", "1.0.0:reverting?", "settle 1.0.0 --not-applied", "repeat_part@1.0.0");
+    let certain = "error: migration 1.0.0 does not stand at a statement of which nothing tells whether it took effect";
+    check("1.0.0", "1.0.0:applying", "settle 1.0.0 --applied", certain);
+    check("1.0.0", "1.0.0", "settle 1.0.0 --applied", certain);
+}
+
+#[test]
 fn repair_forgets_a_row_only_if_it_cannot_be_undone() {
     check("1.0.0", "1.0.0 1.1.0!", "repair 1.1.0", "forget@1.1.0");
     let refused = "error: migration 1.1.0 is not in this set, but the ledger holds its down script";
@@ -137,7 +147,7 @@ fn a_baseline_hides_nothing() {
 #[test]
 fn repairs_are_proposed_with_their_commands() {
     let registry = registry("1.0.0 1.1.0 1.2.0 1.3.0");
-    let mut snapshot = snapshot("1.0.0:spaced 1.1.0:edited 1.2.0:applying 1.4.0 1.5.0!");
+    let mut snapshot = snapshot("1.0.0:spaced 1.1.0:edited 1.2.0:applying 1.3.0:applying? 1.4.0 1.5.0!");
     let (owner, host) = ("ghost".to_owned(), "gone".to_owned());
     let (acquired_at, expires_at) = ("2026-01-01T00:00:00.000Z".to_owned(), None);
     let holder = LockHolder { owner, host, process: 1, acquired_at, expires_at, live: false };
@@ -153,11 +163,13 @@ fn repairs_are_proposed_with_their_commands() {
             "migrate repair 1.0.0 (safe)",
             "migrate repair 1.1.0",
             "migrate up | migrate repair 1.2.0 --applied | migrate repair 1.2.0 --not-applied",
-            "migrate down --to 1.2.0",
+            "migrate up | migrate repair 1.3.0 --statement applied | migrate repair 1.3.0 --statement not-applied \
+             | migrate repair 1.3.0 --applied | migrate repair 1.3.0 --not-applied",
+            "migrate down --to 1.3.0",
             "migrate repair 1.5.0",
             "migrate lock release",
         ]
     );
     snapshot.state.as_mut().unwrap().lock.as_mut().unwrap().live = true;
-    assert_eq!(repairs(&snapshot, &assessment).len(), 5);
+    assert_eq!(repairs(&snapshot, &assessment).len(), 6);
 }

@@ -54,9 +54,15 @@ codes! {
         "Not applied yet."
     Interrupted NeedsMigration "interrupted" Some("run `migrate up` to resume it"),
         "Stopped half way, and can be resumed."
+    BlockedByInstances NeedsMigration "blocked_by_instances"
+        Some("let the running programs be replaced and run the same command again; or wait for them with `--wait-for-fleet 10m`, or go on without them with `--ignore-instances`; `migrate instances` lists them"),
+        "Waits for running programs that it would break."
     NeedsNewerRuntime Incompatible "needs_newer_runtime"
         Some("deploy that version of the program or a newer one, or undo the migration with `migrate down`"),
         "An applied migration needs a newer version of the program."
+    Intended Incompatible "intended"
+        Some("deploy a version that works with what comes; or stop the run, which `migrate lock show` names, and what it intends is withdrawn"),
+        "A run that is under way is about to do what this program does not survive. Only a program that registers is told."
     Changed Incompatible "changed"
         Some("put the released script back, and make the change in a new migration (`migrate new`); or accept it as it is with `migrate repair VERSION`"),
         "An applied script was changed in substance."

@@ -23,6 +23,10 @@ pre-releases included, build metadata left out; one that cannot be read counts a
 on at this moment is judged by its minimum alone if the program does not hold it, and counts as pending if it does; its minimum
 is in the ledger before the first statement of a migration runs outside a transaction.
 
+`blocked_by_instances` and `intended` are about programs that registered as running (`Migrator::register_instance`). The first is
+found by a run before a step that would break one of them, the second when a program registers while a run is about to take
+such a step. `migrate check` finds neither.
+
 Each finding has a code, which is stable, a sentence, and what to do about it. Codes may be added.
 
 | code | verdict | when | what to do |

@@ -6,6 +6,7 @@
 
 mod bare;
 mod health;
+mod instances;
 mod lease;
 mod message;
 mod segment;
@@ -17,6 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use migrate_core::health::Found;
+use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -33,9 +35,10 @@ use self::session::Session;
 use self::tables::Names;
 use self::watch::{Seen, Watch, Watched};
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Took, Work,
-    ledger_error, mentions,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Took, Work, ledger_error, mentions,
 };
+use crate::database::AnyDatabase;
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
@@ -119,21 +122,42 @@ impl<'c> PostgresBackend<'c> {
         }
     }
 
-    /// Creates our tables, unless another process does so at this moment.
+    /// Creates those of our tables that are missing, unless another process does so at this moment.
     async fn create(&mut self) -> Result<Created, Error> {
+        if self.names.present && self.names.has_instances {
+            return Ok(Created::Here);
+        }
         let Some(schema) = self.names.schema.clone() else {
             return Err(Error::new(ErrorKind::Configuration, "there is no schema to create the ledger in")
                 .with_help("create the schema, name an existing one with the `schema` option, or mend `search_path`"));
         };
         let outcome = send(self.client(), &self.names.create(&schema)).await;
         let Some(error) = outcome.error else {
+            (self.names.present, self.names.has_instances) = (true, true);
             return Ok(Created::Here);
         };
-        self.client()
-            .batch_execute("ROLLBACK")
-            .await
-            .map_err(|error| MessageError::new(&error, 0).plain("rollback"))?;
+        self.roll_back().await?;
         if error.is_raced() { Ok(Created::Elsewhere) } else { Err(error.plain("the ledger could not be created")) }
+    }
+
+    async fn roll_back(&self) -> Result<(), Error> {
+        let ended = self.client().batch_execute("ROLLBACK").await;
+        ended.map_err(|error| MessageError::new(&error, 0).plain("the transaction could not be rolled back"))
+    }
+
+    /// Sends a message that is a transaction of our own, and gives its rows. A failure leaves no transaction behind.
+    async fn ask_in_transaction(
+        &self,
+        message: Message<'_>,
+        failed: impl FnOnce(MessageError) -> Error,
+    ) -> Result<Vec<Vec<message::Row>>, Error> {
+        let Outcome { rows, error, .. } = send(self.client(), &message).await;
+        let Some(error) = error else {
+            return Ok(rows);
+        };
+        let lost = error.is_connection_lost();
+        let error = failed(error);
+        if lost { Err(error) } else { Err(error.and_also("and the transaction stays open", self.roll_back().await)) }
     }
 
     /// Takes up a session in which the lock is held by now.
@@ -163,15 +187,12 @@ impl<'c> PostgresBackend<'c> {
 
     /// Takes the run lock if a condition on the state row holds.
     async fn acquire_if(&mut self, free: &str, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
-        if !self.names.present {
-            match self.create().await? {
-                Created::Here => self.names.present = true,
-                Created::Elsewhere => return Ok((None, self.read().await?)),
-            }
+        if let Created::Elsewhere = self.create().await? {
+            return Ok((None, self.read().await?));
         }
         let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
         let [_, session, settings, taken, rest @ ..] = &rows[..] else {
-            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
+            return Err(too_few_answers());
         };
         let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
         let snapshot = self.names.snapshot(rest)?;
@@ -278,6 +299,10 @@ impl Drop for PostgresBackend<'_> {
     }
 }
 
+fn too_few_answers() -> Error {
+    ledger_error("pg_class", "the server gave fewer answers than questions")
+}
+
 /// Whether a statement leaves something in the session that restoring the settings does not undo: in a pooler's connection
 /// somebody else would find it.
 fn outlasts(statement: &str) -> bool {
@@ -294,6 +319,7 @@ enum Created {
 
 impl Backend for PostgresBackend<'_> {
     const DIALECT: Dialect = Dialect::Postgres;
+    const STEPS_KEEP_WRITERS_OUT: bool = false;
 
     async fn read(&mut self) -> Result<Snapshot, Error> {
         let Outcome { rows, error, .. } = send(self.client(), &self.names.read()).await;
@@ -465,7 +491,7 @@ impl Backend for PostgresBackend<'_> {
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
         let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
         let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
-            return Err(ledger_error("pg_class", "the server gave fewer answers than questions"));
+            return Err(too_few_answers());
         };
         let Some(raised) = raised.first() else {
             let held = held.first().and_then(|row| row.get(0)) == Some("t");
@@ -508,6 +534,65 @@ impl Backend for PostgresBackend<'_> {
         Ok(())
     }
 
+    async fn instances(&mut self) -> Result<Registered, Error> {
+        self.read().await?;
+        if !(self.names.present && self.names.has_instances) {
+            return Ok(Registered::default());
+        }
+        let rows = self.ask("the instances could not be read", self.names.registered()).await?;
+        let [intent, instances, ..] = &rows[..] else {
+            return Err(too_few_answers());
+        };
+        let instances = instances.iter().map(|row| self.names.parse_instance(row)).collect::<Result<_, _>>()?;
+        Ok(Registered { intent: self.names.parse_intent(intent)?, instances })
+    }
+
+    async fn intend(&mut self, fence: Fence, intent: &Intent) -> Result<Vec<RunningInstance>, Error> {
+        let failed = |error: MessageError| error.of_ledger(fence, "what the run intends could not be recorded");
+        let rows = self.ask_in_transaction(self.names.intend(fence, intent), failed).await?;
+        let Some(instances) = rows.iter().nth_back(1) else {
+            return Err(too_few_answers());
+        };
+        instances.iter().map(|row| self.names.parse_instance(row)).collect()
+    }
+
+    async fn register(&mut self, row: &InstanceRow) -> Result<(Snapshot, Intent), Error> {
+        while let Created::Elsewhere = self.create().await? {
+            self.read().await?;
+        }
+        let failed = |error: MessageError| error.plain("the program could not be registered");
+        let rows = self.ask_in_transaction(self.names.register(row), failed).await?;
+        let Some((_, [snapshot @ .., intent, _commit])) = rows.len().checked_sub(4).map(|at| rows.split_at(at)) else {
+            return Err(too_few_answers());
+        };
+        Ok((self.names.snapshot(snapshot)?, self.names.parse_intent(intent)?))
+    }
+
+    async fn beat(&mut self, row: &InstanceRow) -> Result<bool, Error> {
+        match send(self.client(), &self.names.prolong_instance(row)).await {
+            Outcome { rows, error: None, .. } => Ok(rows.first().is_some_and(|rows| !rows.is_empty())),
+            Outcome { error: Some(error), .. } if error.is_undefined_table() => Ok(false),
+            Outcome { error: Some(error), .. } => Err(error.plain("the heartbeat could not be written")),
+        }
+    }
+
+    async fn leave(&mut self, row: &InstanceRow) -> Result<(), Error> {
+        match send(self.client(), &self.names.remove_instance(row)).await.error {
+            Some(error) if !error.is_undefined_table() => {
+                Err(error.plain("the row of the instance could not be removed"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn connector(&self) -> Option<AnyDatabase> {
+        self.database.clone().map(|database| AnyDatabase::Postgres(Box::new(database)))
+    }
+
+    fn located(&self) -> Tables {
+        Tables { schema: self.names.schema.clone(), table: self.names.plain[0].clone() }
+    }
+
     async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
         tokio::time::sleep(duration).await;
         Ok(())
@@ -527,6 +612,7 @@ impl Backend for PostgresBackend<'_> {
                 Edit::Accept(work) => self.names.accept(run, work),
                 Edit::Complete(step) => self.names.complete(step, Duration::ZERO),
                 Edit::Forget(step) => self.names.delete(step),
+                Edit::Reached(step, segments) => self.names.progress(step, *segments),
             });
         }
         for entry in entries {

@@ -6,6 +6,7 @@
 
 mod file_lock;
 mod health;
+mod instances;
 mod script;
 mod session;
 mod tables;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use migrate_core::health::Found;
+use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
@@ -27,9 +29,10 @@ pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, Observation, Place, Question, Raised, Run, RunEnd, Stored, Took, Work,
-    lock_lost, mentions,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Took, Work, lock_lost, mentions,
 };
+use crate::database::{AnyDatabase, Sqlite};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
 use crate::options::Tables;
@@ -53,6 +56,7 @@ pub(crate) struct SqliteBackend<'c> {
     /// Where the database is; `None` for one in memory.
     path: Option<PathBuf>,
     link: Link<'c>,
+    tables: Tables,
     names: Names,
     lock: Option<FileLock>,
     /// What scripts may change in the connection, as it was when the run began.
@@ -67,6 +71,7 @@ impl<'c> SqliteBackend<'c> {
         Self {
             path: Some(path.to_owned()),
             link: Link::Closed,
+            tables: tables.clone(),
             names: Names::new(tables),
             lock: None,
             session: Session::default(),
@@ -80,6 +85,7 @@ impl<'c> SqliteBackend<'c> {
         Self {
             path,
             link: Link::Borrowed(connection),
+            tables: tables.clone(),
             names: Names::new(tables),
             lock: None,
             session: Session::default(),
@@ -167,22 +173,19 @@ impl<'c> SqliteBackend<'c> {
 
     /// Runs `body` in a transaction of its own, after proving that the run still holds its lock.
     fn transaction<T>(&self, fence: Fence, body: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let connection = self.connection();
-        let result = self.begin_fenced(fence).and_then(|()| body(connection)).and_then(|value| {
-            connection.execute_batch("COMMIT").map_err(|error| plain_error("the commit failed", &error))?;
-            Ok(value)
-        });
-        if result.is_err() {
-            roll_back(connection)?;
-        }
-        result
+        in_write_transaction(self.connection(), |connection| {
+            self.prove(connection, fence)?;
+            body(connection)
+        })
     }
 
     fn begin_fenced(&self, fence: Fence) -> Result<(), Error> {
         let connection = self.connection();
-        connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .map_err(|error| plain_error("the database could not be locked for writing", &error))?;
+        begin_immediate(connection)?;
+        self.prove(connection, fence)
+    }
+
+    fn prove(&self, connection: &Connection, fence: Fence) -> Result<(), Error> {
         if self.names.fence(connection)? == Some(fence) { Ok(()) } else { Err(lock_lost(fence)) }
     }
 
@@ -274,6 +277,7 @@ enum Group {
 
 impl Backend for SqliteBackend<'_> {
     const DIALECT: Dialect = Dialect::Sqlite;
+    const STEPS_KEEP_WRITERS_OUT: bool = true;
 
     async fn read(&mut self) -> Result<Snapshot, Error> {
         let path = self.path.clone();
@@ -467,6 +471,60 @@ impl Backend for SqliteBackend<'_> {
         })
     }
 
+    async fn instances(&mut self) -> Result<Registered, Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => tables::in_read_transaction(connection, |connection| names.registered(connection)),
+            None => Ok(Registered::default()),
+        }
+    }
+
+    async fn intend(&mut self, fence: Fence, intent: &Intent) -> Result<Vec<RunningInstance>, Error> {
+        self.transaction(fence, |connection| {
+            if self.names.intent(connection)? != *intent {
+                self.names.set_intent(connection, intent)?;
+            }
+            self.names.running(connection)
+        })
+    }
+
+    async fn register(&mut self, row: &InstanceRow) -> Result<(Snapshot, Intent), Error> {
+        let names = self.names.clone();
+        in_write_transaction(self.writer()?, |connection| {
+            names.create(connection)?;
+            names.add_instance(connection, row)?;
+            Ok((names.snapshot(connection)?, names.intent(connection)?))
+        })
+    }
+
+    async fn beat(&mut self, row: &InstanceRow) -> Result<bool, Error> {
+        let (path, names) = (self.path.clone(), self.names.clone());
+        match (self.reader()?, path) {
+            (Some(connection), _) => in_write_transaction(connection, |connection| {
+                Ok(names.found(connection)?.instances && names.prolong_instance(connection, row)?)
+            }),
+            (None, path) => Err(unreachable_file(&path.unwrap_or_default(), "it is gone")),
+        }
+    }
+
+    async fn leave(&mut self, row: &InstanceRow) -> Result<(), Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => in_write_transaction(connection, |connection| {
+                if names.found(connection)?.instances { names.remove_instance(connection, row) } else { Ok(()) }
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn connector(&self) -> Option<AnyDatabase> {
+        self.path.as_ref().map(|path| AnyDatabase::Sqlite(Sqlite::file(path)))
+    }
+
+    fn located(&self) -> Tables {
+        self.tables.clone()
+    }
+
     async fn sleep(&mut self, duration: Duration) -> Result<(), Error> {
         self.goes_on()?;
         std::thread::sleep(duration);
@@ -487,6 +545,7 @@ impl Backend for SqliteBackend<'_> {
                     Edit::Accept(work) => self.names.accept(connection, run, work)?,
                     Edit::Complete(step) => self.names.complete(connection, step, Duration::ZERO)?,
                     Edit::Forget(step) => self.names.delete(connection, step)?,
+                    Edit::Reached(step, segments) => self.names.progress(connection, step, *segments)?,
                 }
             }
             entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))
@@ -527,6 +586,27 @@ fn take_lock(
     let fence = names.take_lock(connection, run)?;
     connection.execute_batch("COMMIT").map_err(|error| plain_error("the lock could not be taken", &error))?;
     Ok((Some(fence), snapshot))
+}
+
+fn begin_immediate(connection: &Connection) -> Result<(), Error> {
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(|error| plain_error("the database could not be locked for writing", &error))
+}
+
+/// Runs `body` in a transaction that nobody else writes in meanwhile.
+fn in_write_transaction<T>(
+    connection: &Connection,
+    body: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let result = begin_immediate(connection).and_then(|()| body(connection)).and_then(|value| {
+        connection.execute_batch("COMMIT").map_err(|error| plain_error("the commit failed", &error))?;
+        Ok(value)
+    });
+    if result.is_err() {
+        roll_back(connection)?;
+    }
+    result
 }
 
 /// Whether a step may attach another database. It ends its group: what it attached can be detached after the commit only.

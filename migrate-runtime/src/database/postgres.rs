@@ -5,9 +5,7 @@ mod passfile;
 mod tls;
 mod url;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use tokio_postgres::config::Host;
@@ -19,6 +17,7 @@ use super::Database;
 use crate::backend::postgres::{PostgresBackend, causes, database_error};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::identity::random_name;
 
 /// How long connecting may take, unless the URL says it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -175,9 +174,7 @@ impl Token {
     pub(crate) const SETTING: &str = "migrate.session";
 
     pub(crate) fn new() -> Self {
-        // Every `RandomState` has keys that differ from every other's.
-        let random = || RandomState::new().build_hasher().finish();
-        Self(format!("{:016x}{:016x}", random(), random()))
+        Self(random_name())
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -6,7 +6,7 @@ use migrate_core::ledger::Status;
 use migrate_core::plan::{Direction, Origin, Plan, Step};
 
 use super::steps::{Ended, Lock};
-use super::{Migrate, rules, with_changed_scripts, work};
+use super::{Migrate, retry_pause, rules, with_changed_scripts, work};
 use crate::backend::{Backend, Edit, Fence, HistoryEntry, Run, Work};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
@@ -63,7 +63,13 @@ impl Migrate {
             });
         }
         let amended = self.amend_with_retries(backend, run, fence, &edits, &entries).await;
-        Ended { steps: Vec::new(), error: amended.err(), lock: Lock::Held(fence), health: Health::default() }
+        Ended {
+            steps: Vec::new(),
+            error: amended.err(),
+            blocked: None,
+            lock: Lock::Held(fence),
+            health: Health::default(),
+        }
     }
 
     async fn amend_with_retries<B: Backend>(
@@ -83,7 +89,7 @@ impl Migrate {
             if !error.is_retryable() || restored.is_err() || tries == self.settings.max_retries {
                 return Err(error.and_also("and the transaction could not be ended", restored));
             }
-            backend.sleep(self.retry_pause(tries)).await?;
+            backend.sleep(retry_pause(&self.settings, tries)).await?;
             tries += 1;
         }
     }
@@ -99,6 +105,8 @@ fn edits_of<'a>(action: Action, step: &'a Step, work: Option<&'a Work<'a>>) -> V
         Action::Accept => record(Edit::Accept).collect(),
         Action::Complete => record(Edit::Accept).chain([Edit::Complete(step)]).collect(),
         Action::Forget => vec![Edit::Forget(step)],
+        Action::FinishPart(part) => vec![Edit::Reached(step, part)],
+        Action::RepeatPart(part) => vec![Edit::Reached(step, part - 1)],
     }
 }
 

@@ -29,21 +29,23 @@ impl Migrate {
         decision: &Decision,
     ) -> Ended {
         let mut fence = fence;
-        let before = match self.checked(backend, run, &mut fence, decision, Moment::Before).await {
+        let subject = Subject { assessment: &decision.assessment, plan: &decision.plan };
+        let before = match self.checked(backend, run, &mut fence, &subject, Moment::Before).await {
             Ok(before) => before,
-            Err((error, lock)) => {
-                return Ended { steps: Vec::new(), error: Some(error), lock, health: Health::default() };
-            }
+            Err((error, lock)) => return ended_early(error, lock, Health::default()),
         };
         if let Some(failed) = before.iter().find(|result| result.is_error()) {
-            let error = Some(stopped_by(failed));
-            let health = Health { before, after: Vec::new() };
-            return Ended { steps: Vec::new(), error, lock: Lock::Held(fence), health };
+            let error = stopped_by(failed);
+            return ended_early(error, Lock::Held(fence), Health { before, after: Vec::new() });
         }
-        let mut ended = self.execute(backend, run, fence, &decision.plan).await;
+        let mut ended = self.execute(backend, run, fence, &decision.plan, &decision.demands).await;
         ended.health.before = before;
         if let (None, Lock::Held(mut fence)) = (&ended.error, ended.lock) {
-            match self.checked(backend, run, &mut fence, decision, Moment::After).await {
+            // A run that was deferred did less than it set out to do.
+            let steps = decision.plan.steps[..ended.steps.len()].to_vec();
+            let done = Plan { steps, ..Plan::default() };
+            let subject = Subject { assessment: &decision.assessment, plan: &done };
+            match self.checked(backend, run, &mut fence, &subject, Moment::After).await {
                 Ok(after) => {
                     ended.health.after = after;
                     ended.lock = Lock::Held(fence);
@@ -60,7 +62,7 @@ impl Migrate {
         backend: &mut B,
         run: &Run,
         fence: &mut Fence,
-        decision: &Decision,
+        subject: &Subject<'_>,
         moment: Moment,
     ) -> Result<Vec<CheckResult>, (Error, Lock)> {
         if self.settings.health.checks == HealthChecks::Off {
@@ -69,7 +71,7 @@ impl Migrate {
         let examination = Examination { registry: &self.registry, settings: &self.settings };
         let mut losses = 0;
         loop {
-            let error = match examination.around(backend, decision, moment).await {
+            let error = match examination.around(backend, subject, moment).await {
                 Ok(results) => {
                     let failed = results.iter().filter(|result| result.state == CheckState::Failed);
                     failed.for_each(|result| self.tell(&Event::CheckFailed(result)));
@@ -127,7 +129,7 @@ impl Examination<'_> {
     async fn around<B: Backend>(
         &self,
         backend: &mut B,
-        decision: &Decision,
+        subject: &Subject<'_>,
         moment: Moment,
     ) -> Result<Vec<CheckResult>, Error> {
         let began = Instant::now();
@@ -136,13 +138,11 @@ impl Examination<'_> {
             check.moments().contains(&moment) && check.dialects().contains(&B::DIALECT) && (full || check.is_basic())
         };
         let wanted: Vec<Check> = Check::ALL.iter().copied().filter(is_wanted).collect();
-        let after = snapshot_after(&decision.assessment, &decision.plan);
-        let subject = match moment {
-            Moment::Before => Subject { snapshot: &after, steps: &decision.plan.steps },
-            Moment::After => Subject { snapshot: &after, steps: &[] },
-        };
-        let asked: Vec<(Check, Question)> =
-            wanted.iter().filter_map(|check| Some((*check, self.question(*check, &subject, B::DIALECT)?))).collect();
+        let after = snapshot_after(subject.assessment, subject.plan);
+        let asked: Vec<(Check, Question)> = wanted
+            .iter()
+            .filter_map(|check| Some((*check, self.question(*check, &after, &subject.plan.steps, B::DIALECT)?)))
+            .collect();
         let ledger = moment == Moment::After;
         let (mut results, snapshot) =
             if full { (Vec::new(), None) } else { self.at_once(backend, &asked, ledger).await? };
@@ -158,11 +158,11 @@ impl Examination<'_> {
         };
         let stands = match snapshot {
             Some(snapshot) => {
-                let held = health::ledger_holds(self.registry, &snapshot, B::DIALECT, &decision.plan);
+                let held = health::ledger_holds(self.registry, &snapshot, B::DIALECT, subject.plan);
                 health::conclude(Check::Ledger, held)
             }
             // What forbids a run has refused it by now: undoing is a way out of the rest, and a run up resumes.
-            None => Conclusion { severity: Severity::Warning, ..health::ledger_stands(&decision.assessment) },
+            None => Conclusion { severity: Severity::Warning, ..health::ledger_stands(subject.assessment) },
         };
         results.push(result(Check::Ledger, stands, 1, began));
         results.push(result(Check::Connectivity, answers(), 1, began));
@@ -200,9 +200,8 @@ impl Examination<'_> {
         };
         let present = snapshot.clone().unwrap_or_default();
         let planned = plan(self.registry, &present, B::DIALECT, Target::Latest).unwrap_or_default();
-        let subject = Subject { snapshot: &present, steps: &planned.steps };
         for check in Check::ALL.iter().copied().filter(|check| check.dialects().contains(&B::DIALECT)) {
-            if let Some(question) = self.question(check, &subject, B::DIALECT) {
+            if let Some(question) = self.question(check, &present, &planned.steps, B::DIALECT) {
                 results.push(self.one(backend, check, &Ask::Question(question)).await?);
             }
         }
@@ -212,8 +211,8 @@ impl Examination<'_> {
         Ok(results)
     }
 
-    /// What a check asks; `None` if it is answered otherwise.
-    fn question(&self, check: Check, subject: &Subject<'_>, dialect: Dialect) -> Option<Question> {
+    /// What a check asks of a ledger and of steps to be done; `None` if it is answered otherwise.
+    fn question(&self, check: Check, ledger: &Snapshot, steps: &[Step], dialect: Dialect) -> Option<Question> {
         Some(match check {
             Check::DiskSpace => Question::DiskSpace,
             Check::Integrity => Question::Integrity,
@@ -222,8 +221,8 @@ impl Examination<'_> {
             Check::LongTransactions => Question::LongTransactions(self.settings.health.long_transaction),
             Check::Blockers => Question::Blockers(self.settings.lock_timeout),
             Check::ReplicationSlots => Question::ReplicationSlots,
-            Check::Ownership => Question::Ownership(health::changed_tables(self.registry, subject.steps)),
-            Check::ExpectedObjects => Question::Missing(health::expected(self.registry, subject.snapshot, dialect)),
+            Check::Ownership => Question::Ownership(health::changed_tables(self.registry, steps)),
+            Check::ExpectedObjects => Question::Missing(health::expected(self.registry, ledger, dialect)),
             Check::ForeignKeys => Question::ForeignKeys,
             Check::Constraints => Question::Constraints,
             _ => return None,
@@ -307,12 +306,10 @@ impl Examination<'_> {
     }
 }
 
-/// What the questions are about.
+/// What a run found, and what it is to do or has done.
 struct Subject<'a> {
-    /// The ledger, as it is or as it must be after the run.
-    snapshot: &'a Snapshot,
-    /// What is to be done.
-    steps: &'a [Step],
+    assessment: &'a Assessment,
+    plan: &'a Plan,
 }
 
 /// The ledger as it must be once a plan is executed.
@@ -339,6 +336,10 @@ fn snapshot_after(assessment: &Assessment, plan: &Plan) -> Snapshot {
     }
     rows.sort_by_key(|row| row.version);
     Snapshot { state: None, rows }
+}
+
+fn ended_early(error: Error, lock: Lock, health: Health) -> Ended {
+    Ended { steps: Vec::new(), error: Some(error), blocked: None, lock, health }
 }
 
 fn answers() -> Conclusion {

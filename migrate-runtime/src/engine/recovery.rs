@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use migrate_core::ledger::Snapshot;
 
-use super::Migrate;
+use super::{Migrate, retry_pause};
 use crate::backend::{Backend, Fence, Raised, Run};
 use crate::error::{Error, ErrorKind};
 
@@ -31,7 +31,7 @@ impl Migrate {
             if tries == self.settings.max_retries || (tries > 0 && self.settings.stop.is_now()) {
                 return Err(lost);
             }
-            backend.sleep(self.retry_pause(tries)).await?;
+            backend.sleep(retry_pause(&self.settings, tries)).await?;
             match backend.reconnect().await {
                 Err(error) if error.kind() == ErrorKind::Unreachable => tries += 1,
                 Err(error) => return Err(lost.and_also("and it could not be made again", Err(error))),

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use migrate_core::instances::Demand;
 use migrate_core::ledger::LedgerRow;
 use migrate_core::plan::{Direction, Plan, Step};
 use migrate_core::sql::{Segment, SegmentKind};
 
-use super::{Migrate, plan_error, work};
+use super::gate::{Blocked, Gate};
+use super::{Migrate, plan_error, retry_pause, work};
 use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
 use crate::health::Health;
@@ -18,6 +19,8 @@ use crate::report::{StepOutcome, StepReport};
 pub(super) struct Ended {
     pub(super) steps: Vec<StepReport>,
     pub(super) error: Option<Error>,
+    /// Who was in the way, if somebody was.
+    pub(super) blocked: Option<Blocked>,
     pub(super) lock: Lock,
     pub(super) health: Health,
 }
@@ -34,12 +37,18 @@ pub(super) enum Lock {
 }
 
 /// A plan that is being executed.
-struct Walk<'a> {
-    works: &'a [Work<'a>],
+pub(super) struct Walk<'a> {
+    pub(super) works: &'a [Work<'a>],
+    /// What each step demands of running programs.
+    pub(super) demands: &'a [Demand],
+    /// The first step before which it has to be looked whether running programs are in the way.
+    pub(super) open_until: usize,
+    /// How long steps were being executed so far.
+    pub(super) at_work: Duration,
     /// How far each step has come that runs outside a transaction.
     reached: Vec<Reached>,
-    steps: Vec<StepReport>,
-    fence: Fence,
+    pub(super) steps: Vec<StepReport>,
+    pub(super) fence: Fence,
     /// How often the next step was tried in vain.
     tries: u32,
 }
@@ -54,10 +63,12 @@ struct Reached {
 }
 
 impl<'a> Walk<'a> {
-    fn new(works: &'a [Work<'a>], fence: Fence) -> Self {
+    fn new(works: &'a [Work<'a>], demands: &'a [Demand], fence: Fence) -> Self {
+        let open_until = demands.iter().position(|demand| *demand != Demand::Nothing).unwrap_or(works.len());
         let reached = works.iter().map(|work| &work.step);
         let reached = reached.map(|step| Reached { finished: step.resume_after, uncertain: step.uncertain });
-        Self { works, reached: reached.collect(), steps: Vec::new(), fence, tries: 0 }
+        let (reached, steps, at_work) = (reached.collect(), Vec::new(), Duration::ZERO);
+        Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0 }
     }
 
     /// The step to be done next.
@@ -66,18 +77,25 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, error: Option<Error>, lock: Lock) -> Ended {
-        Ended { steps: self.steps, error, lock, health: Health::default() }
+        Ended { steps: self.steps, error, blocked: None, lock, health: Health::default() }
     }
 }
 
 impl Migrate {
     /// Executes a plan, as far as its steps succeed.
-    pub(super) async fn execute<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence, plan: &Plan) -> Ended {
+    pub(super) async fn execute<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: Fence,
+        plan: &Plan,
+        demands: &[Demand],
+    ) -> Ended {
         let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
             Ok(works) => works,
-            Err(error) => return Walk::new(&[], fence).end(Some(error), Lock::Held(fence)),
+            Err(error) => return Walk::new(&[], &[], fence).end(Some(error), Lock::Held(fence)),
         };
-        let mut walk = Walk::new(&works, fence);
+        let mut walk = Walk::new(&works, demands, fence);
         if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
             return walk.end(Some(error), Lock::Held(fence));
         }
@@ -89,7 +107,21 @@ impl Migrate {
             }
             let began = Instant::now();
             let before = walk.steps.len();
-            let advanced = self.advance(backend, run, &mut walk).await;
+            let advanced = match self.gate(backend, run, &mut walk).await {
+                Ok(Gate::Open) => {
+                    let at_work = Instant::now();
+                    let advanced = self.advance(backend, run, &mut walk).await;
+                    walk.at_work += at_work.elapsed();
+                    advanced
+                }
+                Ok(Gate::Stopped) => continue,
+                Ok(Gate::Blocked(blocked)) => {
+                    let error = (!self.settings.defer_breaking).then(|| blocked.error());
+                    let lock = Lock::Held(walk.fence);
+                    return Ended { blocked: Some(blocked), ..walk.end(error, lock) };
+                }
+                Err(error) => Err(error),
+            };
             if walk.steps.len() > before {
                 walk.tries = 0;
             }
@@ -146,7 +178,7 @@ impl Migrate {
             return Ok(());
         }
         self.tell(&Event::Retrying { step: work.step, error: &error });
-        let slept = self.pause(backend, self.retry_pause(walk.tries)).await;
+        let slept = self.pause(backend, retry_pause(&self.settings, walk.tries)).await;
         slept.map_err(|cancelled| (cancelled, Lock::Held(walk.fence)))
     }
 
@@ -191,7 +223,7 @@ impl Migrate {
     /// Does the next step that runs outside a transaction, or all transactional ones up to it.
     async fn advance<B: Backend>(&self, backend: &mut B, run: &Run, walk: &mut Walk<'_>) -> Result<(), Error> {
         let before = walk.steps.len();
-        let works = &walk.works[before..];
+        let works = &walk.works[before..walk.open_until];
         let mut ended = |step: &Step, duration| {
             let report = report_of(step, StepOutcome::Done, duration);
             self.tell(&Event::StepEnded(&report));
@@ -222,16 +254,6 @@ impl Migrate {
     ) -> Result<(), Error> {
         backend.restore_session().await?;
         backend.failed(run, fence, step, error).await
-    }
-
-    pub(super) fn retry_pause(&self, tries: u32) -> Duration {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(self.settings.retry_delay)
-            .with_max_delay(Duration::from_secs(10))
-            .with_jitter()
-            .without_max_times()
-            .build();
-        pauses.nth(tries as usize).unwrap_or(self.settings.retry_delay)
     }
 }
 

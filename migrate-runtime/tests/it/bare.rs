@@ -1,6 +1,6 @@
 //! Statements of PostgreSQL that run outside any transaction: begun, interrupted, and found again.
 
-use migrate_runtime::{ErrorKind, Migrator, Postgres};
+use migrate_runtime::{Amendment, ErrorKind, Migrator, Postgres, SchemaVersion, Standing};
 use testkit::migrations::Directory;
 
 use crate::bench::{Bench, PostgresServer, of, registry_at};
@@ -129,10 +129,29 @@ fn a_procedure_that_commits_runs_bare_and_is_asked_about_after_a_crash() {
     interrupt(&bench);
     let error = migrator.up(&mut bench.open()).wait().unwrap_err();
     assert!(error.to_string().contains("nothing tells whether it took effect"), "{error}");
-    assert!(error.help().unwrap().contains("migrate repair 1.1.0"), "{error:?}");
+    assert!(error.help().unwrap().contains("migrate repair 1.1.0 --statement applied"), "{error:?}");
     assert_eq!(error.statement(), Some("CALL fill()"));
     assert_eq!(bench.sql("SELECT count(*) FROM log"), ["2"]);
     assert_eq!(bench.lock_owner(), [""; 0]);
+}
+
+#[test]
+fn an_uncertain_statement_is_settled_by_a_person_and_the_rest_is_run() {
+    for (standing, calls) in [(Standing::Applied, "1"), (Standing::NotApplied, "2")] {
+        let bench = PostgresServer::new();
+        bench.sql("CREATE TABLE log (id integer)");
+        bench.sql("CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (1); COMMIT; END $$");
+        let migrator = gated(&bench, "CALL fill()", "");
+        interrupt(&bench);
+        let amendment = Amendment::Settle { version: SchemaVersion::new(1, 1, 0), statement: standing };
+        let report = migrator.amend(&mut bench.open(), amendment.clone()).wait().unwrap();
+        assert_eq!(report.plan.changes.len(), 1);
+        migrator.up(&mut bench.open()).wait().unwrap();
+        assert_eq!(bench.sql("SELECT count(*) FROM log"), [calls]);
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+        let error = migrator.amend(&mut bench.open(), amendment).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod dependents;
 mod embedding;
 mod faults;
 mod health;
+mod instances;
 mod model;
 mod postgres;
 mod recovery;

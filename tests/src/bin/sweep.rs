@@ -40,9 +40,11 @@ fn kill() {
         report(&format!("{arena:?}: SIGKILL at every failpoint"), &killed);
         if arena == Arena::Postgres {
             // What is under way on the server is not stopped by its client's end, so only this sees every state there.
-            let at_messages = at_messages(&course, cut::Blow::Kill, 1, 1);
-            report(&format!("{arena:?}: SIGKILL at every message"), &at_messages);
-            killed.join(at_messages);
+            let mut messages = at_messages(&course, cut::Blow::Kill, 1, 1);
+            // A state is looked at where the second run is not begun at once: at the even ones there, at the odd ones here.
+            messages.join(at_messages(&course, cut::Blow::Kill, 1, 2));
+            report(&format!("{arena:?}: SIGKILL at every message"), &messages);
+            killed.join(messages);
             let terminated = at_failpoints(&course, Blow::Terminate, 1);
             report(&format!("{arena:?}: pg_terminate_backend at every failpoint"), &terminated);
             let terminated = at_random(&course, Blow::Terminate, 200, SEED);

@@ -220,7 +220,7 @@ fn first(rows: &[Vec<Row>]) -> Option<&str> {
 fn half_done(work: &Work<'_>) -> String {
     let version = work.step.version;
     format!(
-        "find out how far it came and do the rest by hand, or undo it; then say so with `migrate repair {version} --applied` or `migrate repair {version} --not-applied`"
+        "find out how far it came; do the rest of this statement by hand, or undo it; then say so with `migrate repair {version} --statement applied` or `migrate repair {version} --statement not-applied`, and run again"
     )
 }
 

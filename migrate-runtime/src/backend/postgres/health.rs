@@ -7,7 +7,7 @@ use migrate_core::health::{Expected, Found};
 use migrate_core::migration::{Dialect, ObjectKind};
 
 use super::PostgresBackend;
-use super::message::{Message, MessageError, Outcome, Row, send};
+use super::message::{Message, MessageError, Row, send};
 use super::tables::literal;
 use crate::backend::{Observation, Question, Work, identifier, ledger_error};
 use crate::error::{Blocker, Error};
@@ -27,7 +27,7 @@ impl PostgresBackend<'_> {
             self.names.select_both().iter().for_each(|select| message.push(select));
         }
         message.push("COMMIT");
-        let rows = self.ask_in_transaction("the database could not be examined", &message).await?;
+        let rows = self.ask_in_transaction(message, |error| error.plain("the database could not be examined")).await?;
         let mut answers = rows[first..].iter();
         let mut found = Vec::new();
         for (question, query) in questions.iter().zip(&queries) {
@@ -51,7 +51,7 @@ impl PostgresBackend<'_> {
             return Ok(Found::Problems(vec!["there is no schema to create the ledger in".to_owned()]));
         }
         message.push("ROLLBACK");
-        tried(self.ask_in_transaction("our tables cannot be written", &message).await)
+        tried(self.ask_in_transaction(message, |error| error.plain("our tables cannot be written")).await)
     }
 
     pub(super) async fn verify_read_only(&mut self, work: &Work<'_>, bound: Duration) -> Result<Found, Error> {
@@ -78,23 +78,6 @@ impl PostgresBackend<'_> {
                 if error.is_retryable() { Err(error) } else { Ok(Found::Problems(vec![error.to_string()])) }
             }
         }
-    }
-
-    /// Sends a message that is a transaction, and ends the transaction if it failed.
-    async fn ask_in_transaction(&self, what: &str, message: &Message<'_>) -> Result<Vec<Vec<Row>>, Error> {
-        let Outcome { rows, error, .. } = send(self.client(), message).await;
-        let Some(error) = error else {
-            return Ok(rows);
-        };
-        let error = error.plain(what);
-        if !error.is_connection_lost() {
-            self.roll_back().await?;
-        }
-        Err(error)
-    }
-
-    async fn roll_back(&self) -> Result<(), Error> {
-        self.ask("the transaction could not be rolled back", Message::of(&["ROLLBACK"])).await.map(drop)
     }
 }
 

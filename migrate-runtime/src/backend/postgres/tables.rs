@@ -27,19 +27,21 @@ pub(super) const NO_PRIVILEGE: &str = "migrate: a privilege on history or state 
 pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
 
 /// A time stamp as RFC 3339 in UTC.
-fn rfc3339(column: &str) -> String {
+pub(super) fn rfc3339(column: &str) -> String {
     format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
 }
 
 /// Our tables, and what is known of them so far.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    plain: [String; 3],
+    pub(super) plain: [String; 4],
     /// The schema they are in or would be created in; unknown until the first read unless an option names it.
     pub(super) schema: Option<String>,
     configured: Option<String>,
-    /// Whether they are there.
+    /// Whether those are there that have always been.
     pub(super) present: bool,
+    /// Whether the table of instances is there; with it came the column `intended_removal`.
+    pub(super) has_instances: bool,
     /// Names this run, in the lock and among the settings of a session that was begun for it.
     token: Token,
 }
@@ -51,6 +53,7 @@ impl Names {
             schema: tables.schema.clone(),
             configured: tables.schema.clone(),
             present: false,
+            has_instances: false,
             token,
         }
     }
@@ -70,8 +73,12 @@ impl Names {
         self.qualified(1)
     }
 
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> String {
         self.qualified(2)
+    }
+
+    pub(super) fn instances(&self) -> String {
+        self.qualified(3)
     }
 
     /// One message: which of our tables are there, then state and ledger. While the schema is not known the message
@@ -99,11 +106,17 @@ impl Names {
     pub(super) fn found(&mut self, row: &Row) -> Result<bool, Error> {
         self.schema = row.get(0).map(str::to_owned);
         let found: Vec<&str> = row.get(1).unwrap_or_default().split('\n').filter(|name| !name.is_empty()).collect();
-        self.present = !found.is_empty();
-        for name in self.plain.iter().filter(|_| self.present) {
-            match found.iter().find(|found| found.get(1..) == Some(name)) {
-                Some(table) if table.starts_with(['r', 'p']) => {}
-                Some(_) => return Err(ledger_error(name, "it is no table")),
+        let kind = |name: &String| {
+            found.iter().find(|found| found.get(1..) == Some(name)).map(|found| found.starts_with(['r', 'p']))
+        };
+        let [always @ .., instances] = &self.plain;
+        self.present = always.iter().any(|name| kind(name).is_some());
+        self.has_instances = kind(instances).is_some();
+        for name in always.iter().filter(|_| self.present).chain([instances]) {
+            match kind(name) {
+                Some(true) => {}
+                Some(false) => return Err(ledger_error(name, "it is no table")),
+                None if name == instances => {}
                 None => return Err(ledger_error(name, "it is missing while the others are there")),
             }
         }
@@ -115,7 +128,7 @@ impl Names {
         [self.select_state(), self.select_ledger()]
     }
 
-    fn select_state(&self) -> String {
+    pub(super) fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
                     lock_process, {acquired}, NOT ({gone}), {expires} FROM {state} WHERE id = 1",
@@ -126,7 +139,7 @@ impl Names {
         )
     }
 
-    fn select_ledger(&self) -> String {
+    pub(super) fn select_ledger(&self) -> String {
         format!(
             "SELECT version, name, checksum, {applied}, runtime_version, execution_time_ms, status,
                     min_runtime_version, progress, attempted, down_sql IS NOT NULL FROM {ledger}",
@@ -239,11 +252,20 @@ impl Names {
         })
     }
 
-    /// Creates our tables. IF NOT EXISTS does not make this safe against another process that does the same: one of
+    /// Creates our tables, or adds what came later. IF NOT EXISTS does not make this safe against another process that does the same: one of
     /// the two may fail with a unique violation of the catalogue, and tries again.
     pub(super) fn create(&self, schema: &str) -> Message<'static> {
         let names = Self { schema: Some(schema.to_owned()), ..self.clone() };
         let (ledger, history, state) = (names.ledger(), names.history_table(), names.state());
+        if self.present {
+            return Message::of(&[
+                "BEGIN",
+                "SELECT pg_catalog.set_config('lock_timeout', '2s', true)",
+                &format!("ALTER TABLE {state} ADD COLUMN IF NOT EXISTS intended_removal text"),
+                &names.create_instances(),
+                "COMMIT",
+            ]);
+        }
         Message::of(&[
             "BEGIN",
             &format!(
@@ -294,6 +316,7 @@ impl Names {
                     registry_name text,
                     checksum_algorithm text NOT NULL,
                     intended_floor text,
+                    intended_removal text,
                     fence bigint NOT NULL UNIQUE,
                     lock_owner text,
                     lock_host text,
@@ -309,6 +332,7 @@ impl Names {
                  VALUES (1, {FORMAT}, {FORMAT}, {}, 0) ON CONFLICT DO NOTHING",
                 literal(ALGORITHM)
             ),
+            &names.create_instances(),
             "COMMIT",
         ])
     }
@@ -326,7 +350,7 @@ impl Names {
                      lock_process = {process}, lock_backend = {backend}, lock_token = {token},
                      lock_acquired_at = pg_catalog.clock_timestamp(),
                      lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds',
-                     registry_name = coalesce(registry_name, {registry})
+                     intended_floor = NULL, intended_removal = NULL, registry_name = coalesce(registry_name, {registry})
                  WHERE id IN (SELECT id FROM free) RETURNING fence
              ), interrupted AS (
                  INSERT INTO {history} (run, operation, outcome, runtime_version, registry_digest, actor, host, process,
@@ -507,7 +531,8 @@ impl Names {
     pub(super) fn give_lock_back(&self, fence: Fence) -> String {
         format!(
             "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_backend = NULL,
-                    lock_token = NULL, lock_acquired_at = NULL, lock_expires_at = NULL
+                    lock_token = NULL, lock_acquired_at = NULL, lock_expires_at = NULL, intended_floor = NULL,
+                    intended_removal = NULL
              WHERE id = 1 AND fence = {fence}",
             self.state()
         )
@@ -706,22 +731,22 @@ pub(super) fn set_timeouts(work: &Work<'_>) -> String {
 }
 
 /// The text values of a row, read with errors that name the table.
-struct Fields<'a> {
-    row: &'a Row,
-    table: &'a str,
+pub(super) struct Fields<'a> {
+    pub(super) row: &'a Row,
+    pub(super) table: &'a str,
 }
 
 impl Fields<'_> {
-    fn optional(&self, column: usize) -> Option<String> {
+    pub(super) fn optional(&self, column: usize) -> Option<String> {
         // A value that is not UTF-8 can only come from a session with another client encoding.
         self.row.try_get(column).ok().flatten().map(str::to_owned)
     }
 
-    fn text(&self, column: usize) -> Result<String, Error> {
+    pub(super) fn text(&self, column: usize) -> Result<String, Error> {
         self.optional(column).ok_or_else(|| ledger_error(self.table, &format!("its column {column} is NULL")))
     }
 
-    fn number<T: std::str::FromStr>(&self, column: usize) -> Result<T, Error> {
+    pub(super) fn number<T: std::str::FromStr>(&self, column: usize) -> Result<T, Error> {
         let text = self.text(column)?;
         let name = self.row.columns().get(column).map_or("?", |column| column.name());
         text.parse().map_err(|_| ledger_error(self.table, &format!("`{text}` cannot stand in its column `{name}`")))
@@ -737,6 +762,6 @@ pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-fn optional_literal(text: Option<&str>) -> String {
+pub(super) fn optional_literal(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), literal)
 }

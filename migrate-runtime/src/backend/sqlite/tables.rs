@@ -15,56 +15,86 @@ use crate::options::Tables;
 use crate::report::HistoryRow;
 
 /// The database's clock, as RFC 3339 in UTC.
-const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 /// Our tables: plain names for looking them up, quoted ones for using them.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    plain: [String; 3],
+    pub(super) plain: [String; 4],
     ledger: String,
     history: String,
-    state: String,
+    pub(super) state: String,
+    pub(super) instances: String,
+}
+
+/// Which of our tables are there.
+pub(super) struct Found {
+    /// Those that have always been: all of them, or none.
+    pub(super) ledger: bool,
+    /// The table of instances; with it came the column `intended_removal`.
+    pub(super) instances: bool,
 }
 
 impl Names {
     pub(super) fn new(tables: &Tables) -> Self {
         // SQLite's schemas are attached databases; ours is always the main one.
         let plain = Tables::SUFFIXES.map(|suffix| tables.name(suffix));
-        let [ledger, history, state] = plain.each_ref().map(|name| format!("main.{}", identifier(name)));
-        Self { plain, ledger, history, state }
+        let [ledger, history, state, instances] = plain.each_ref().map(|name| format!("main.{}", identifier(name)));
+        Self { plain, ledger, history, state, instances }
     }
 
-    /// Which of our tables are there: all, or none. Anything else is damage. Names are compared as SQLite does.
-    fn exist(&self, connection: &Connection) -> Result<bool, Error> {
+    /// Which of our tables are there. Only some of those that have always been is damage. Names are compared as SQLite does.
+    pub(super) fn found(&self, connection: &Connection) -> Result<Found, Error> {
         let look = || -> rusqlite::Result<Vec<(String, String)>> {
-            let [ledger, history, state] = &self.plain;
             let sql = "SELECT lower(name), type FROM main.sqlite_master WHERE type IN ('table', 'view')
-                       AND name COLLATE NOCASE IN (?1, ?2, ?3)";
+                       AND name COLLATE NOCASE IN (?1, ?2, ?3, ?4)";
             let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            connection.prepare(sql)?.query_map([ledger, history, state], pair)?.collect()
+            connection.prepare(sql)?.query_map(self.plain.each_ref(), pair)?.collect()
         };
         let found = look().map_err(|error| plain_error("the database could not be read", &error))?;
-        if found.is_empty() {
-            return Ok(false);
-        }
-        for name in &self.plain {
-            let kind = found.iter().find(|(found, _)| *found == name.to_ascii_lowercase()).map(|(_, kind)| &**kind);
-            match kind {
+        let kind = |name: &String| {
+            let found = found.iter().find(|(found, _)| *found == name.to_ascii_lowercase());
+            found.map(|(_, kind)| &**kind)
+        };
+        let [always @ .., instances] = &self.plain;
+        let ledger = always.iter().any(|name| kind(name).is_some());
+        for name in always.iter().filter(|_| ledger).chain([instances]) {
+            match kind(name) {
                 Some("table") => {}
                 Some(_) => return Err(ledger_error(name, "it is a view")),
+                None if name == instances => {}
                 None => return Err(ledger_error(name, "it is missing while the others are there")),
             }
         }
-        Ok(true)
+        Ok(Found { ledger, instances: ledger && kind(instances).is_some() })
     }
 
-    /// Creates our tables when they are not there. Runs under the write lock, so nobody else does the same.
+    /// Creates our tables when they are not there, and adds what came later. Runs under the write lock, so nobody else does
+    /// the same.
     pub(super) fn create(&self, connection: &Connection) -> Result<(), Error> {
-        if self.exist(connection)? {
+        let failed = |error: rusqlite::Error| plain_error("the ledger could not be created", &error);
+        let found = self.found(connection)?;
+        if found.ledger && found.instances {
             return Ok(());
         }
+        if !found.ledger {
+            connection.execute_batch(&self.create_ledger()).map_err(failed)?;
+        } else if !self.has_intended_removal(connection).map_err(failed)? {
+            let add = format!("ALTER TABLE {} ADD COLUMN intended_removal TEXT", self.state);
+            connection.execute_batch(&add).map_err(failed)?;
+        }
+        connection.execute_batch(&self.create_instances()).map_err(failed)
+    }
+
+    /// Whether the column is there that came with the table of instances, which somebody may have removed.
+    fn has_intended_removal(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM pragma_table_info(?1, 'main') WHERE name = 'intended_removal'";
+        connection.prepare(sql)?.exists([&self.plain[2]])
+    }
+
+    fn create_ledger(&self) -> String {
         let Self { ledger, history, state, .. } = self;
-        let sql = format!(
+        format!(
             "CREATE TABLE {ledger} (
                 version TEXT NOT NULL PRIMARY KEY,
                 name TEXT NOT NULL,
@@ -106,6 +136,7 @@ impl Names {
                 registry_name TEXT,
                 checksum_algorithm TEXT NOT NULL,
                 intended_floor TEXT,
+                intended_removal TEXT,
                 fence INTEGER NOT NULL UNIQUE,
                 lock_owner TEXT,
                 lock_host TEXT,
@@ -115,8 +146,7 @@ impl Names {
             );
             INSERT INTO {state} (id, format, oldest_reader, checksum_algorithm, fence)
                 VALUES (1, {FORMAT}, {FORMAT}, '{ALGORITHM}', 0);"
-        );
-        connection.execute_batch(&sql).map_err(|error| plain_error("the ledger could not be created", &error))
+        )
     }
 
     /// Writes the state row without changing it.
@@ -126,7 +156,7 @@ impl Names {
 
     /// State and ledger; the holder of a lock is taken to be alive.
     pub(super) fn snapshot(&self, connection: &Connection) -> Result<Snapshot, Error> {
-        if !self.exist(connection)? {
+        if !self.found(connection)?.ledger {
             return Ok(Snapshot::default());
         }
         let failed = |error: rusqlite::Error| plain_error("the ledger could not be read", &error);
@@ -181,7 +211,7 @@ impl Names {
 
     /// The newest rows of the history, newest first.
     pub(super) fn history(&self, connection: &Connection, limit: u32) -> Result<Vec<HistoryRow>, Error> {
-        if !self.exist(connection)? {
+        if !self.found(connection)?.ledger {
             return Ok(Vec::new());
         }
         let sql = format!(
@@ -210,7 +240,8 @@ impl Names {
             let fence = connection.query_row(
                 &format!(
                     "UPDATE {state} SET fence = fence + 1, lock_owner = ?1, lock_host = ?2, lock_process = ?3,
-                            lock_acquired_at = {NOW}, registry_name = coalesce(registry_name, ?4)
+                            lock_acquired_at = {NOW}, intended_floor = NULL, intended_removal = NULL,
+                            registry_name = coalesce(registry_name, ?4)
                      WHERE id = 1 RETURNING fence"
                 ),
                 params![run.identity.actor, run.identity.host, run.identity.process, run.registry_name],
@@ -239,7 +270,8 @@ impl Names {
     /// Gives the lock back, if it is still ours.
     pub(super) fn give_lock_back(&self, connection: &Connection, fence: Fence) -> Result<(), Error> {
         let sql = format!(
-            "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_acquired_at = NULL
+            "UPDATE {} SET lock_owner = NULL, lock_host = NULL, lock_process = NULL, lock_acquired_at = NULL,
+                    intended_floor = NULL, intended_removal = NULL
              WHERE id = 1 AND fence = ?1",
             self.state
         );
