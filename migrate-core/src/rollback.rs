@@ -208,19 +208,35 @@ pub fn newest(snapshot: &Snapshot, past: &Past) -> Option<i64> {
     standing.filter(|change| change.kind == ChangeKind::Up).map(|change| change.run).max()
 }
 
-/// Whether the migrations of a run can be undone by their down scripts, and the plan that does it.
-///
-/// A migration belongs to the run that applied it last. What the run applied and somebody undid meanwhile is no matter, so
-/// that a rollback which stopped half way goes on.
+/// Which run, and everything that the answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The migrations of the program.
+    pub registry: &'a Registry,
+    /// What the database holds.
+    pub snapshot: &'a Snapshot,
+    /// Which kind of database it is.
+    pub dialect: Dialect,
+    /// What the history tells.
+    pub past: &'a Past,
+    /// The run.
+    pub run: i64,
+    /// How long ago it may have begun.
+    pub window: Duration,
+}
+
+/// Whether a strategy can roll back a run, and how.
 #[must_use]
-pub fn undo(
-    registry: &Registry,
-    snapshot: &Snapshot,
-    dialect: Dialect,
-    past: &Past,
-    run: i64,
-    window: Duration,
-) -> Answer {
+pub fn answer(strategy: Strategy, question: &Question<'_>) -> Answer {
+    match strategy {
+        Strategy::Undo => undo(question),
+    }
+}
+
+/// By the down scripts of its migrations. A migration belongs to the run that applied it last. What the run applied and
+/// somebody undid meanwhile is no matter, so that a rollback which stopped half way goes on.
+fn undo(question: &Question<'_>) -> Answer {
+    let Question { registry, snapshot, dialect, past, run, window } = *question;
     let mut answer = Answer { strategy: Strategy::Undo, plan: Plan::default(), obstacles: Vec::new() };
     let Some(known) = past.runs.iter().find(|it| it.run == run) else {
         answer.obstacles.push(Obstacle::UnknownRun { run });

@@ -14,6 +14,7 @@ use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::{ChangeKind, Past, PastChange, PastRun};
 #[cfg(feature = "postgres")]
 use migrate_core::sql::Statement;
 use migrate_core::sql::{self, Segment};
@@ -161,6 +162,9 @@ pub trait Backend: Send {
         entries: &[HistoryEntry<'_>],
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Reads from the history which runs there were and what they changed. Only asked where our tables are there.
+    fn past(&mut self) -> impl Future<Output = Result<Past, Error>> + Send;
+
     /// Finds out what checks ask, in the order of the questions, without changing anything, and reads the ledger with them if
     /// it is wanted. In one round trip.
     fn observe(
@@ -250,6 +254,23 @@ pub struct Observation {
     pub found: Vec<Found>,
     /// The ledger, if it was wanted.
     pub snapshot: Option<Snapshot>,
+}
+
+/// A run of the past, from the rows of a query: its number, and how many milliseconds ago it began.
+pub(crate) fn past_run(run: i64, age_ms: i64) -> PastRun {
+    PastRun { run, age: Duration::from_millis(age_ms.try_into().unwrap_or(0)) }
+}
+
+/// What took effect in the past, from a row of the history; `None` for what changes nothing of where migrations stand.
+pub(crate) fn past_change(table: &str, run: i64, version: &str, operation: &str) -> Result<Option<PastChange>, Error> {
+    let kind = match operation {
+        "up" => ChangeKind::Up,
+        "down" => ChangeKind::Down,
+        "force" | "baseline" => ChangeKind::Amended,
+        _ => return Ok(None),
+    };
+    let damaged = |error| ledger_error(table, &format!("`{version}` is no version: {error}"));
+    Ok(Some(PastChange { run, version: version.parse().map_err(damaged)?, kind }))
 }
 
 /// What is the same for all rows that a run writes.

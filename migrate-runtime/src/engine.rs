@@ -9,6 +9,7 @@ mod gate;
 mod health;
 mod instances;
 mod recovery;
+mod rollback;
 mod run_lock;
 mod steps;
 mod work;
@@ -23,12 +24,14 @@ use migrate_core::ledger::{LockHolder, Snapshot};
 use migrate_core::migration::Role;
 use migrate_core::plan::{Plan, PlanError, Target, plan};
 use migrate_core::registry::Registry;
+use migrate_core::rollback::Strategy;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::health::CheckHealth;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
+pub(crate) use self::rollback::CanRollBack;
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -102,6 +105,8 @@ pub(crate) struct Migrate {
 pub(crate) enum Goal {
     /// Run scripts until the target is reached.
     Reach(Target),
+    /// Take back what one run applied.
+    RollBack(i64, Strategy),
     /// Change what the ledger says.
     Amend(Amendment),
 }
@@ -144,7 +149,9 @@ impl Operation for Migrate {
                 Locked::Ours(run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => self.execute_between_checks(backend, &run, fence, &decision).await,
+                        Goal::Reach(_) | Goal::RollBack(..) => {
+                            self.execute_between_checks(backend, &run, fence, &decision).await
+                        }
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
                     // Somebody else goes on with the work. What is left of it then is found by reading again, unless
@@ -212,7 +219,7 @@ impl Migrate {
         if refused && self.mode != Mode::ExecuteUnlessIncompatible {
             return Err(incompatible(assessment));
         }
-        let plan = if refused { Plan::default() } else { self.plan::<B>(&snapshot, &assessment)? };
+        let plan = if refused { Plan::default() } else { self.plan(backend, &snapshot, &assessment).await? };
         self.as_expected(&plan)?;
         let demands = demands(&self.registry, &snapshot, &plan);
         let seen = fence_of(&snapshot);
@@ -220,11 +227,17 @@ impl Migrate {
         Ok(Decision { assessment, plan, demands, seen, holder })
     }
 
-    fn plan<B: Backend>(&self, snapshot: &Snapshot, assessment: &Assessment) -> Result<Plan, Error> {
+    async fn plan<B: Backend>(
+        &self,
+        backend: &mut B,
+        snapshot: &Snapshot,
+        assessment: &Assessment,
+    ) -> Result<Plan, Error> {
         match &self.goal {
             Goal::Reach(target) => {
                 plan(&self.registry, snapshot, B::DIALECT, *target).map_err(|error| plan_error(&error))
             }
+            Goal::RollBack(run, strategy) => self.plan_rollback(backend, snapshot, *run, *strategy).await,
             Goal::Amend(amendment) => amend(&self.registry, snapshot, assessment, B::DIALECT, amendment)
                 .map(|changes| Plan { changes, ..Plan::default() })
                 .map_err(|error| amend::amend_error(&error)),
@@ -295,7 +308,10 @@ impl Migrate {
             runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
             registry_digest: self.registry.digest().to_string(),
             registry_name: self.registry.name().map(str::to_owned),
-            plan: plan.to_string(),
+            plan: match &self.goal {
+                Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
+                Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
+            },
         }
     }
 

@@ -10,6 +10,7 @@ use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::Snapshot;
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
+use migrate_core::rollback::Past;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
@@ -184,6 +185,7 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn past() -> Past;
         fn observe(questions: &[Question], ledger: bool, bound: Duration) -> Observation;
         fn try_writing(bound: Duration) -> Found;
         fn verify_again(work: &Work<'_>, bound: Duration) -> Found;

@@ -94,6 +94,7 @@ pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
 pub use migrate_core::migration::{Dialect, Migration, ObjectKind, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
+pub use migrate_core::rollback::{Answer, Obstacle, Strategy};
 pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
 /// Embeds a directory of migrations: constant data, checked while the program compiles.
@@ -165,8 +166,10 @@ pub use crate::health::{
 pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
-pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, StepOutcome, StepReport};
+pub use crate::options::{
+    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_ROLLBACK_WINDOW, DEFAULT_TABLE,
+};
+pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, StepOutcome, StepReport};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
 

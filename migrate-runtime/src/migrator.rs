@@ -12,20 +12,21 @@ use migrate_core::ledger::LockHolder;
 use migrate_core::migration::{Migration, Phase};
 use migrate_core::plan::{Plan, Target};
 use migrate_core::registry::Registry;
+use migrate_core::rollback::Strategy;
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
-    CheckHealth, FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock,
-    ReadRepairs, Register, ReleaseLock,
+    CanRollBack, CheckHealth, FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances,
+    ReadLock, ReadRepairs, Register, ReleaseLock,
 };
 use crate::health::{HealthChecks, OnUnhealthy};
 use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{FreedLock, HistoryRow, Report};
+use crate::report::{FreedLock, HistoryRow, Report, RollbackAnswers};
 use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
@@ -250,6 +251,13 @@ impl Migrator {
     #[must_use]
     pub fn on_unhealthy(mut self, action: OnUnhealthy) -> Self {
         self.settings.health.on_unhealthy = action;
+        self
+    }
+
+    /// How long ago a run may have begun that is rolled back, by the database's clock. Default: 24 hours.
+    #[must_use]
+    pub fn rollback_window(mut self, window: Duration) -> Self {
+        self.settings.rollback_window = window;
         self
     }
 
@@ -510,6 +518,51 @@ impl Migrator {
         target: Target,
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         self.migrate(database, Goal::Reach(target), Mode::DryRun)
+    }
+
+    /// Takes back exactly what one run applied, last migration first. A run of which nothing is left is no error.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down); [`Plan`](crate::ErrorKind::Plan) with every reason why that cannot be done: an unknown run, a
+    /// newer one on top of it, a migration without a way back, longer ago than
+    /// [`rollback_window`](Self::rollback_window). Nothing is undone then.
+    pub fn roll_back<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        strategy: Strategy,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::RollBack(run, strategy), Mode::Execute)
+    }
+
+    /// What [`roll_back`](Self::roll_back) would do. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and those that `roll_back` would give before its first step.
+    pub fn plan_rollback<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        strategy: Strategy,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::RollBack(run, strategy), Mode::DryRun)
+    }
+
+    /// Whether a run can be rolled back, by which strategy, and why not; without a number the newest run of which something
+    /// is left. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check). A run that cannot be rolled back is an answer, not an error.
+    pub fn can_roll_back<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: Option<i64>,
+    ) -> Call<'d, D, impl Operation<Output = RollbackAnswers> + use<D>> {
+        let operation = CanRollBack { registry: self.registry.clone(), settings: self.settings.clone(), run };
+        Call::new(database, operation)
     }
 
     /// Changes what the ledger says without running any script: forces the standing of a migration, repairs rows, or

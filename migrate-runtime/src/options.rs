@@ -25,6 +25,9 @@ pub const DEFAULT_MAX_RETRIES: u32 = 10;
 /// The first pause between two tries; it doubles each time, up to ten seconds.
 pub const DEFAULT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
+/// How long ago a run may have begun that is rolled back, unless told otherwise.
+pub const DEFAULT_ROLLBACK_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The settings of one operation.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -49,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
     pub(crate) health: HealthOptions,
+    /// How long ago a run may have begun that is rolled back.
+    pub(crate) rollback_window: Duration,
 }
 
 impl Settings {
@@ -71,6 +76,7 @@ impl Settings {
             observer: None,
             stop: Stop::new(),
             health: HealthOptions::default(),
+            rollback_window: DEFAULT_ROLLBACK_WINDOW,
         }
     }
 }

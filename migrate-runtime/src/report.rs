@@ -4,6 +4,7 @@ use migrate_core::compat::{Assessment, Entry};
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan, Step};
+use migrate_core::rollback::{Answer, Strategy};
 use migrate_core::version::SchemaVersion;
 
 use crate::health::Health;
@@ -52,6 +53,23 @@ impl Report {
             self.steps.iter().any(|step| done(step) && step.version == entry.version)
         };
         self.assessment.pending().filter(move |entry| !is_done(entry))
+    }
+}
+
+/// Whether a run can be rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackAnswers {
+    /// The run; `None` when none was named and nothing is left to roll back.
+    pub run: Option<i64>,
+    /// What each strategy would do, or why it cannot, the recommended one first.
+    pub answers: Vec<Answer>,
+}
+
+impl RollbackAnswers {
+    /// The strategy to use, if there is one.
+    #[must_use]
+    pub fn recommended(&self) -> Option<Strategy> {
+        self.answers.iter().find(|answer| answer.obstacles.is_empty()).map(|answer| answer.strategy)
     }
 }
 

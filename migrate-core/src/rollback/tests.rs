@@ -28,10 +28,14 @@ fn past(text: &str) -> Past {
     past
 }
 
+fn undo(registry: &Registry, snapshot: &Snapshot, past: &Past, run: i64, window: Duration) -> Answer {
+    answer(Strategy::Undo, &Question { registry, snapshot, dialect: DIALECT, past, run, window })
+}
+
 /// `expect` is the steps of the plan, or every reason why there is none.
 #[track_caller]
 fn check(migrations: &str, ledger: &str, runs: &str, run: i64, expect: &str) {
-    let answer = undo(&registry(migrations), &snapshot(ledger), DIALECT, &past(runs), run, DAY);
+    let answer = undo(&registry(migrations), &snapshot(ledger), &past(runs), run, DAY);
     let steps = answer.plan.steps.iter().map(|step| format!("-{}", step.version));
     let obstacles = answer.obstacles.iter().map(|obstacle| obstacle.to_string());
     assert_eq!(steps.chain(obstacles).collect::<Vec<_>>().join(" "), expect, "run {run} of {runs} on [{ledger}]");
@@ -97,7 +101,7 @@ fn what_stays_keeps_what_it_depends_on() {
     };
     for wanted in ["1.0.0", ">=1.0, <1.1"] {
         let runs = past("+1.1.0; +1.0.0");
-        let answer = undo(&depending(wanted), &snapshot("1.0.0 1.1.0"), DIALECT, &runs, 2, DAY);
+        let answer = undo(&depending(wanted), &snapshot("1.0.0 1.1.0"), &runs, 2, DAY);
         let needed = Obstacle::Needed { version: SchemaVersion::new(1, 0, 0), by: SchemaVersion::new(1, 1, 0) };
         assert_eq!(answer.obstacles, [needed], "{wanted}");
     }
@@ -148,13 +152,13 @@ proptest! {
         let forever = Duration::MAX;
         for run in 1..=past.runs.len() {
             let run = i64::try_from(run).unwrap();
-            let answer = undo(&registry, &now, DIALECT, &past, run, forever);
+            let answer = undo(&registry, &now, &past, run, forever);
             prop_assert_eq!(answer.plan.is_empty(), !answer.obstacles.is_empty());
             let blocked = answer.obstacles.iter().any(|it| matches!(it, Obstacle::NewerRun { .. }));
             prop_assert!(!blocked || newest(&now, &past).unwrap() > run);
         }
         while let Some(run) = newest(&now, &past) {
-            let answer = undo(&registry, &now, DIALECT, &past, run, forever);
+            let answer = undo(&registry, &now, &past, run, forever);
             prop_assert_eq!(&answer.obstacles, &[]);
             let steps = &answer.plan.steps;
             prop_assert!(!steps.is_empty() && steps.iter().all(|step| step.direction == Direction::Down));
@@ -166,7 +170,7 @@ proptest! {
             let by = i64::try_from(past.runs.len()).unwrap() + 1;
             past.runs.push(PastRun { run: by, age: Duration::ZERO });
             past.changes.extend(undone.iter().map(|version| PastChange { run: by, version: *version, kind: ChangeKind::Down }));
-            let again = undo(&registry, &now, DIALECT, &past, run, forever);
+            let again = undo(&registry, &now, &past, run, forever);
             prop_assert_eq!(again.obstacles, &[Obstacle::NothingLeft { run }]);
         }
         prop_assert!(now.rows.is_empty());

@@ -22,6 +22,7 @@ use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::sql::{Kind, Segment, SegmentKind, Statement};
 use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
@@ -623,6 +624,11 @@ impl Backend for PostgresBackend<'_> {
             None => Ok(()),
             Some(error) => Err(error.of_ledger(fence, "the ledger could not be changed")),
         }
+    }
+
+    async fn past(&mut self) -> Result<Past, Error> {
+        let rows = self.ask("the history could not be read", self.names.past()).await?;
+        self.names.parse_past(&rows)
     }
 
     async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {

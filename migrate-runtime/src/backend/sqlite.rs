@@ -19,6 +19,7 @@ use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::sql::{Segment, SegmentKind};
 use migrate_core::version::SchemaVersion;
 use rusqlite::{Connection, OpenFlags};
@@ -550,6 +551,14 @@ impl Backend for SqliteBackend<'_> {
             }
             entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))
         })
+    }
+
+    async fn past(&mut self) -> Result<Past, Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => tables::in_read_transaction(connection, |connection| names.past(connection)),
+            None => Ok(Past::default()),
+        }
     }
 
     async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {

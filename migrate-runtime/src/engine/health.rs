@@ -161,8 +161,8 @@ impl Examination<'_> {
                 let held = health::ledger_holds(self.registry, &snapshot, B::DIALECT, subject.plan);
                 health::conclude(Check::Ledger, held)
             }
-            // What forbids a run has refused it by now: undoing is a way out of the rest, and a run up resumes.
-            None => Conclusion { severity: Severity::Warning, ..health::ledger_stands(subject.assessment) },
+            // What forbids a run has refused it by now.
+            None => Conclusion { severity: Severity::Warning, ..health::ledger_stands(&subject.left_alone()) },
         };
         results.push(result(Check::Ledger, stands, 1, began));
         results.push(result(Check::Connectivity, answers(), 1, began));
@@ -310,6 +310,16 @@ impl Examination<'_> {
 struct Subject<'a> {
     assessment: &'a Assessment,
     plan: &'a Plan,
+}
+
+impl Subject<'_> {
+    /// The assessment without the findings on migrations that the plan deals with.
+    fn left_alone(&self) -> Assessment {
+        let mut assessment = self.assessment.clone();
+        let planned = |version| self.plan.steps.iter().any(|step| Some(step.version) == version);
+        assessment.reasons.retain(|reason| !planned(reason.version));
+        assessment
+    }
 }
 
 /// The ledger as it must be once a plan is executed.

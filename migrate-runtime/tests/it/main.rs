@@ -15,6 +15,7 @@ mod instances;
 mod model;
 mod postgres;
 mod recovery;
+mod rollback;
 mod sqlite;
 mod stale;
 mod stops;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use migrate_core::checksum::ALGORITHM;
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
 
 use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::session;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
 use crate::database::postgres::Token;
 use crate::error::Error;
 use crate::options::Tables;
@@ -230,6 +231,38 @@ impl Names {
             recorded = rfc3339("recorded_at"),
             history = self.history_table(),
         )])
+    }
+
+    /// Selects the runs of the past, and what they changed.
+    pub(super) fn past(&self) -> Message<'static> {
+        let history = self.history_table();
+        Message::of(&[
+            &format!(
+                "SELECT run, (extract(epoch FROM pg_catalog.clock_timestamp() - recorded_at) * 1000)::bigint FROM {history}
+                 WHERE operation = 'run' AND outcome = 'started' ORDER BY id"
+            ),
+            &format!(
+                "SELECT run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                 ORDER BY id"
+            ),
+        ])
+    }
+
+    pub(super) fn parse_past(&self, rows: &[Vec<Row>]) -> Result<Past, Error> {
+        let table = &*self.plain[1];
+        let [runs, changes] = rows else {
+            return Err(ledger_error(table, "the server gave fewer answers than questions"));
+        };
+        let mut past = Past::default();
+        for row in runs {
+            let row = Fields { row, table };
+            past.runs.push(past_run(row.number(0)?, row.number(1)?));
+        }
+        for row in changes {
+            let row = Fields { row, table };
+            past.changes.extend(past_change(table, row.number(0)?, &row.text(1)?, &row.text(2)?)?);
+        }
+        Ok(past)
     }
 
     pub(super) fn parse_history(&self, row: &Row) -> Result<HistoryRow, Error> {
