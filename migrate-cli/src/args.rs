@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{HistoryArgs, Until, WaitArgs};
-pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
+pub(crate) use run::{
+    DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
+};
 pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
@@ -210,6 +212,11 @@ pub(crate) enum Verb {
     /// Undo the last applied migration and apply it again.
     #[command(after_help = "Example:\n  migrate redo --yes")]
     Redo(RedoArgs),
+    /// Undo what one run applied, or say whether that can be done.
+    #[command(
+        after_help = "Examples:\n  migrate rollback --can\n  migrate rollback --run 12 --dry-run\n  migrate rollback --run 12 --yes"
+    )]
+    Rollback(RollbackArgs),
     /// Show where every migration stands.
     #[command(after_help = "Example:\n  migrate status")]
     Status,
@@ -278,6 +285,10 @@ pub(crate) enum RunLockVerb {
 impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_))
+        match self {
+            Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_) => true,
+            Self::Rollback(args) => !args.can,
+            _ => false,
+        }
     }
 }

@@ -22,6 +22,7 @@ mod pending;
 mod plan;
 mod redo;
 mod repair;
+mod rollback;
 mod run;
 mod run_lock;
 mod scratch;
@@ -144,6 +145,7 @@ fn execute(
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Rollback(args) => rollback::check(args, connection.protected, printer)?,
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
         Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
@@ -158,6 +160,7 @@ fn execute(
         Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
+        Verb::Rollback(args) => rollback::rollback(args, &mut session, printer),
         Verb::Health => health::health(&mut session, printer),
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility => compatibility::compatibility(&mut session, printer),

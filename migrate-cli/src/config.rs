@@ -152,6 +152,9 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     if let Some(bound) = options.long_transaction {
         migrator = migrator.long_transaction(bound);
     }
+    if let Some(window) = options.rollback_window {
+        migrator = migrator.rollback_window(window);
+    }
     if let Some(actor) = &options.actor {
         migrator = migrator.actor(actor);
     }

@@ -119,6 +119,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) health_retries: Option<u32>,
     pub(crate) on_unhealthy: Option<OnUnhealthy>,
     pub(crate) long_transaction: Option<Duration>,
+    pub(crate) rollback_window: Option<Duration>,
 }
 
 impl Configuration {
@@ -255,6 +256,7 @@ impl Configuration {
                 _ => OnUnhealthy::Warn,
             }),
             long_transaction: self.duration(Key::LongTransaction),
+            rollback_window: self.duration(Key::RollbackWindow),
         }
     }
 }

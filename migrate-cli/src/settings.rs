@@ -33,6 +33,7 @@ pub(crate) enum Key {
     HealthRetries,
     HealthOnFailure,
     LongTransaction,
+    RollbackWindow,
 }
 
 /// One setting and everything that is known of it before anybody says anything.
@@ -80,7 +81,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 21] = [
+pub(crate) const SETTINGS: [Setting; 22] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -284,6 +285,15 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         help: "How long another session's transaction may be open on PostgreSQL before a health check speaks of it",
         ..Setting::OPTION
     },
+    Setting {
+        key: Key::RollbackWindow,
+        name: "rollback_window",
+        variable: "ROLLBACK_WINDOW",
+        kind: Kind::Duration,
+        default: Some("24h"),
+        help: "How long ago a run may have begun that `rollback` takes back",
+        ..Setting::OPTION
+    },
 ];
 
 impl Setting {
@@ -446,6 +456,8 @@ mod tests {
         assert_eq!(default(Key::HealthRetries), migrate_runtime::DEFAULT_HEALTH_RETRIES.to_string());
         let long = duration::parse_typed(default(Key::LongTransaction));
         assert_eq!(long, Ok(migrate_runtime::DEFAULT_LONG_TRANSACTION));
+        let window = duration::parse_typed(default(Key::RollbackWindow));
+        assert_eq!(window, Ok(migrate_runtime::DEFAULT_ROLLBACK_WINDOW));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use migrate_runtime::{
-    CheckResult, Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase,
-    Plan, Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Target,
+    AnyDatabase, CheckResult, Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator,
+    Outcome, Phase, Plan, Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Strategy, Target,
 };
 
 use super::confirm;
@@ -18,11 +18,45 @@ use crate::signals;
 
 /// What is to be run.
 pub(super) struct Request<'a> {
-    pub(super) target: Target,
+    pub(super) aim: Aim,
     pub(super) dry_run: bool,
     pub(super) fleet: FleetArgs,
     /// What was typed to confirm it; `None` for what needs no confirmation.
     pub(super) confirmation: Option<&'a Confirmation>,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aim {
+    /// Reach a target.
+    Reach(Target),
+    /// Take back what one run applied.
+    RollBack(i64, Strategy),
+}
+
+impl Aim {
+    fn plan(self, migrator: &Migrator, database: &mut AnyDatabase) -> Result<Report, Error> {
+        let planned = match self {
+            Self::Reach(target) => migrator.plan(database, target).wait(),
+            Self::RollBack(run, strategy) => migrator.plan_rollback(database, run, strategy).wait(),
+        };
+        planned.map_err(|error| self.failure(error))
+    }
+
+    fn run(self, migrator: &Migrator, database: &mut AnyDatabase) -> Result<Report, Error> {
+        let report = match self {
+            Self::Reach(target) => migrator.run(database, target).wait(),
+            Self::RollBack(run, strategy) => migrator.roll_back(database, run, strategy).wait(),
+        };
+        report.map_err(|error| self.failure(error))
+    }
+
+    fn failure(self, error: RuntimeError) -> Error {
+        match self {
+            Self::Reach(target) => failure(error, target),
+            Self::RollBack(..) => error.into(),
+        }
+    }
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
@@ -30,26 +64,24 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     if let Some(bound) = request.fleet.wait_for_fleet {
         migrator = migrator.wait_for_fleet(bound);
     }
-    let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
         if confirm::is_due(confirmation, session.protected) {
-            let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+            let planned = request.aim.plan(&session.migrator, &mut session.database)?;
             ask(&planned, session, printer)?;
             migrator = migrator.expecting(planned.plan);
         }
     }
     let database = &mut session.database;
-    let report = if request.dry_run {
-        migrator.plan(database, request.target).wait()
-    } else {
-        migrator.stop(signals::stop(printer)).run(database, request.target).wait()
+    let report = match request.dry_run {
+        true => request.aim.plan(&migrator, database)?,
+        false => request.aim.run(&migrator.stop(signals::stop(printer)), database)?,
     };
-    let report = report.map_err(failed)?;
     let unhealthy = report.health.after.iter().filter(|result| result.is_error());
     unhealthy.for_each(|result| warn_of(result, printer));
-    printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
-    if matches!(request.target, Target::Phase(_)) && !request.dry_run {
+    let up = matches!(request.aim, Aim::Reach(target) if target.is_up());
+    printer.answer(&Document::new(json::Run::done(&report, up)), || closing(&report));
+    if matches!(request.aim, Aim::Reach(Target::Phase(_))) && !request.dry_run {
         report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
     }
     if let Some(error) = report.plan.ends_with.as_ref().filter(|_| request.dry_run) {

@@ -1,6 +1,6 @@
 //! What runs and plans say.
 
-use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport, Target};
+use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -34,7 +34,7 @@ impl From<&Entry> for Remaining {
 }
 
 #[derive(Debug, Serialize)]
-struct RunStep {
+pub(super) struct RunStep {
     version: String,
     direction: &'static str,
     outcome: &'static str,
@@ -43,7 +43,8 @@ struct RunStep {
 }
 
 impl Run {
-    pub(crate) fn done(report: &Report, target: Target) -> Self {
+    /// `up`: whether it was to apply, so that what is left pending belongs to the answer.
+    pub(crate) fn done(report: &Report, up: bool) -> Self {
         if report.outcome == Outcome::DryRun {
             return Self::planned(&report.plan);
         }
@@ -53,7 +54,7 @@ impl Run {
             error: None,
             run: report.run,
             ends_with: None,
-            remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            remaining: if up { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
             health: Around::of(&report.health),
         }
     }

@@ -14,6 +14,7 @@ mod ledger;
 mod library;
 mod operator;
 mod postgres;
+mod rollback;
 mod scratch;
 mod sqlite;
 #[cfg(target_os = "linux")]
