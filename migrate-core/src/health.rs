@@ -259,4 +259,6 @@ fn bytes(number: u64) -> String {
 }
 
 #[cfg(test)]
+mod health_md;
+#[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::Direction;
+use crate::rollback::Strategy;
 use crate::testing::{DIALECT, execute, registry, snapshot};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
