@@ -2,4 +2,5 @@
 
 fn main() {
     migrate_build::track("../../migrations_v2");
+    migrate_build::track("releases/0.2.0");
 }

@@ -1,6 +1,8 @@
 //! What was typed.
 
 mod amend;
+mod backup;
+mod compare;
 mod consent;
 mod read;
 mod run;
@@ -11,12 +13,14 @@ mod values;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use amend::{BaselineArgs, ForceArgs, ReleaseArgs, RepairArgs};
+pub(crate) use backup::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, RestoreArgs, VerifyArgs};
+pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
-pub(crate) use read::{HistoryArgs, Until, WaitArgs};
+pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
 pub(crate) use run::{
     DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
 };
-pub(crate) use set::{CheckArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, ValidateArgs};
+pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
 
@@ -87,6 +91,9 @@ pub(crate) struct OutputOptions {
     /// Print one JSON document.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print a line of JSON for each event of a run, and the document of `--json` as the last line.
+    #[arg(long, global = true)]
+    pub(crate) events: bool,
     /// Print errors only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -111,9 +118,7 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
     Init,
     /// Write the files of a new migration.
-    #[command(
-        after_help = "Examples:\n  migrate new add_index\n  migrate new split_names --major --min-runtime-version 2.3.0"
-    )]
+    #[command(after_help = NEW_EXAMPLES)]
     New(NewArgs),
     /// Write migrations.lock; or show or free the run lock.
     #[command(
@@ -125,9 +130,22 @@ pub(crate) enum DirectoryVerb {
         after_help = "Examples:\n  migrate validate\n  migrate validate --shadow-url postgres://app@localhost/postgres\n  migrate validate --shadow-url sqlite::memory:"
     )]
     Validate(ValidateArgs),
+    /// Repair names, metadata, migrations.lock, and a version that two branches took. No script is touched.
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(FixArgs),
+    /// Take each migration up, down and up again on a scratch database, and compare what it leaves.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(TestArgs),
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Example:\n  migrate check --runtime-version 1.4.0")]
     Check,
+    /// Compare the directory with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  migrate diff\n  migrate diff --exit-code")]
+    Diff(DiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -147,6 +165,12 @@ pub(crate) enum EmbeddedVerb {
     /// Judge the database; the exit code is the verdict.
     #[command(after_help = "Examples:\n  app migrate check\n  app migrate check --source migrations_v2")]
     Check(CheckArgs),
+    /// Compare the migrations of this program with what was applied to the database, script by script.
+    #[command(after_help = "Examples:\n  app migrate diff\n  app migrate diff --source migrations_v2")]
+    Diff(EmbeddedDiffArgs),
+    /// Print what the database is made of, or compare it.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -229,9 +253,9 @@ pub(crate) enum Verb {
     /// Wait until the database answers, or until its migrations are done.
     #[command(after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m")]
     Wait(WaitArgs),
-    /// Show which versions of the program work with the database.
-    #[command(after_help = "Example:\n  migrate compatibility --runtime-version 1.4.0")]
-    Compatibility,
+    /// Show which versions of the program work with the database and with every other schema.
+    #[command(after_help = COMPATIBILITY_EXAMPLES)]
+    Compatibility(CompatibilityArgs),
     /// Show what was done to the database.
     #[command(after_help = "Example:\n  migrate history --limit 5")]
     History(HistoryArgs),
@@ -244,6 +268,17 @@ pub(crate) enum Verb {
     /// Record what the database holds already, without running it.
     #[command(after_help = "Examples:\n  migrate baseline 1.4.0 --dry-run\n  migrate baseline 1.4.0 --yes")]
     Baseline(BaselineArgs),
+    /// Take backups, look at them, and put them back.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  migrate backup create\n  migrate backup list\n  migrate backup verify latest --deep\n  migrate backup restore 20260131T101500Z-0123abcd\n  migrate backup prune --dry-run"
+    )]
+    Backup(BackupVerb),
+    /// Put a backup back; what is there now is kept as one.
+    #[command(
+        after_help = "Examples:\n  migrate restore latest --dry-run\n  migrate restore 20260131T101500Z-0123abcd"
+    )]
+    Restore(RestoreArgs),
     /// Say that a migration is applied, or is not, without running it.
     #[command(after_help = FORCE_EXAMPLES)]
     Force(ForceArgs),
@@ -251,6 +286,46 @@ pub(crate) enum Verb {
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(RepairArgs),
 }
+
+const NEW_EXAMPLES: &str = "\
+Examples:
+  migrate new add_index
+  migrate new split_names --major --min-runtime-version 2.3.0
+  migrate new --template table users email:text
+  migrate new --template column users.age integer
+  migrate new --template index-concurrently users email
+  migrate new --template enum-value mood curious
+  migrate new --template sqlite-rebuild users
+  migrate new --template data users.email \"lower(email)\"
+  migrate new --template expand-contract rename-column users.name full_name
+  migrate new --from migrations_v2/later/drop_users_name --min-runtime-version 2.4.0
+  pg_dump --schema-only shop | migrate new import -";
+
+const FIX_EXAMPLES: &str = "\
+Of two migrations of one version, the one that migrations.lock does not have gets the next free version, and so do the
+unreleased ones after it. What cannot be repaired is shown, and the exit code is then 65.
+
+Examples:
+  migrate fix --dry-run
+  migrate fix --yes
+  migrate fix --renumber v1.2.0_tags";
+
+const TEST_EXAMPLES: &str = "\
+After down, the schema and every row must be as before up; after the second up, the schema as after the first. Rows of
+fixtures.sql are there meanwhile. This is what `migration_tests!` does in a program's own tests. SQLite runs in memory.
+
+Examples:
+  migrate test
+  migrate test 1.2.0
+  migrate test --shadow-url postgres://app@localhost/postgres";
+
+const COMPATIBILITY_EXAMPLES: &str = "\
+A schema is everything up to a version of the set or of the database. A program is each version that a migration asks for, that
+of --runtime-version, those of the programs that run, and those of --program; what an older one holds are the migrations below the first that asks for more.
+
+Examples:
+  migrate compatibility --runtime-version 1.4.0
+  migrate compatibility --runtime-version 1.4.0 --program 1.3.0 --format markdown";
 
 const FORCE_EXAMPLES: &str = "\
 Without --applied or --not-applied, one interrupted migration is settled so that the database is at VERSION.
@@ -280,6 +355,48 @@ pub(crate) enum RunLockVerb {
     /// Free the run lock that a dead run left behind.
     #[command(after_help = "Examples:\n  migrate lock release\n  migrate lock release --force --yes")]
     Release(ReleaseArgs),
+}
+
+impl DirectoryVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Validate(args) => args.shadow_url.as_ref(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            Self::Test(args) => args.shadow.shadow_url.as_ref(),
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
+}
+
+impl EmbeddedVerb {
+    /// As [`Verb::runs`].
+    pub(crate) const fn runs(&self) -> bool {
+        matches!(self, Self::Database(verb) if verb.runs())
+    }
+
+    /// Where scratch databases are to be made, if that was typed.
+    pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Schema(verb) => verb.shadow_url(),
+            _ => None,
+        }
+    }
+}
+
+impl SchemaVerb {
+    fn shadow_url(&self) -> Option<&DatabaseUrl> {
+        match self {
+            Self::Dump(_) => None,
+            Self::Diff(args) => args.shadow.shadow_url.as_ref(),
+        }
+    }
 }
 
 impl Verb {

@@ -1,13 +1,16 @@
 //! The verbs, a file each.
 
 mod amend;
+mod backup;
 mod baseline;
 mod check;
 mod compatibility;
 mod config_show;
 mod confirm;
+mod diff;
 mod doctor;
 mod down;
+mod fix;
 mod force;
 mod goto;
 mod graph;
@@ -22,14 +25,20 @@ mod pending;
 mod plan;
 mod redo;
 mod repair;
+mod restore;
 mod rollback;
 mod run;
 mod run_lock;
+mod schema;
 mod scratch;
 #[cfg(feature = "program")]
 mod shell;
 mod source;
 mod status;
+mod stored;
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+mod test;
+mod text_diff;
 mod up;
 mod validate;
 mod version;
@@ -37,7 +46,7 @@ mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, ValidateArgs, Verb};
+use crate::args::{BackupVerb, ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -56,12 +65,10 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         return shell::shell(verb, printer).unwrap_or_else(|error| fail_without_answer(&error, printer));
     }
     let mut typed = [settings.0, options.settings.0].concat();
-    if let DirectoryVerb::Validate(ValidateArgs { shadow_url: Some(url) }) = &verb {
-        typed.push((Key::ShadowUrl, url.reveal().to_owned()));
-    }
+    typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
     let configuration = match Configuration::of_program(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(&verb, DirectoryVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     if !matches!(verb, DirectoryVerb::Doctor) {
         configuration.warnings.iter().for_each(|warning| printer.warning(warning));
@@ -83,7 +90,12 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
             Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
             None => lock::lock(args, directory, printer),
         },
+        DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
         DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        DirectoryVerb::Test(args) => test::test(args, directory, &connection, printer),
+        DirectoryVerb::Diff(args) => diff::with_ledger(args, open, printer),
+        DirectoryVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
         DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
         DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
@@ -99,15 +111,19 @@ pub(crate) fn over_registry(
     typed: Typed<false>,
     printer: &Printer,
 ) -> Exit {
-    let configuration = match Configuration::of_embedded(typed.0) {
+    let mut typed = typed.0;
+    typed.extend(verb.shadow_url().map(|url| (Key::ShadowUrl, url.reveal().to_owned())));
+    let configuration = match Configuration::of_embedded(typed) {
         Ok(configuration) => configuration,
-        Err(error) => return refuse(&error, matches!(verb, EmbeddedVerb::Database(verb) if verb.runs()), printer),
+        Err(error) => return refuse(&error, verb.runs(), printer),
     };
     let connection = configuration.connection();
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
     let open = || session(config::database(&connection)?);
     let result = match verb {
         EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Diff(args) => diff::embedded(args, registry, &connection, session, printer),
+        EmbeddedVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
@@ -149,6 +165,9 @@ fn execute(
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
         Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
+        Verb::Restore(args) | Verb::Backup(BackupVerb::Restore(args)) => {
+            restore::check(args, connection.protected, printer)?;
+        }
         _ => {}
     }
     let mut session = open()?;
@@ -163,18 +182,20 @@ fn execute(
         Verb::Rollback(args) => rollback::rollback(args, &mut session, printer),
         Verb::Health => health::health(&mut session, printer),
         Verb::Status => status::status(&mut session, printer),
-        Verb::Compatibility => compatibility::compatibility(&mut session, printer),
+        Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),
         Verb::Instances => instances::instances(&mut session, printer),
         Verb::Version => version::version(&mut session, printer),
         Verb::Baseline(args) => baseline::baseline(args, &mut session, printer),
         Verb::Force(args) => force::force(args, &mut session, printer),
         Verb::Repair(args) => repair::repair(args, &mut session, printer),
+        Verb::Backup(verb) => backup::backup(verb, &mut session, printer),
+        Verb::Restore(args) => restore::restore(args, &mut session, printer),
     }
 }
 
 /// A run that fails before it begins answers with the document of a run all the same.
-fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
+pub(crate) fn refuse(error: &Error, runs: bool, printer: &Printer) -> Exit {
     if runs { fail(error, printer, &Document::new(Run::failed(error))) } else { fail_without_answer(error, printer) }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use migrate_core::diagnostic::Diagnostic;
 use migrate_core::migration::Dialect;
 use migrate_core::source::{self, LoadOptions, Loaded};
+use migrate_runtime::backup::BackupOptions;
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
 use crate::configuration::ConnectionOptions;
@@ -19,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) migrator: Migrator,
     /// Whether the database's name is needed before data may be destroyed.
     pub(crate) protected: bool,
+    /// How backups are taken, and where they are.
+    pub(crate) backup: BackupOptions,
 }
 
 impl Session {
@@ -28,7 +31,12 @@ impl Session {
         options: &ConnectionOptions,
         printer: &Printer,
     ) -> Self {
-        let session = Self { database, migrator: migrator(registry.into(), options), protected: options.protected };
+        let session = Self {
+            database,
+            migrator: migrator(registry.into(), options),
+            protected: options.protected,
+            backup: options.backup.clone(),
+        };
         let registry = session.migrator.registry();
         printer.detail(&format!("database: {}", session.database));
         printer.detail(&format!("registry: {}, digest {}", registry.directory(), registry.digest()));
@@ -87,7 +95,9 @@ pub(crate) fn load(directory: &Path, check_lock: bool) -> Loaded {
 pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, shadow: Option<Dialect>) -> Loaded {
     let mut given: Vec<Dialect> = database(options).ok().map(|database| dialect(&database)).into_iter().collect();
     given.extend(shadow);
-    let with_advice = LoadOptions { advice: Some(given.clone()), fixtures: true, ..load_options(directory) };
+    let runtime_version = options.runtime_version.as_ref().map(ToString::to_string);
+    let with_advice =
+        LoadOptions { advice: Some(given.clone()), fixtures: true, runtime_version, ..load_options(directory) };
     let loaded = source::load(directory, &with_advice);
     given.retain(|dialect| !loaded.dialects().contains(dialect));
     if given.is_empty() {
@@ -95,6 +105,12 @@ pub(crate) fn load_to_validate(directory: &Path, options: &ConnectionOptions, sh
     }
     let dialects = [loaded.dialects(), &given].concat();
     source::load(directory, &LoadOptions { dialects, ..with_advice })
+}
+
+/// How a directory is read whose migrations are tested on one kind of database.
+#[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) fn options_to_test(directory: &Path, dialect: Dialect) -> LoadOptions {
+    LoadOptions { dialects: vec![dialect], fixtures: true, ..load_options(directory) }
 }
 
 fn load_options(directory: &Path) -> LoadOptions {
@@ -113,6 +129,7 @@ pub(crate) fn dialect(database: &AnyDatabase) -> Dialect {
 
 fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     let mut migrator = Migrator::new(registry).allow_out_of_order(options.allow_out_of_order);
+    migrator = migrator.backup(options.backup.clone());
     if let Some(version) = &options.runtime_version {
         migrator = migrator.runtime_version(version.clone());
     }
@@ -154,6 +171,9 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     }
     if let Some(window) = options.rollback_window {
         migrator = migrator.rollback_window(window);
+    }
+    if let Some(role) = &options.application_role {
+        migrator = migrator.application_role(role);
     }
     if let Some(actor) = &options.actor {
         migrator = migrator.actor(actor);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use migrate_runtime::backup::{BackupOptions, BackupPolicy, Retention};
 use migrate_runtime::{HealthChecks, OnUnhealthy, Version};
 
 use crate::args::DatabaseUrl;
@@ -112,6 +113,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) max_retries: Option<u32>,
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) allow_out_of_order: bool,
+    pub(crate) application_role: Option<String>,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
     pub(crate) health_checks: Option<HealthChecks>,
@@ -120,6 +122,9 @@ pub(crate) struct ConnectionOptions {
     pub(crate) on_unhealthy: Option<OnUnhealthy>,
     pub(crate) long_transaction: Option<Duration>,
     pub(crate) rollback_window: Option<Duration>,
+    pub(crate) backup: BackupOptions,
+    /// Where scratch databases are made.
+    pub(crate) shadow_url: Option<DatabaseUrl>,
 }
 
 impl Configuration {
@@ -216,11 +221,6 @@ impl Configuration {
         self.text(Key::Dir).unwrap_or_else(default).into()
     }
 
-    /// The server for scratch databases.
-    pub(crate) fn shadow_url(&self) -> Option<DatabaseUrl> {
-        self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok())
-    }
-
     /// The settings that verbs work with.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         let url = self.value(Key::DatabaseUrl);
@@ -242,6 +242,7 @@ impl Configuration {
             max_retries: self.count(Key::MaxRetries),
             retry_delay: self.duration(Key::RetryDelay),
             allow_out_of_order: self.switch(Key::AllowOutOfOrder),
+            application_role: self.text(Key::ApplicationRole),
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
             health_checks: self.text(Key::HealthChecks).map(|word| match &*word {
@@ -257,6 +258,41 @@ impl Configuration {
             }),
             long_transaction: self.duration(Key::LongTransaction),
             rollback_window: self.duration(Key::RollbackWindow),
+            shadow_url: self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok()),
+            backup: self.backup(),
+        }
+    }
+
+    fn backup(&self) -> BackupOptions {
+        let default = BackupOptions::default();
+        let off = |key| self.value(key).is_some_and(|value| value.parsed == Parsed::Switch(false));
+        let count = |key, default| match self.value(key).map(|value| &value.parsed) {
+            Some(Parsed::Count(count)) => Some(*count).filter(|count| *count > 0),
+            _ => default,
+        };
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        let default_days = default.retention.age.and_then(|age| u32::try_from(age.as_secs() / (24 * 60 * 60)).ok());
+        BackupOptions {
+            policy: match self.value(Key::BackupType).map(|value| &value.parsed) {
+                _ if off(Key::BackupEnabled) => Some(BackupPolicy::Never),
+                Some(Parsed::BackupType(policy)) => Some(*policy),
+                _ => None,
+            },
+            directory: self.text(Key::BackupPath).map(PathBuf::from),
+            compress: !off(Key::BackupCompress),
+            max_size: match self.value(Key::BackupMaxSize).map(|value| &value.parsed) {
+                Some(Parsed::Size(size)) => *size,
+                _ => default.max_size,
+            },
+            before_down: !off(Key::BackupBeforeDown),
+            retention: Retention {
+                age: count(Key::BackupRetentionDays, default_days).map(days),
+                count: count(Key::BackupRetentionCount, default.retention.count),
+            },
+            tools: self.text(Key::BackupTools).map(PathBuf::from),
+            restore_on_failure: self.switch(Key::RestoreOnFailure),
+            exclusive: self.switch(Key::Exclusive),
+            ..default
         }
     }
 }

@@ -40,6 +40,16 @@ impl Error {
         Self::Plain { exit: Exit::Failed, kind: "failed", message: message.into(), help: None }
     }
 
+    /// The program itself is wrong; `said` is what its panic says.
+    pub(crate) fn defect(said: &str) -> Self {
+        Self::Plain {
+            exit: Exit::Failed,
+            kind: "defect",
+            message: format!("this program has a defect: {said}"),
+            help: Some("what was committed stays, and `migrate status` shows it; please report the defect with what stands above".to_owned()),
+        }
+    }
+
     /// The migrations directory is not as it should be, in a way that no diagnostic says.
     pub(crate) fn directory(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Plain { exit: Exit::Directory, kind: "directory", message: message.into(), help: Some(help.into()) }
@@ -132,7 +142,8 @@ fn summary(diagnostics: &[Diagnostic]) -> String {
     format!("the migrations directory has {}", count(number_of(Severity::Error, diagnostics), "error"))
 }
 
-const fn kind(kind: ErrorKind) -> &'static str {
+/// The word used in JSON for a failure of an operation on a database.
+pub(crate) const fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Unreachable => "unreachable",
         ErrorKind::Configuration => "configuration",
@@ -148,6 +159,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Cancelled => "cancelled",
         ErrorKind::Unhealthy => "unhealthy",
         ErrorKind::Database => "database",
+        ErrorKind::Backup => "backup",
         _ => "other",
     }
 }

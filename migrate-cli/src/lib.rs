@@ -54,6 +54,7 @@ mod args;
 mod commands;
 mod config;
 mod configuration;
+mod defect;
 mod error;
 mod exit;
 mod json;
@@ -112,7 +113,7 @@ where
         Err(error) => return usage::report(&error, &arguments),
     };
     let printer = Output::standard().with(typed.options.output);
-    let exit = commands::over_directory(typed, &printer);
+    let exit = defect::guard(typed.verb.runs(), &printer, || commands::over_directory(typed, &printer));
     printer.close(exit).into()
 }
 
@@ -130,7 +131,9 @@ impl MigrateCommand {
     pub fn execute_to(self, registry: &'static Registry, output: Output) -> Exit {
         let Self { verb, options } = self;
         let printer = output.with(options.output);
-        let exit = commands::over_registry(&verb, registry, options.settings, &printer);
+        let exit = defect::guard(verb.runs(), &printer, || {
+            commands::over_registry(&verb, registry, options.settings, &printer)
+        });
         printer.close(exit)
     }
 }

@@ -2,16 +2,18 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{SchemaVersion, Verdict};
 use serde::Serialize;
 
 use crate::args::{Color, OutputOptions};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::json::{Document, Happening, Line};
 
 type Stream = Box<dyn Write + Send>;
 
@@ -55,7 +57,10 @@ impl Output {
             failure: None,
             progress: String::new(),
         };
-        Printer { streams: Arc::new(Mutex::new(streams)), options, interactive: self.interactive }
+        // The last line of `--events` is the document of `--json`.
+        let options = OutputOptions { json: options.json || options.events, ..options };
+        let streams = Arc::new(Mutex::new(streams));
+        Printer { streams, options, interactive: self.interactive, began: Instant::now() }
     }
 }
 
@@ -72,6 +77,7 @@ pub(crate) struct Printer {
     streams: Arc<Mutex<Streams>>,
     options: OutputOptions,
     interactive: bool,
+    began: Instant,
 }
 
 struct Streams {
@@ -103,8 +109,17 @@ impl Printer {
     /// The document for programs. Also with `--quiet`: it was asked for by name.
     pub(crate) fn document(&self, document: &impl Serialize) {
         if self.options.json {
-            let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
-            self.data(&text);
+            self.json(document);
+        }
+    }
+
+    /// A line of `--events`.
+    pub(crate) fn event(&self, happening: impl FnOnce() -> Option<Happening>) {
+        if !self.options.events {
+            return;
+        }
+        if let Some(happening) = happening() {
+            self.json(&Document::new(Line::new(self.began.elapsed(), happening)));
         }
     }
 
@@ -199,6 +214,11 @@ impl Printer {
         }
     }
 
+    fn json(&self, document: &impl Serialize) {
+        let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
+        self.data(&text);
+    }
+
     fn data(&self, text: &str) {
         let mut streams = self.streams();
         if streams.failure.is_none()
@@ -239,6 +259,16 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// Words in the colour of a verdict.
+pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
+    let colour = match verdict {
+        Verdict::Compatible => GREEN,
+        Verdict::NeedsMigration => YELLOW,
+        Verdict::Incompatible => RED,
+    };
+    format!("{colour}{words}{RESET}")
+}
+
 /// A time stamp as it is stored, without the fraction of the second: `2026-11-21T02:07:07Z`.
 pub(crate) fn to_the_second(time: &str) -> String {
     let Some((seconds, rest)) = time.split_once('.') else {
@@ -262,6 +292,7 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
+const GREEN: &str = "\x1b[1;32m";
 const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";

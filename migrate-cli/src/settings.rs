@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use migrate_core::duration;
+use migrate_core::{duration, size};
 use migrate_runtime::Version;
+use migrate_runtime::backup::BackupPolicy;
 
 /// Which setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(crate) enum Key {
     MaxRetries,
     RetryDelay,
     AllowOutOfOrder,
+    ApplicationRole,
     Actor,
     HealthChecks,
     HealthTimeout,
@@ -34,6 +36,17 @@ pub(crate) enum Key {
     HealthOnFailure,
     LongTransaction,
     RollbackWindow,
+    BackupEnabled,
+    BackupType,
+    BackupPath,
+    BackupCompress,
+    BackupMaxSize,
+    BackupBeforeDown,
+    BackupRetentionDays,
+    BackupRetentionCount,
+    BackupTools,
+    RestoreOnFailure,
+    Exclusive,
 }
 
 /// One setting and everything that is known of it before anybody says anything.
@@ -68,6 +81,10 @@ pub(crate) enum Kind {
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A number of bytes.
+    Size,
+    /// What is backed up before a run.
+    BackupType,
 }
 
 /// The value of a setting.
@@ -78,10 +95,12 @@ pub(crate) enum Parsed {
     Duration(Duration),
     Count(u32),
     Switch(bool),
+    Size(u64),
+    BackupType(BackupPolicy),
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 22] = [
+pub(crate) const SETTINGS: [Setting; 34] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -117,8 +136,7 @@ pub(crate) const SETTINGS: [Setting; 22] = [
         flag: Some("shadow-url"),
         variable: "MIGRATION_SHADOW_URL",
         kind: Kind::Url,
-        help: "Where `validate` runs the set on a scratch database: a PostgreSQL server for tests, or `sqlite::memory:`",
-        program_only: true,
+        help: "Where `validate`, `test` and `schema diff` make scratch databases: a PostgreSQL server for tests, or `sqlite::memory:`",
         verb_only: true,
         ..Setting::OPTION
     },
@@ -229,6 +247,15 @@ pub(crate) const SETTINGS: [Setting; 22] = [
         ..Setting::OPTION
     },
     Setting {
+        key: Key::ApplicationRole,
+        name: "application_role",
+        flag: Some("application-role"),
+        variable: "MIGRATION_APPLICATION_ROLE",
+        default: Some("none"),
+        help: "The PostgreSQL role of the application, which a run gives the rights on our tables that it needs",
+        ..Setting::OPTION
+    },
+    Setting {
         key: Key::Actor,
         name: "actor",
         flag: Some("actor"),
@@ -294,6 +321,109 @@ pub(crate) const SETTINGS: [Setting; 22] = [
         help: "How long ago a run may have begun that `rollback` takes back",
         ..Setting::OPTION
     },
+    Setting {
+        key: Key::BackupEnabled,
+        name: "backup_enabled",
+        variable: "BACKUP_ENABLED",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether backups are taken before runs at all",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupType,
+        name: "backup_type",
+        flag: Some("backup-type"),
+        variable: "BACKUP_TYPE",
+        kind: Kind::BackupType,
+        default: Some("full on SQLite, never on PostgreSQL"),
+        help: "What is backed up before a run: `never`, `schema` or `full`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupPath,
+        name: "backup_path",
+        flag: Some("backup-path"),
+        variable: "BACKUP_PATH",
+        kind: Kind::Path,
+        default: Some("FILE.backups beside a SQLite file, migrate-backups for PostgreSQL"),
+        help: "The directory of the backups",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupCompress,
+        name: "backup_compress",
+        variable: "BACKUP_COMPRESS",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether backups are compressed with zstd",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupMaxSize,
+        name: "backup_max_size",
+        variable: "BACKUP_MAX_SIZE",
+        kind: Kind::Size,
+        default: Some("1GiB"),
+        help: "Above this size a database is backed up before a run only if a step could not be rolled back",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupBeforeDown,
+        name: "backup_before_down",
+        variable: "BACKUP_BEFORE_DOWN",
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Whether also a run that only undoes migrations is backed up",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupRetentionDays,
+        name: "backup_retention_days",
+        variable: "BACKUP_RETENTION_DAYS",
+        kind: Kind::Count,
+        default: Some("30"),
+        help: "After how many days a backup is removed; 0 is never",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupRetentionCount,
+        name: "backup_retention_count",
+        variable: "BACKUP_RETENTION_COUNT",
+        kind: Kind::Count,
+        default: Some("10"),
+        help: "How many backups of a database are kept; 0 is all",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::BackupTools,
+        name: "backup_tools",
+        variable: "BACKUP_TOOLS",
+        kind: Kind::Path,
+        default: Some("they are looked for in PATH"),
+        help: "The directory of pg_dump, pg_restore and psql",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::RestoreOnFailure,
+        name: "restore_on_failure",
+        flag: Some("restore-on-failure"),
+        variable: "BACKUP_RESTORE_ON_FAILURE",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Put the backup back when a step outside a transaction fails half way; needs `exclusive`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Exclusive,
+        name: "exclusive",
+        flag: Some("exclusive"),
+        variable: "BACKUP_EXCLUSIVE",
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "States that nothing else writes to the database during a run",
+        ..Setting::OPTION
+    },
 ];
 
 impl Setting {
@@ -350,6 +480,8 @@ impl Kind {
             Self::Count => "N",
             Self::Switch => "BOOL",
             Self::Choice(_) => "WORD",
+            Self::Size => "SIZE",
+            Self::BackupType => "TYPE",
         }
     }
 
@@ -364,6 +496,8 @@ impl Kind {
             Self::Count => "whole number",
             Self::Switch => "`true` or `false`",
             Self::Choice(_) => "word",
+            Self::Size => "bytes, or with `KiB`, `MiB`, `GiB`",
+            Self::BackupType => "`never`, `schema` or `full`",
         }
     }
 
@@ -382,6 +516,15 @@ impl Kind {
                 "true" | "1" | "yes" | "on" => Ok(Parsed::Switch(true)),
                 "false" | "0" | "no" | "off" => Ok(Parsed::Switch(false)),
                 _ => Err("it is neither `true` nor `false`".to_owned()),
+            },
+            Self::Size => {
+                size::parse(text).map(Parsed::Size).ok_or_else(|| "it is no size such as `500MiB`".to_owned())
+            }
+            Self::BackupType => match text.to_ascii_lowercase().as_str() {
+                "never" => Ok(Parsed::BackupType(BackupPolicy::Never)),
+                "schema" => Ok(Parsed::BackupType(BackupPolicy::Schema)),
+                "full" => Ok(Parsed::BackupType(BackupPolicy::Full)),
+                _ => Err("it is none of `never`, `schema` and `full`".to_owned()),
             },
         }
     }
@@ -458,6 +601,11 @@ mod tests {
         assert_eq!(long, Ok(migrate_runtime::DEFAULT_LONG_TRANSACTION));
         let window = duration::parse_typed(default(Key::RollbackWindow));
         assert_eq!(window, Ok(migrate_runtime::DEFAULT_ROLLBACK_WINDOW));
+        assert_eq!(size::parse(default(Key::BackupMaxSize)), Some(migrate_runtime::backup::DEFAULT_MAX_BACKUP_SIZE));
+        let retention = migrate_runtime::backup::DEFAULT_RETENTION;
+        assert_eq!(default(Key::BackupRetentionCount).parse().ok(), retention.count);
+        let days = retention.age.map(|age| age.as_secs() / (24 * 60 * 60));
+        assert_eq!(default(Key::BackupRetentionDays).parse().ok(), days);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::json::{Document, Failed, Run};
 use crate::output::{Output, Printer};
 
 /// Prints what clap says of a command line that it did not accept, and gives the exit code for it: 64, or 0 when help or
-/// a version was asked for. clap's own exit code, 2, would read as "incompatible". With `--json` on the command line of
-/// this process, programs get a document as well.
+/// a version was asked for. clap's own exit code, 2, would read as "incompatible". With `--json` or `--events` on the command
+/// line of this process, programs get a document as well.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -21,8 +21,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 /// The same for a command line that is not the process's own.
 pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let has = |words: &[&str]| arguments.iter().any(|argument| words.iter().any(|word| argument == word));
-    let json = error.use_stderr() && has(&["--json"]);
-    let options = OutputOptions { json, quiet: false, verbose: false, color: Color::Auto };
+    let json = error.use_stderr() && has(&["--json", "--events"]);
+    let options = OutputOptions { json, events: false, quiet: false, verbose: false, color: Color::Auto };
     let printer = Output::standard().with(options);
     let text = error.render().ansi().to_string();
     if !error.use_stderr() {

@@ -4,13 +4,14 @@
 //! the verdict is what the worst of them says.
 
 mod code;
+pub mod matrix;
 
 use std::fmt;
 
 use semver::Version;
 
 use crate::checksum;
-use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status};
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::sql;
@@ -31,7 +32,18 @@ pub use self::code::ReasonCode;
 /// ```
 #[must_use]
 pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: &Rules) -> Assessment {
-    let mut judge = Judge { registry, snapshot, dialect, rules, reasons: Vec::new() };
+    judge_holding(registry, registry.migrations(), snapshot, dialect, rules)
+}
+
+/// The same for a program that holds only some of the registry's migrations.
+fn judge_holding(
+    registry: &Registry,
+    held: &[Migration],
+    snapshot: &Snapshot,
+    dialect: Dialect,
+    rules: &Rules,
+) -> Assessment {
+    let mut judge = Judge { registry, held, snapshot, dialect, rules, reasons: Vec::new() };
     judge.tables();
     let migrations = judge.migrations();
     let reasons = judge.reasons;
@@ -44,6 +56,28 @@ pub fn judge(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, rules: 
         reasons,
         migrating: snapshot.live_lock().cloned(),
     }
+}
+
+/// Whether a summary shows already that the database is [compatible](Verdict::Compatible) and nothing is pending. If not, it
+/// may be so all the same: only [`judge`] knows.
+#[must_use]
+pub fn is_current(registry: &Registry, summary: &Summary, dialect: Dialect, rules: &Rules) -> bool {
+    let readable = summary.oldest_reader <= FORMAT && summary.checksum_algorithm == checksum::ALGORITHM;
+    let foreign = summary.registry_name.as_deref().zip(registry.name()).is_some_and(|(theirs, ours)| theirs != ours);
+    let same = registry.fingerprint(dialect) == Some(summary.fingerprint);
+    readable && !foreign && same && meets_its_own_minimums(registry, rules)
+}
+
+/// Whether the program is new enough for what the registry holds. With the registry's own version it always is.
+fn meets_its_own_minimums(registry: &Registry, rules: &Rules) -> bool {
+    let Some(ours) = rules.runtime_version.as_ref() else {
+        return true;
+    };
+    if registry.runtime_version().as_ref() == Some(ours) {
+        return true;
+    }
+    let mut minimums = registry.migrations().iter().filter_map(Migration::min_runtime_version);
+    minimums.all(|minimum| ours.cmp_precedence(&minimum).is_ge())
 }
 
 /// What the verdict depends on beside registry and database.
@@ -118,6 +152,19 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// The assessment of a database that [is current](is_current). It lists no migrations, since nobody looked at each.
+    #[must_use]
+    pub fn current(registry: &Registry, runtime_version: Option<Version>) -> Self {
+        Self {
+            verdict: Verdict::Compatible,
+            runtime_version,
+            database_version: registry.head(),
+            migrations: Vec::new(),
+            migrating: None,
+            reasons: Vec::new(),
+        }
+    }
+
     /// Adds a finding, which may make the verdict worse.
     pub fn find(&mut self, reason: Reason) {
         self.verdict = self.verdict.max(reason.code.verdict());
@@ -208,6 +255,8 @@ pub struct Reason {
 
 struct Judge<'a> {
     registry: &'a Registry,
+    /// The migrations that the program holds, lowest version first.
+    held: &'a [Migration],
     snapshot: &'a Snapshot,
     dialect: Dialect,
     rules: &'a Rules,
@@ -250,7 +299,7 @@ impl Judge<'_> {
     /// Walks registry and ledger side by side, lowest version first.
     fn migrations(&mut self) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut known = self.registry.migrations().iter().peekable();
+        let mut known = self.held.iter().peekable();
         let mut rows = self.snapshot.rows.iter().peekable();
         loop {
             let order = match (known.peek(), rows.peek()) {
@@ -319,18 +368,20 @@ impl Judge<'_> {
         let version = row.version;
         let script = migration.script(Role::Up, self.dialect);
         let same = script.is_some_and(|script| script.checksum.to_string() == row.checksum);
+        let same_substance = same
+            || match (script, &row.up_sql) {
+                (Some(script), Some(applied)) => sql::same_substance(&script.sql, applied, self.dialect),
+                _ => false,
+            };
         if !row.status.is_complete() {
-            return self.incomplete(row, same);
+            // The same statements have the same numbers, whatever stands between them.
+            return self.incomplete(row, same_substance);
         }
         let complete = if row.status == Status::Baseline { MigrationState::Baseline } else { MigrationState::Applied };
         if same {
             return complete;
         }
-        let in_substance = match (script, &row.up_sql) {
-            (Some(script), Some(applied)) => !sql::same_substance(&script.sql, applied, self.dialect),
-            _ => true,
-        };
-        if in_substance {
+        if !same_substance {
             self.find(
                 ReasonCode::Changed,
                 Some(version),
@@ -388,7 +439,7 @@ impl Judge<'_> {
             );
             return MigrationState::Interrupted;
         }
-        let major = self.registry.head().map_or(0, |head| head.major);
+        let major = self.held.last().map_or(0, |migration| migration.version().major);
         if row.min_runtime_version.is_none() && version.major > major {
             self.find(
                 ReasonCode::UnknownMajor,

@@ -1,14 +1,14 @@
-//! A registry as some long texts and a few tables of bytes: what `embed_migrations!` writes and the compiler reads back.
+//! A registry as some long texts and a few tables of bytes: what `embed_migrations!` writes, and what a program holds.
 //!
-//! A set of a thousand migrations written out as expressions costs the compiler more than a second at every build; as
-//! literals it costs next to nothing while nothing changes, and constant evaluation makes the same static data of it.
-//! [`Encoded`] is read back by the functions below it; each record is of fixed size, all numbers are little-endian.
+//! A set of a thousand migrations written out as expressions costs the compiler more than a second at every build, and the
+//! program four times as many bytes, most of them for pointers; as literals it costs next to nothing. A program makes
+//! migrations of it when it first needs one, which a start with nothing to do never does. [`Encoded`] is read back by
+//! [`Tables`]; each record is of fixed size, all numbers are little-endian.
 //!
 //! A text of the set is a part of one of the long texts. These are neither one for each text, since each literal costs,
 //! nor one for all, since the compiler hashes the whole of it for every reference into it that it writes.
 
 use std::borrow::Cow;
-use std::mem;
 use std::time::Duration;
 
 use crate::checksum::Checksum;
@@ -116,142 +116,141 @@ impl Encoded {
         }
         Some(place)
     }
+}
 
-    /// How many scripts there are.
+/// The registry's migrations as they stand in the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables {
+    texts: &'static [&'static str],
+    migrations: &'static [u8],
+    dependencies: &'static [u8],
+    scripts: &'static [u8],
+}
+
+impl Tables {
+    /// The tables of an [`Encoded`].
     #[must_use]
-    pub fn script_count(&self) -> usize {
-        self.scripts.len() / SCRIPT
+    pub const fn new(
+        texts: &'static [&'static str],
+        migrations: &'static [u8],
+        dependencies: &'static [u8],
+        scripts: &'static [u8],
+    ) -> Self {
+        Self { texts, migrations, dependencies, scripts }
     }
 
-    /// How many dependencies there are.
+    /// The version of the last migration. Reads nothing else.
     #[must_use]
-    pub fn dependency_count(&self) -> usize {
-        self.dependencies.len() / TEXT
+    pub fn head(&self) -> Option<SchemaVersion> {
+        let start = self.migrations.len().checked_sub(MIGRATION)?;
+        Some(Record { texts: self.texts, bytes: &self.migrations[start..] }.version())
+    }
+
+    /// Puts the migrations together; their texts stay where they are.
+    #[must_use]
+    pub fn read(&self) -> Vec<Migration> {
+        let mut dependencies = self.records(self.dependencies, TEXT).map(|mut record| Cow::Borrowed(record.text()));
+        let mut scripts = self.records(self.scripts, SCRIPT).map(|mut record| record.script());
+        let migrations = self.records(self.migrations, MIGRATION);
+        migrations.map(|mut record| record.migration(&mut dependencies, &mut scripts)).collect()
+    }
+
+    fn records(&self, table: &'static [u8], size: usize) -> impl Iterator<Item = Record> {
+        table.chunks_exact(size).map(|bytes| Record { texts: self.texts, bytes })
     }
 }
 
-/// Reads scripts back.
-#[must_use]
-pub const fn scripts<const N: usize>(texts: &[&'static str], table: &[u8]) -> [Script; N] {
-    let mut scripts = [const { Script::embedded(Role::Up, None, "", Checksum::from_bytes([0; 32])) }; N];
-    let mut index = 0;
-    while index < N {
-        let record = table.split_at(index * SCRIPT).1;
-        let role = match record[0] {
+/// The rest of a record that is being read.
+struct Record {
+    texts: &'static [&'static str],
+    bytes: &'static [u8],
+}
+
+impl Record {
+    fn migration(
+        &mut self,
+        dependencies: &mut impl Iterator<Item = Text>,
+        scripts: &mut impl Iterator<Item = Script>,
+    ) -> Migration {
+        let version = self.version();
+        let name = Cow::Borrowed(self.text());
+        let [description, min_runtime_version, irreversible, expects] =
+            [(); 4].map(|()| self.option_text().map(Cow::Borrowed));
+        let [transaction, foreign_keys_off] = [(); 2].map(|()| self.byte() == 1);
+        let phase = match self.byte() {
+            0 => None,
+            1 => Some(Phase::Expand),
+            _ => Some(Phase::Contract),
+        };
+        let [lock_timeout, statement_timeout] = [(); 2].map(|()| self.duration());
+        let [dependency_count, script_count] = [(); 2].map(|()| self.number() as usize);
+        let settings = Settings {
+            description,
+            min_runtime_version,
+            irreversible,
+            expects,
+            phase,
+            transaction,
+            foreign_keys_off,
+            lock_timeout,
+            statement_timeout,
+        };
+        let dependencies = dependencies.take(dependency_count).collect();
+        let scripts = scripts.take(script_count).collect();
+        Migration::from_parts(version, name, settings, Cow::Owned(dependencies), Cow::Owned(scripts))
+    }
+
+    fn script(&mut self) -> Script {
+        let role = match self.byte() {
             0 => Role::Up,
             1 => Role::Down,
             _ => Role::Verify,
         };
-        let dialect = match record[1] {
+        let dialect = match self.byte() {
             0 => None,
             1 => Some(Dialect::Sqlite),
             _ => Some(Dialect::Postgres),
         };
-        let checksum = Checksum::from_bytes(bytes(record, 2 + TEXT));
-        let script = Script::embedded(role, dialect, text_at(texts, record, 2), checksum);
-        // An assignment would drop the old value, which constant evaluation cannot do.
-        mem::forget(mem::replace(&mut scripts[index], script));
-        index += 1;
+        let sql = self.text();
+        Script::embedded(role, dialect, sql, Checksum::from_bytes(self.take()))
     }
-    scripts
-}
 
-/// Reads dependencies back.
-#[must_use]
-pub const fn dependencies<const N: usize>(texts: &[&'static str], table: &[u8]) -> [Text; N] {
-    let mut dependencies = [const { Cow::Borrowed("") }; N];
-    let mut index = 0;
-    while index < N {
-        let dependency = Cow::Borrowed(text_at(texts, table, index * TEXT));
-        mem::forget(mem::replace(&mut dependencies[index], dependency));
-        index += 1;
+    fn version(&mut self) -> SchemaVersion {
+        let [major, minor, patch] = [(); 3].map(|()| u64::from_le_bytes(self.take()));
+        SchemaVersion::new(major, minor, patch)
     }
-    dependencies
-}
 
-/// Reads migrations back, to which the dependencies and scripts belong in this order.
-#[must_use]
-pub const fn migrations<const N: usize>(
-    texts: &[&'static str],
-    table: &[u8],
-    mut dependencies: &'static [Text],
-    mut scripts: &'static [Script],
-) -> [Migration; N] {
-    let mut migrations = [const { EMPTY }; N];
-    let mut index = 0;
-    while index < N {
-        let record = table.split_at(index * MIGRATION).1;
-        let version = SchemaVersion::new(u64_at(record, 0), u64_at(record, 8), u64_at(record, 16));
-        let flags = 24 + 5 * TEXT;
-        let durations = flags + 3;
-        let counts = durations + 2 * DURATION;
-        let settings = Settings {
-            description: option_text_at(texts, record, 24 + TEXT),
-            min_runtime_version: option_text_at(texts, record, 24 + 2 * TEXT),
-            irreversible: option_text_at(texts, record, 24 + 3 * TEXT),
-            expects: option_text_at(texts, record, 24 + 4 * TEXT),
-            phase: match record[flags + 2] {
-                0 => None,
-                1 => Some(Phase::Expand),
-                _ => Some(Phase::Contract),
-            },
-            transaction: record[flags] == 1,
-            foreign_keys_off: record[flags + 1] == 1,
-            lock_timeout: duration_at(record, durations),
-            statement_timeout: duration_at(record, durations + DURATION),
-        };
-        let (its_dependencies, other_dependencies) = dependencies.split_at(u32_at(record, counts) as usize);
-        let (its_scripts, other_scripts) = scripts.split_at(u32_at(record, counts + 4) as usize);
-        dependencies = other_dependencies;
-        scripts = other_scripts;
-        let migration = Migration::from_parts(
-            version,
-            Cow::Borrowed(text_at(texts, record, 24)),
-            settings,
-            Cow::Borrowed(its_dependencies),
-            Cow::Borrowed(its_scripts),
-        );
-        mem::forget(mem::replace(&mut migrations[index], migration));
-        index += 1;
+    fn duration(&mut self) -> Option<Duration> {
+        let (is_there, seconds, nanoseconds) = (self.byte() == 1, u64::from_le_bytes(self.take()), self.number());
+        is_there.then(|| Duration::new(seconds, nanoseconds))
     }
-    migrations
-}
 
-const EMPTY: Migration = Migration::from_parts(
-    SchemaVersion::new(0, 0, 0),
-    Cow::Borrowed(""),
-    Settings::DEFAULT,
-    Cow::Borrowed(&[]),
-    Cow::Borrowed(&[]),
-);
+    fn text(&mut self) -> &'static str {
+        self.option_text().unwrap_or_default()
+    }
 
-const fn bytes<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
-    *record.split_at(at).1.first_chunk().expect("the tables hold whole records")
-}
+    fn option_text(&mut self) -> Option<&'static str> {
+        let [index, start, length] = [(); 3].map(|()| self.number());
+        if index == NONE {
+            return None;
+        }
+        let (start, length) = (start as usize, length as usize);
+        Some(&self.texts[index as usize][start..start + length])
+    }
 
-// Byte by byte: every call is a frame of the compiler's interpreter, and these are most of what it does here.
-const fn u32_at(record: &[u8], at: usize) -> u32 {
-    let (low, high) =
-        (record[at] as u32 | (record[at + 1] as u32) << 8, record[at + 2] as u32 | (record[at + 3] as u32) << 8);
-    low | high << 16
-}
+    fn number(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
 
-const fn u64_at(record: &[u8], at: usize) -> u64 {
-    (u32_at(record, at + 4) as u64) << 32 | u32_at(record, at) as u64
-}
+    fn byte(&mut self) -> u8 {
+        u8::from_le_bytes(self.take())
+    }
 
-const fn text_at(texts: &[&'static str], record: &[u8], at: usize) -> &'static str {
-    let text = texts[u32_at(record, at) as usize];
-    let (start, length) = (u32_at(record, at + 4) as usize, u32_at(record, at + 8) as usize);
-    text.split_at(start).1.split_at(length).0
-}
-
-const fn option_text_at(texts: &[&'static str], record: &[u8], at: usize) -> Option<Text> {
-    if u32_at(record, at) == NONE { None } else { Some(Cow::Borrowed(text_at(texts, record, at))) }
-}
-
-const fn duration_at(record: &[u8], at: usize) -> Option<Duration> {
-    if record[at] == 0 { None } else { Some(Duration::new(u64_at(record, at + 1), u32_at(record, at + 9))) }
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) = self.bytes.split_first_chunk().expect("the tables hold whole records");
+        self.bytes = rest;
+        *taken
+    }
 }
 
 #[cfg(all(test, feature = "source"))]
@@ -291,11 +290,13 @@ mod tests {
         );
         let set = [plain.clone(), full, plain];
         let encoded = Encoded::new(&set).unwrap();
-        assert_eq!((encoded.dependency_count(), encoded.script_count()), (2, 7));
         let texts: Vec<&'static str> = encoded.texts.into_iter().map(|text| &*text.leak()).collect();
         assert_eq!(texts.len(), 2);
-        let dependencies = Box::leak(Box::new(dependencies::<2>(&texts, &encoded.dependencies)));
-        let scripts = Box::leak(Box::new(scripts::<7>(&texts, &encoded.scripts)));
-        assert_eq!(migrations::<3>(&texts, &encoded.migrations, dependencies, scripts), set);
+        let [migrations, dependencies, scripts] =
+            [encoded.migrations, encoded.dependencies, encoded.scripts].map(|table| &*table.leak());
+        let tables = Tables::new(texts.leak(), migrations, dependencies, scripts);
+        assert_eq!(tables.read(), set);
+        assert_eq!(tables.head(), Some(SchemaVersion::new(1, 0, u64::MAX)));
+        assert_eq!(Tables::new(&[], &[], &[], &[]).head(), None);
     }
 }

@@ -7,8 +7,11 @@ use semver::Version;
 
 use crate::version::SchemaVersion;
 
-/// The format of our tables that this version writes.
-pub const FORMAT: u32 = 1;
+/// The format of our tables that this version writes: since 2 the ledger has the checksums of stored down scripts.
+pub const FORMAT: u32 = 2;
+
+/// The oldest format whose programs read tables of [`FORMAT`]: columns are only added.
+pub const OLDEST_READER: u32 = 1;
 
 /// Everything one read of a database gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,19 @@ impl Snapshot {
         let applied = |row: &&LedgerRow| row.status.is_complete();
         self.rows.iter().rev().find(applied).map(|row| row.version)
     }
+}
+
+/// What is read of a database to learn whether nothing is to be done: one row, however long the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The oldest format whose programs can read the tables.
+    pub oldest_reader: u32,
+    /// The registry that the tables belong to, once a named one has run.
+    pub registry_name: Option<String>,
+    /// How the checksums in the ledger were computed.
+    pub checksum_algorithm: String,
+    /// The [`Fingerprint`](crate::fingerprint::Fingerprint) of the ledger.
+    pub fingerprint: u64,
 }
 
 /// One row of the ledger: a migration that is applied, or half way.

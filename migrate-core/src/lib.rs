@@ -15,6 +15,7 @@ pub mod digest;
 pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
+pub mod fingerprint;
 pub mod health;
 pub mod instances;
 pub mod ledger;
@@ -22,12 +23,15 @@ pub mod migration;
 pub mod plan;
 pub mod registry;
 pub mod rollback;
+pub mod size;
 pub mod sql;
 pub mod stale;
 pub mod version;
 
 #[cfg(feature = "source")]
 pub mod diagnostic;
+#[cfg(feature = "source")]
+pub mod fix;
 #[cfg(feature = "source")]
 pub mod lockfile;
 #[cfg(feature = "source")]
@@ -36,6 +40,8 @@ pub mod metadata;
 pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "source")]
+pub mod template;
 
 #[cfg(test)]
 mod testing;

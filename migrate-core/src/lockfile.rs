@@ -96,6 +96,11 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
     if found.is_empty() { Ok(lines) } else { Err(found) }
 }
 
+/// What a line records, whatever stands above it; `None` for one that is no entry.
+pub(crate) fn entry_of_line(line: &str) -> Option<Entry> {
+    parse_line(line.trim_end_matches('\r'), 0).map(|line| line.entry)
+}
+
 /// Compares a lock file with what the directory holds; differences are added to `found`.
 pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnostic>) {
     let lines = match parse(file) {

@@ -1,6 +1,7 @@
 //! `metadata.json`: every key checked, every problem at its line and column.
 
 mod json;
+mod text;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,6 +16,8 @@ use crate::migration::{ObjectKind, Phase, Settings, expects_text};
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
+
+pub use text::{is_strict, rewritten, text_of, texts_of};
 
 /// What a `metadata.json` says.
 ///

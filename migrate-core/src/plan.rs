@@ -1,5 +1,7 @@
 //! The plan: which steps, in which order, lead from a snapshot to a target.
 
+mod downgrade;
+
 use std::fmt;
 
 use crate::amend::Change;
@@ -7,6 +9,8 @@ use crate::ledger::{LedgerRow, Snapshot, Status};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
 use crate::version::SchemaVersion;
+
+pub use self::downgrade::downgrade;
 
 /// Where a run is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::checksum::{ALGORITHM, Checksum};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{FORMAT, LedgerRow, Snapshot, State};
+use crate::ledger::{FORMAT, LedgerRow, OLDEST_READER, Snapshot, State};
 use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings};
 use crate::plan::{Plan, Target};
 use crate::registry::Registry;
@@ -43,7 +43,7 @@ pub(crate) fn registry(text: &str) -> Registry {
 pub(crate) fn snapshot(text: &str) -> Snapshot {
     let state = State {
         format: FORMAT,
-        oldest_reader: FORMAT,
+        oldest_reader: OLDEST_READER,
         registry_name: Some("app".to_owned()),
         checksum_algorithm: ALGORITHM.to_owned(),
         fence: 0,

@@ -1,12 +1,12 @@
 //! The registry as one expression of constant data.
 //!
-//! Lists are statics inside the expression's block: a list of values that have drop glue is not promoted to one by
-//! itself. They are read back from literals, which cost the compiler less than expressions (`migrate_core::embedded`).
+//! Migrations are literals that are read back at run time, which cost the compiler less than expressions
+//! (`migrate_core::embedded`).
 
 use std::path::Path;
 
 use migrate_core::embedded::Encoded;
-use migrate_core::migration::Fixtures;
+use migrate_core::migration::{Dialect, Fixtures};
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 use proc_macro2::{Literal, TokenStream};
@@ -96,29 +96,22 @@ impl<'a> Expansion<'a> {
 
         let encoded = Encoded::new(registry.migrations())
             .ok_or_else(|| Error::new(self.input.span, "a text of the migrations is longer than 4 GiB"))?;
-        let (texts, count) = (&encoded.texts, registry.migrations().len());
-        let (dependency_count, script_count) = (encoded.dependency_count(), encoded.script_count());
+        let texts = &encoded.texts;
         let [migrations, dependencies, scripts] =
             [&encoded.migrations, &encoded.dependencies, &encoded.scripts].map(|table| Literal::byte_string(table));
+        let fingerprints = Dialect::ALL.map(|dialect| self.option(registry.fingerprint(dialect)));
         Ok(quote! {{
             #tracking
             #warnings
-            const __TEXTS: &[&#private::str] = &[#(#texts),*];
-            // A large set takes long to evaluate, once after each change of it.
-            #[allow(long_running_const_eval)]
-            static __DEPENDENCIES: [#private::Cow<'static, #private::str>; #dependency_count] =
-                #private::embedded::dependencies(__TEXTS, #dependencies);
-            #[allow(long_running_const_eval)]
-            static __SCRIPTS: [#private::Script; #script_count] = #private::embedded::scripts(__TEXTS, #scripts);
-            #[allow(long_running_const_eval)]
-            static __MIGRATIONS: [#private::Migration; #count] =
-                #private::embedded::migrations(__TEXTS, #migrations, &__DEPENDENCIES, &__SCRIPTS);
-            #private::Registry::from_parts(
+            static __TABLES: #private::embedded::Tables =
+                #private::embedded::Tables::new(&[#(#texts),*], #migrations, #dependencies, #scripts);
+            #private::Registry::embedded(
                 #name,
                 #private::Cow::Borrowed(#directory),
                 #version,
                 #private::Checksum::from_bytes(*#digest),
-                #private::Cow::Borrowed(&__MIGRATIONS),
+                &__TABLES,
+                [#(#fingerprints),*],
             )
             // Decided where the program is compiled: a release holds no path of the machine that built it.
             .compiled_from(if ::core::cfg!(debug_assertions) {
@@ -140,6 +133,14 @@ impl<'a> Expansion<'a> {
             const _: &#private::str = ::core::concat!(#(::core::include_str!(#files)),*);
             const _: &[#private::Option<&#private::str>] = &[#(::core::option_env!(#variables)),*];
         })
+    }
+
+    fn option(&self, number: Option<u64>) -> TokenStream {
+        let private = &self.private;
+        match number {
+            None => quote!(#private::Option::None),
+            Some(number) => quote!(#private::Option::Some(#number)),
+        }
     }
 
     fn option_text(&self, text: Option<&str>) -> TokenStream {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use migrate_core::health::{Expected, Found};
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::rollback::{ChangeKind, Past, PastChange, PastRun};
@@ -21,6 +21,8 @@ use migrate_core::sql::{self, Segment};
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::{Copied, Measure, Order, Restoration, Survey};
 use crate::database::AnyDatabase;
 use crate::error::{DatabaseError, Error, ErrorKind, Location};
 use crate::identity::Identity;
@@ -42,6 +44,10 @@ pub trait Backend: Send {
     /// Reads everything in one round trip. Writes nothing, creates nothing, locks nothing.
     fn read(&mut self) -> impl Future<Output = Result<Snapshot, Error>> + Send;
 
+    /// Reads one row that may show already that nothing is to be done, in one round trip. Writes nothing. `None` when there
+    /// are no tables or they cannot be summed up: only [`read`](Self::read) says why.
+    fn summary(&mut self) -> impl Future<Output = Option<Summary>> + Send;
+
     /// Reads the stored scripts of some versions.
     fn stored(&mut self, versions: &[SchemaVersion]) -> impl Future<Output = Result<Vec<Stored>, Error>> + Send;
 
@@ -56,6 +62,13 @@ pub trait Backend: Send {
         run: &Run,
         seen: Fence,
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
+
+    /// Brings our tables to the format of this version. Asked under the lock, before anything is executed.
+    fn upgrade(&mut self, fence: Fence, lock_timeout: Duration) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Gives a role the rights on our tables that the application needs, as far as it lacks them. Asked under the lock. A
+    /// database without roles has nothing to do.
+    fn grant(&mut self, fence: Fence, role: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Executes transactional steps in order and tells of each once it is committed. Stops at the first failure, which
     /// leaves nothing of its step behind. Once the run is asked to stop it begins no more of them, which is no failure.
@@ -187,6 +200,29 @@ pub trait Backend: Send {
         run: &Run,
         seen: Fence,
     ) -> impl Future<Output = Result<(Option<Fence>, Snapshot), Error>> + Send;
+
+    /// How large the database is, and where its backups belong.
+    #[cfg(feature = "backup")]
+    fn measure(&mut self) -> impl Future<Output = Result<Measure, Error>> + Send;
+
+    /// Copies one state of the database into a file. Holds nothing in the database any more when it returns.
+    #[cfg(feature = "backup")]
+    fn copy_out(&mut self, order: &Order<'_>) -> impl Future<Output = Result<Copied, Error>> + Send;
+
+    /// Puts a backup back: all at once, or not at all. The lock stays the run's, under a fence that is higher than any in
+    /// the backup; the history keeps what was added to it since, and gets the row that records this. What lives only as long
+    /// as a program runs is not put back.
+    #[cfg(feature = "backup")]
+    fn copy_in(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        restoration: &Restoration<'_>,
+    ) -> impl Future<Output = Result<Fence, Error>> + Send;
+
+    /// What can be compared with the manifest of a backup.
+    #[cfg(feature = "backup")]
+    fn survey(&mut self) -> impl Future<Output = Result<Survey, Error>> + Send;
 }
 
 /// What proves that a run holds the lock. It begins as the run's number, and rises when a connection is lost. Unique per
@@ -371,6 +407,8 @@ pub struct Stored {
     pub version: SchemaVersion,
     pub up_sql: Option<String>,
     pub down_sql: Option<String>,
+    /// What the down script's checksum was when it was stored; `None` where a program stored it that did not compute it.
+    pub down_checksum: Option<String>,
     pub transactional: bool,
     pub foreign_keys_off: bool,
 }
@@ -406,6 +444,7 @@ pub struct Record<'a> {
     pub dependencies: String,
     pub up_sql: &'a str,
     pub down_sql: Option<&'a str>,
+    pub down_checksum: Option<String>,
     pub transactional: bool,
     pub foreign_keys_off: bool,
 }
@@ -518,8 +557,11 @@ pub(crate) fn mentions(script: &str, word: &str) -> bool {
 
 /// The error of a run whose lock is no longer its own.
 pub(crate) fn lock_lost(fence: Fence) -> Error {
-    Error::new(ErrorKind::LockLost, format!("run {fence} lost its lock to another run and stopped"))
-        .with_help("see what the other run did with `migrate history`, then run again")
+    Error::new(
+        ErrorKind::LockLost,
+        format!("the run lost its lock to another run and stopped: its fence {fence} is gone"),
+    )
+    .with_help("see what the other run did with `migrate history`, then run again")
 }
 
 /// The error of a ledger that cannot be read.

@@ -4,14 +4,20 @@
 //! which order is the plan's matter, and how, the backend's.
 
 mod amend;
+#[cfg(feature = "backup")]
+mod backup;
 mod deferred;
 mod gate;
 mod health;
 mod instances;
+mod matrix;
 mod recovery;
+#[cfg(feature = "backup")]
+mod restore;
 mod rollback;
 mod run_lock;
 mod steps;
+mod stored;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -20,28 +26,34 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use migrate_core::amend::{Amendment, amend};
 use migrate_core::compat::{self, Assessment, Reason, ReasonCode, Rules, Verdict};
 use migrate_core::instances::{Demand, demands};
-use migrate_core::ledger::{LockHolder, Snapshot};
+use migrate_core::ledger::{FORMAT, LockHolder, Snapshot};
 use migrate_core::migration::Role;
-use migrate_core::plan::{Plan, PlanError, Target, plan};
+use migrate_core::plan::{Plan, PlanError, Target, downgrade, plan};
 use migrate_core::registry::Registry;
 use migrate_core::rollback::Strategy;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
+#[cfg(feature = "backup")]
+pub(crate) use self::backup::CreateBackup;
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::health::CheckHealth;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
+pub(crate) use self::matrix::ReadMatrix;
+#[cfg(feature = "backup")]
+pub(crate) use self::restore::{FindRunSnapshot, RestoreBackup, Which};
 pub(crate) use self::rollback::CanRollBack;
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
+pub(crate) use self::stored::ReadStored;
 use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::health::{Health, OnUnhealthy};
 use crate::migrator::SharedRegistry;
 use crate::observer::Event;
-use crate::options::{Settings, Tables};
+use crate::options::{Settings, Tables, unexpected};
 use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 use crate::stale;
 
@@ -98,6 +110,8 @@ pub(crate) struct Migrate {
     pub(crate) settings: Settings,
     pub(crate) goal: Goal,
     pub(crate) mode: Mode,
+    /// Whether most often nothing is to be done, and the caller does not care about each migration then.
+    pub(crate) at_start: bool,
 }
 
 /// What a run is for.
@@ -133,6 +147,9 @@ impl Operation for Migrate {
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
+        if let Some(report) = self.nothing_to_do(backend).await {
+            return Ok(report);
+        }
         let mut earlier = Vec::new();
         let mut overtaken = 0;
         loop {
@@ -146,11 +163,11 @@ impl Operation for Migrate {
             }
             match self.lock(backend, decision).await? {
                 Locked::NotNeeded(report) => return Ok(report.after(earlier)),
-                Locked::Ours(run, fence, decision) => {
+                Locked::Ours(mut run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
                         Goal::Reach(_) | Goal::RollBack(..) => {
-                            self.execute_between_checks(backend, &run, fence, &decision).await
+                            self.execute_between_checks(backend, &mut run, fence, &decision).await
                         }
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
@@ -174,6 +191,8 @@ impl Operation for Migrate {
 /// What to do about a snapshot.
 struct Decision {
     assessment: Assessment,
+    /// Whether the verdict forbids the goal, and nothing is to be done about that.
+    refused: bool,
     plan: Plan,
     /// What each step of the plan demands of running programs.
     demands: Vec<Demand>,
@@ -194,6 +213,7 @@ impl Decision {
             steps: Vec::new(),
             health: Health::default(),
             blocked_by: Vec::new(),
+            backup: None,
         }
     }
 }
@@ -212,19 +232,38 @@ enum Attempt {
 }
 
 impl Migrate {
+    /// The report of a start that finds everything applied, by a summary of the ledger alone.
+    async fn nothing_to_do<B: Backend>(&self, backend: &mut B) -> Option<Report> {
+        let agreed = self.settings.expected.as_ref().is_none_or(Plan::is_empty);
+        if !self.at_start || !agreed {
+            return None;
+        }
+        let summary = backend.summary().await?;
+        let rules = rules(&self.settings);
+        compat::is_current(&self.registry, &summary, B::DIALECT, &rules).then(|| {
+            let assessment = Assessment::current(&self.registry, rules.runtime_version);
+            let (plan, demands, seen, holder) = (Plan::default(), Vec::new(), 0, None);
+            Decision { assessment, refused: false, plan, demands, seen, holder }.report(Outcome::NothingToDo)
+        })
+    }
+
     async fn decide<B: Backend>(&self, backend: &mut B, snapshot: Snapshot) -> Result<Decision, Error> {
         let snapshot = with_changed_scripts(backend, &self.registry, snapshot).await?;
         let assessment = compat::judge(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings));
-        let refused = self.refuses(&assessment);
-        if refused && self.mode != Mode::ExecuteUnlessIncompatible {
-            return Err(incompatible(assessment));
+        let (plan, refusal) = if self.refuses(&assessment) {
+            self.way_back::<B>(&snapshot, &assessment)
+        } else {
+            (self.plan(backend, &snapshot, &assessment).await?, None)
+        };
+        let refused = refusal.is_some();
+        if let Some(error) = refusal.filter(|_| self.mode != Mode::ExecuteUnlessIncompatible) {
+            return Err(error);
         }
-        let plan = if refused { Plan::default() } else { self.plan(backend, &snapshot, &assessment).await? };
         self.as_expected(&plan)?;
         let demands = demands(&self.registry, &snapshot, &plan);
         let seen = fence_of(&snapshot);
         let holder = snapshot.state.and_then(|state| state.lock);
-        Ok(Decision { assessment, plan, demands, seen, holder })
+        Ok(Decision { assessment, refused, plan, demands, seen, holder })
     }
 
     async fn plan<B: Backend>(
@@ -241,6 +280,22 @@ impl Migrate {
             Goal::Amend(amendment) => amend(&self.registry, snapshot, assessment, B::DIALECT, amendment)
                 .map(|changes| Plan { changes, ..Plan::default() })
                 .map_err(|error| amend::amend_error(&error)),
+        }
+    }
+
+    /// What is to be done about a verdict that forbids the goal: undo what a newer program applied, if that is allowed and
+    /// helps, or else refuse.
+    fn way_back<B: Backend>(&self, snapshot: &Snapshot, assessment: &Assessment) -> (Plan, Option<Error>) {
+        let rules = rules(&self.settings);
+        let allowed = self.settings.allow_downgrade;
+        let found = allowed.then(|| downgrade(&self.registry, snapshot, B::DIALECT, &rules, assessment)).flatten();
+        match found {
+            Some(Ok(plan)) => (plan, None),
+            Some(Err(error)) => {
+                let refusal = incompatible(assessment.clone());
+                (Plan::default(), Some(refusal.noting(&format!("and there is no way back: {error}"))))
+            }
+            None => (Plan::default(), Some(incompatible(assessment.clone()))),
         }
     }
 
@@ -262,7 +317,7 @@ impl Migrate {
     }
 
     fn needs_no_lock(&self, decision: &Decision) -> Result<Option<Report>, Error> {
-        let outcome = if self.refuses(&decision.assessment) {
+        let outcome = if decision.refused {
             Outcome::Refused
         } else if decision.plan.is_empty() {
             Outcome::NothingToDo
@@ -383,17 +438,19 @@ impl Migrate {
         mut snapshot: Snapshot,
     ) -> Result<Locked, Error> {
         let run = Run { id: fence, ..run };
+        let upgraded = self.upgrade(backend, fence, &snapshot).await;
         // What an interrupted run left behind is judged as such: a live lock can only be our own.
         if let Some(state) = &mut snapshot.state {
             state.lock = None;
         }
-        let decided = match self.decide(backend, snapshot).await {
-            Ok(decision) => self.needs_no_lock(&decision).map(|report| (decision, report)),
+        let decided = match upgraded {
+            Ok(()) => self.decide(backend, snapshot).await,
             Err(error) => Err(error),
         };
+        let decided = decided.and_then(|decision| Ok((self.needs_no_lock(&decision)?, decision)));
         match decided {
-            Ok((decision, None)) => Ok(Locked::Ours(run, fence, Box::new(decision))),
-            Ok((_, Some(report))) => {
+            Ok((None, decision)) => Ok(Locked::Ours(run, fence, Box::new(decision))),
+            Ok((Some(report), _)) => {
                 self.release(backend, &run, fence, RunEnd { outcome: "nothing_to_do", error: None }).await?;
                 Ok(Locked::NotNeeded(Box::new(report)))
             }
@@ -402,6 +459,31 @@ impl Migrate {
                 let end = RunEnd { outcome: "failed", error: Some(&text) };
                 let released = self.release(backend, &run, fence, end).await;
                 Err(error.and_also("the lock could not be given back", released))
+            }
+        }
+    }
+
+    /// Brings our tables up to date, and the rights on them.
+    async fn upgrade<B: Backend>(&self, backend: &mut B, fence: Fence, snapshot: &Snapshot) -> Result<(), Error> {
+        let mut outdated = snapshot.state.as_ref().is_some_and(|state| state.format < FORMAT);
+        let mut tries = 0;
+        loop {
+            let done = match &self.settings.application_role {
+                _ if outdated => backend.upgrade(fence, self.settings.lock_timeout).await,
+                Some(role) => backend.grant(fence, role).await,
+                None => return Ok(()),
+            };
+            match done {
+                Ok(()) if outdated => outdated = false,
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_retryable() && tries < self.settings.max_retries => {
+                    backend.restore_session().await?;
+                    self.pause(backend, retry_pause(&self.settings, tries)).await?;
+                    tries += 1;
+                }
+                Err(error) => {
+                    return Err(error.and_also("the transaction could not be ended", backend.restore_session().await));
+                }
             }
         }
     }
@@ -423,16 +505,18 @@ impl Migrate {
             (None, None, Some(_)) => (Outcome::Unhealthy, "unhealthy"),
             (None, None, None) => (Outcome::Done, "succeeded"),
         };
+        let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
         let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
         let error = ended.error.or(unhealthy.filter(|_| fails));
         let released = match ended.lock {
-            Lock::Held(fence) => {
+            Lock::Held(fence) if !is_lost => {
                 self.release(backend, run, fence, RunEnd { outcome: word, error: text.as_deref() }).await
             }
             // Its successor has closed this run, or will when the lease has ended.
-            Lock::Overtaken | Lock::OutOfReach => Ok(()),
+            Lock::Held(_) | Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
-        let report = Report { run: Some(run.id), steps: ended.steps, health: ended.health, ..decision.report(outcome) };
+        let Ended { steps, health, backup, .. } = ended;
+        let report = Report { run: Some(run.id), steps, health, backup, ..decision.report(outcome) };
         let report = match ended.blocked {
             Some(blocked) => report.blocked(blocked),
             None => report,
@@ -515,7 +599,6 @@ async fn with_changed_scripts<B: Backend>(
     let changed: Vec<_> = snapshot
         .rows
         .iter()
-        .filter(|row| row.status.is_complete())
         .filter(|row| {
             let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
             script.is_some_and(|script| script.checksum.to_string() != row.checksum)
@@ -557,11 +640,6 @@ fn incompatible(assessment: Assessment) -> Error {
 /// Whether a finding says that the tables are not ours or not readable.
 fn is_foreign(reason: &Reason) -> bool {
     matches!(reason.code, ReasonCode::OtherRegistry | ReasonCode::NewerFormat)
-}
-
-fn unexpected() -> Error {
-    Error::new(ErrorKind::Plan, "the database has changed, and with it what was confirmed; nothing was changed")
-        .with_help("run the command again to see what it would do now")
 }
 
 fn plan_error(error: &PlanError) -> Error {

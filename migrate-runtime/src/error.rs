@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Unhealthy,
     /// The database failed outside a migration's script.
     Database,
+    /// A backup could not be taken, read or put back: no room or rights, damaged files, a tool that is missing or too old.
+    Backup,
 }
 
 /// A place in a script.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{Snapshot, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::rollback::Past;
@@ -18,6 +18,8 @@ use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
     Stored, Work,
 };
+#[cfg(feature = "backup")]
+use crate::backup::{Copied, Measure, Order, Restoration, Survey};
 use crate::call::Operation;
 use crate::database::{AnyDatabase, Database};
 use crate::error::{Error, ErrorKind};
@@ -152,8 +154,8 @@ struct FaultBackend<'b, B> {
 
 /// Makes each method one request.
 macro_rules! requests {
-    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
-        $(async fn $name(&mut self, $($argument: $type),*) -> Result<$output, Error> {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $($(#[$attribute])* async fn $name(&mut self, $($argument: $type),*) -> Result<$output, Error> {
             self.faults.before(stringify!($name))?;
             let result = self.inner.$name($($argument),*).await;
             self.faults.after(stringify!($name)).and(result)
@@ -170,6 +172,8 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn stored(versions: &[SchemaVersion]) -> Vec<Stored>;
         fn history(limit: u32) -> Vec<HistoryRow>;
         fn acquire(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn upgrade(fence: Fence, lock_timeout: Duration) -> ();
+        fn grant(fence: Fence, role: &str) -> ();
         fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
         fn abandon(fence: Fence, step: &Step, finished: u32) -> ();
         fn segment(
@@ -189,6 +193,14 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn observe(questions: &[Question], ledger: bool, bound: Duration) -> Observation;
         fn try_writing(bound: Duration) -> Found;
         fn verify_again(work: &Work<'_>, bound: Duration) -> Found;
+        #[cfg(feature = "backup")]
+        fn measure() -> Measure;
+        #[cfg(feature = "backup")]
+        fn copy_out(order: &Order<'_>) -> Copied;
+        #[cfg(feature = "backup")]
+        fn copy_in(run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Fence;
+        #[cfg(feature = "backup")]
+        fn survey() -> Survey;
         fn instances() -> Registered;
         fn intend(fence: Fence, intent: &Intent) -> Vec<RunningInstance>;
         fn register(row: &InstanceRow) -> (Snapshot, Intent);
@@ -202,6 +214,13 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
 
     fn located(&self) -> Tables {
         self.inner.located()
+    }
+
+    async fn summary(&mut self) -> Option<Summary> {
+        self.faults.before("summary").ok()?;
+        let summary = self.inner.summary().await;
+        self.faults.after("summary").ok()?;
+        summary
     }
 
     fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {

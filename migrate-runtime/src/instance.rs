@@ -85,7 +85,8 @@ impl Instance {
     /// Why the last heartbeat of our thread failed; `None` while all is well.
     ///
     /// [`Incompatible`](crate::ErrorKind::Incompatible) is the one to act on: the program was cut off from the database for
-    /// so long that its row expired, and meanwhile the schema became one that it cannot serve.
+    /// so long that its row expired, and meanwhile the schema became one that it cannot serve, or a run is about to make it
+    /// one and may not wait for this program any more.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<Error>> {
         self.health.get()

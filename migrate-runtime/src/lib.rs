@@ -49,6 +49,7 @@
 //! | `postgres` | PostgreSQL through tokio-postgres |
 //! | `tls-rustls` | encrypted connections to PostgreSQL, by rustls |
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
+//! | `backup` | backups before runs, and putting them back ([`backup`]); needs a C compiler |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
 //! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
 //!
@@ -60,6 +61,8 @@
 )]
 
 mod backend;
+#[cfg(feature = "backup")]
+pub mod backup;
 mod call;
 mod database;
 mod engine;
@@ -79,6 +82,7 @@ mod report;
 mod scratch;
 mod stale;
 mod stop;
+mod structure;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
 
@@ -87,6 +91,7 @@ pub use database::{BorrowedClient, Postgres};
 #[cfg(feature = "sqlite")]
 pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
+pub use migrate_core::compat::matrix::{Cell, Matrix, Minimum, Program, Schema};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
 pub use migrate_core::health::{Check, CheckResult, CheckState, Moment, Severity};
 pub use migrate_core::instances::RunningInstance;
@@ -169,9 +174,14 @@ pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{
     DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_ROLLBACK_WINDOW, DEFAULT_TABLE,
 };
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, StepOutcome, StepReport};
+pub use crate::report::{
+    FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, RunBackup, StepOutcome, StepReport, StoredScript,
+};
+#[cfg(feature = "backup")]
+pub use crate::report::{Restored, RunSnapshot};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
+pub use crate::structure::Structure;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.
 #[doc(hidden)]
@@ -182,7 +192,6 @@ pub mod __private {
 
     pub use migrate_core::checksum::Checksum;
     pub use migrate_core::embedded;
-    pub use migrate_core::migration::{Migration, Script};
     pub use migrate_core::registry::Registry;
     pub use migrate_core::version::SchemaVersion;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrate_core::amend::{Amendment, Repair};
+use migrate_core::compat::matrix::Matrix;
 use migrate_core::compat::{Assessment, Entry, Verdict};
 use migrate_core::health::CheckResult;
 use migrate_core::instances::RunningInstance;
@@ -16,17 +17,23 @@ use migrate_core::rollback::Strategy;
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::{Backup, BackupOptions, Contents, RestoreOptions};
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
     CanRollBack, CheckHealth, FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances,
-    ReadLock, ReadRepairs, Register, ReleaseLock,
+    ReadLock, ReadMatrix, ReadRepairs, ReadStored, Register, ReleaseLock,
 };
+#[cfg(feature = "backup")]
+use crate::engine::{CreateBackup, FindRunSnapshot, RestoreBackup, Which};
 use crate::health::{HealthChecks, OnUnhealthy};
 use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{FreedLock, HistoryRow, Report, RollbackAnswers};
+use crate::report::{FreedLock, HistoryRow, Report, RollbackAnswers, StoredScript};
+#[cfg(feature = "backup")]
+use crate::report::{Restored, RunSnapshot};
 use crate::stop::Stop;
 
 /// Runs the migrations of a registry on databases.
@@ -67,6 +74,12 @@ pub struct AutoMigrateOptions {
     pub fail_on_incompatible: bool,
     /// The version of this program, if not the migrator's.
     pub runtime_version: Option<Version>,
+    /// Whether to undo what a newer version of this program applied, when it makes the database incompatible with this one:
+    /// by the down scripts in the ledger, from the lowest such migration upwards, and with what they take away. Default: no.
+    ///
+    /// For programs of which one runs at a time, such as a desktop program that is installed in an older version again. Where
+    /// older and newer ones run side by side, each would undo the other's work.
+    pub allow_downgrade: bool,
     /// Whether a step that would break running programs is left for later, with everything after it, instead of being an
     /// error: the outcome is then [`Outcome::Deferred`](crate::Outcome::Deferred), and
     /// [`Migrator::finish_deferred`], or the next start, does what was left. Only programs that
@@ -76,7 +89,13 @@ pub struct AutoMigrateOptions {
 
 impl Default for AutoMigrateOptions {
     fn default() -> Self {
-        Self { dry_run: false, fail_on_incompatible: true, runtime_version: None, defer_breaking: false }
+        Self {
+            dry_run: false,
+            fail_on_incompatible: true,
+            runtime_version: None,
+            allow_downgrade: false,
+            defer_breaking: false,
+        }
     }
 }
 
@@ -189,6 +208,15 @@ impl Migrator {
         self
     }
 
+    /// The database role of the application on PostgreSQL, where it is not the one that migrates: a run that changes something
+    /// gives it the rights on our tables that it needs to judge the database at its start, and no others. Default: none. Not
+    /// used on SQLite.
+    #[must_use]
+    pub fn application_role(mut self, name: impl Into<String>) -> Self {
+        self.settings.application_role = Some(name.into());
+        self
+    }
+
     /// On whose behalf, for lock and history. Default: the environment's `MIGRATION_ACTOR`, `USER`, `LOGNAME` or `USERNAME`,
     /// else `unknown`.
     #[must_use]
@@ -202,6 +230,14 @@ impl Migrator {
     #[must_use]
     pub fn expecting(mut self, plan: Plan) -> Self {
         self.settings.expected = Some(plan);
+        self
+    }
+
+    /// Refuse every stored down script but these: those that were shown to whoever confirmed the plan. They are compared
+    /// under the run lock, before anything is done. Default: whatever the ledger holds by then.
+    #[must_use]
+    pub fn expecting_stored(mut self, scripts: Vec<StoredScript>) -> Self {
+        self.settings.shown = Some(scripts);
         self
     }
 
@@ -261,6 +297,14 @@ impl Migrator {
         self
     }
 
+    /// Takes a backup before each run that has something to do, as the options say. Default: none.
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub fn backup(mut self, options: BackupOptions) -> Self {
+        self.settings.backup = Some(options);
+        self
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -275,8 +319,9 @@ impl Migrator {
 
     /// Brings the database to what this program needs, or refuses: the call for a program's start.
     ///
-    /// It decides first, without any lock: an up-to-date database costs one round trip. Several processes may do this
-    /// at once; each migration takes effect once, and all of them return when the work is done.
+    /// It decides first, without any lock: an up-to-date database costs one round trip, for one row however many migrations
+    /// there are. The report's [assessment](Report::assessment) lists no migrations then. Several processes may do this at
+    /// once; each migration takes effect once, and all of them return when the work is done.
     ///
     /// # Errors
     ///
@@ -308,8 +353,9 @@ impl Migrator {
         if let Some(version) = options.runtime_version {
             migrator.settings.runtime_version = Some(version);
         }
+        migrator.settings.allow_downgrade = options.allow_downgrade;
         migrator.settings.defer_breaking = options.defer_breaking;
-        migrator.migrate(database, Goal::Reach(Target::Latest), mode)
+        Call::new(database, Migrate { at_start: true, ..migrator.migration(Goal::Reach(Target::Latest), mode) })
     }
 
     /// Does what [`defer_breaking`](AutoMigrateOptions::defer_breaking) left for later, as soon as the programs that it would
@@ -328,7 +374,8 @@ impl Migrator {
     ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
         let (registry, mut settings) = (self.registry.clone(), self.settings.clone());
         settings.defer_breaking = true;
-        let migrate = Migrate { registry, settings, goal: Goal::Reach(Target::Latest), mode: Mode::Execute };
+        let goal = Goal::Reach(Target::Latest);
+        let migrate = Migrate { registry, settings, goal, mode: Mode::Execute, at_start: false };
         Call::new(database, FinishDeferred { migrate })
     }
 
@@ -654,6 +701,74 @@ impl Migrator {
         Call::new(database, operation)
     }
 
+    /// Takes a backup of the database, by the options of [`backup`](Self::backup) or the defaults. It is of one state of the
+    /// database, whatever others write meanwhile; `docs/backup.md` says what they notice.
+    ///
+    /// # Errors
+    ///
+    /// [`Backup`](crate::ErrorKind::Backup): no room on the disk, a directory that cannot be written, a `pg_dump` that is
+    /// missing or older than the server. Those of reading.
+    #[cfg(feature = "backup")]
+    pub fn create_backup<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        contents: Contents,
+    ) -> Call<'d, D, impl Operation<Output = Backup> + use<D>> {
+        let operation = CreateBackup { registry: self.registry.clone(), settings: self.settings.clone(), contents };
+        Call::new(database, operation)
+    }
+
+    /// Puts a backup back, found by its id, the beginning of it, or `latest`. It is verified first and what is there now is
+    /// kept as a backup; then everything is replaced at once, under the run lock. The history keeps what was recorded since.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::ErrorKind::Usage): no such backup, or one of another database.
+    /// [`Backup`](crate::ErrorKind::Backup): it is damaged, or what is there now cannot be kept; nothing was changed then.
+    /// [`LockBusy`](crate::ErrorKind::LockBusy): a run is under way, or others use the database.
+    #[cfg(feature = "backup")]
+    pub fn restore_backup<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        id: &str,
+        options: RestoreOptions,
+    ) -> Call<'d, D, impl Operation<Output = Restored> + use<D>> {
+        self.restore(database, Which::Id(id.to_owned()), options)
+    }
+
+    /// Whether the backup that was taken before a run can be put back: there is one, no newer run has changed the database,
+    /// and it is not older than `window`. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; [`Backup`](crate::ErrorKind::Backup) when the directory of the backups cannot be read.
+    #[cfg(feature = "backup")]
+    pub fn run_snapshot<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        window: Duration,
+    ) -> Call<'d, D, impl Operation<Output = RunSnapshot> + use<D>> {
+        Call::new(database, FindRunSnapshot { settings: self.settings.clone(), run, window })
+    }
+
+    /// [`restore_backup`](Self::restore_backup) of the one that was taken before a run.
+    ///
+    /// # Errors
+    ///
+    /// [`Plan`](crate::ErrorKind::Plan) with everything that [`run_snapshot`](Self::run_snapshot) finds against it, and
+    /// those of `restore_backup`.
+    #[cfg(feature = "backup")]
+    pub fn restore_run_snapshot<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        window: Duration,
+        options: RestoreOptions,
+    ) -> Call<'d, D, impl Operation<Output = Restored> + use<D>> {
+        self.restore(database, Which::BeforeRun { run, window }, options)
+    }
+
     /// Judges the database: compatible, needs migration, or incompatible, with every reason. Writes nothing.
     ///
     /// # Errors
@@ -678,6 +793,22 @@ impl Migrator {
         runtime_version: Version,
     ) -> Call<'d, D, impl Operation<Output = Assessment> + use<D>> {
         self.clone().runtime_version(runtime_version).check(database)
+    }
+
+    /// Judges the database, and every schema that the registry or the ledger know, for each version of the program at which
+    /// the answer may change: the minimums that migrations ask for, this program's own, those of the programs that
+    /// [registered](Self::register_instance), and `further` ones. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn compatibility<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        further: &[Version],
+    ) -> Call<'d, D, impl Operation<Output = Matrix> + use<D>> {
+        let (registry, settings) = (self.registry.clone(), self.settings.clone());
+        Call::new(database, ReadMatrix { registry, settings, further: further.to_vec() })
     }
 
     /// [`check`](Self::check) as an exit code and a sentence.
@@ -742,6 +873,23 @@ impl Migrator {
         self.inspect(database, |assessment| assessment.database_version)
     }
 
+    /// The down scripts that the ledger keeps of some migrations, highest version first; none of a migration that is not
+    /// applied or has none. Writes nothing.
+    ///
+    /// A plan's step whose [`origin`](crate::Step::origin) is the ledger runs such a script: the program does not
+    /// hold the migration, or holds it with another up script.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); [`Ledger`](crate::ErrorKind::Ledger) also for a script that is not the one that was stored.
+    pub fn stored_scripts<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        versions: &[SchemaVersion],
+    ) -> Call<'d, D, impl Operation<Output = Vec<StoredScript>> + use<D>> {
+        Call::new(database, ReadStored { settings: self.settings.clone(), versions: versions.to_vec() })
+    }
+
     /// The newest rows of the history, newest first. Writes nothing.
     ///
     /// # Errors
@@ -756,8 +904,22 @@ impl Migrator {
     }
 
     fn migrate<'d, D: Database>(&self, database: &'d mut D, goal: Goal, mode: Mode) -> Call<'d, D, Migrate> {
-        let operation = Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode };
-        Call::new(database, operation)
+        Call::new(database, self.migration(goal, mode))
+    }
+
+    fn migration(&self, goal: Goal, mode: Mode) -> Migrate {
+        Migrate { registry: self.registry.clone(), settings: self.settings.clone(), goal, mode, at_start: false }
+    }
+
+    #[cfg(feature = "backup")]
+    fn restore<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        which: Which,
+        options: RestoreOptions,
+    ) -> Call<'d, D, RestoreBackup> {
+        let (registry, settings) = (self.registry.clone(), self.settings.clone());
+        Call::new(database, RestoreBackup { registry, settings, which, options })
     }
 
     fn inspect<'d, D: Database, T: Send + 'static>(

@@ -6,7 +6,7 @@ use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
 use migrate_core::stale::Stale;
 
-use crate::report::StepReport;
+use crate::report::{RunBackup, StepReport};
 
 /// Something that happened during a run.
 #[derive(Debug)]
@@ -24,10 +24,15 @@ pub enum Event<'a> {
         /// Whom it waits for.
         instances: &'a [RunningInstance],
     },
+    /// The connection was lost and made anew, and the server still executes what the old one had sent; the run waits for its
+    /// end. Told once.
+    WaitingForOldConnection,
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
     /// A health check failed, before the first step or after the last one.
     CheckFailed(&'a CheckResult),
+    /// The backup before the first step was taken.
+    BackedUp(&'a RunBackup),
     /// A step outside a transaction begins; the others are told when they are done.
     StepStarted(&'a Step),
     /// A step is done and committed, or has failed.

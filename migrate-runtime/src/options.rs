@@ -7,10 +7,13 @@ use std::time::Duration;
 use migrate_core::plan::Plan;
 use semver::Version;
 
+#[cfg(feature = "backup")]
+use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind};
 use crate::health::HealthOptions;
 use crate::identity::Identity;
 use crate::observer::Observer;
+use crate::report::StoredScript;
 use crate::stop::Stop;
 
 /// The default name of the ledger; the other tables' names begin with it.
@@ -49,11 +52,20 @@ pub(crate) struct Settings {
     pub(crate) identity: Identity,
     /// The plan that was confirmed, if one was.
     pub(crate) expected: Option<Plan>,
+    /// The stored scripts that were shown to whoever confirmed it, if they were.
+    pub(crate) shown: Option<Vec<StoredScript>>,
+    /// Whether what a newer program applied may be undone to make the database this program's own.
+    pub(crate) allow_downgrade: bool,
+    /// The database role of the application, if it is another than the one that migrates.
+    pub(crate) application_role: Option<String>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
     pub(crate) health: HealthOptions,
     /// How long ago a run may have begun that is rolled back.
     pub(crate) rollback_window: Duration,
+    /// Whether and how runs are backed up.
+    #[cfg(feature = "backup")]
+    pub(crate) backup: Option<BackupOptions>,
 }
 
 impl Settings {
@@ -73,12 +85,33 @@ impl Settings {
             blocker_queries: false,
             identity: Identity::of_this_process(),
             expected: None,
+            shown: None,
+            allow_downgrade: false,
+            application_role: None,
             observer: None,
             stop: Stop::new(),
             health: HealthOptions::default(),
             rollback_window: DEFAULT_ROLLBACK_WINDOW,
+            #[cfg(feature = "backup")]
+            backup: None,
         }
     }
+}
+
+impl Settings {
+    /// Refuses a stored script that is not among those that somebody saw.
+    pub(crate) fn as_shown(&self, script: &StoredScript) -> Result<(), Error> {
+        match &self.shown {
+            Some(shown) if !shown.contains(script) => Err(unexpected()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The error of a run that would do something else than what was confirmed.
+pub(crate) fn unexpected() -> Error {
+    Error::new(ErrorKind::Plan, "the database has changed, and with it what was confirmed; nothing was changed")
+        .with_help("run the command again to see what it would do now")
 }
 
 impl fmt::Debug for Settings {
@@ -103,6 +136,18 @@ impl Tables {
     /// The name of a table, without its schema.
     pub(crate) fn name(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.table)
+    }
+
+    /// Whether a table is one of ours, as SQLite compares names.
+    #[cfg(feature = "backup")]
+    pub(crate) fn holds(&self, table: &str) -> bool {
+        self.all().iter().any(|name| name.eq_ignore_ascii_case(table))
+    }
+
+    /// The names of all tables that are ours.
+    #[cfg(feature = "backup")]
+    pub(crate) fn all(&self) -> [String; 4] {
+        Self::SUFFIXES.map(|suffix| self.name(suffix))
     }
 
     /// Refuses names that no database could hold.

@@ -1,5 +1,7 @@
 //! What a run did.
 
+use std::path::PathBuf;
+
 use migrate_core::compat::{Assessment, Entry};
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
@@ -7,6 +9,8 @@ use migrate_core::plan::{Direction, Plan, Step};
 use migrate_core::rollback::{Answer, Strategy};
 use migrate_core::version::SchemaVersion;
 
+#[cfg(feature = "backup")]
+use crate::backup::Backup;
 use crate::health::Health;
 
 /// What a run did, or would do.
@@ -16,7 +20,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// The number of the run in the history; `None` when nothing had to be done, and for a dry run.
     pub run: Option<i64>,
-    /// The verdict on which it acted.
+    /// The verdict on which it acted. After [`auto_migrate`](crate::Migrator::auto_migrate) it may list no migrations:
+    /// where a summary of the ledger shows that all are applied, nobody looks at each.
     pub assessment: Assessment,
     /// What it set out to do.
     pub plan: Plan,
@@ -27,6 +32,56 @@ pub struct Report {
     pub health: Health,
     /// The running programs that the first step left would break. Empty unless the run ended for their sake.
     pub blocked_by: Vec<RunningInstance>,
+    /// What became of the backup before it; `None` when none was asked for.
+    pub backup: Option<RunBackup>,
+}
+
+/// What became of the backup before a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunBackup {
+    /// It was taken.
+    Taken {
+        /// Its id, for `migrate restore`.
+        id: String,
+        /// Its file.
+        file: PathBuf,
+        /// The size of the file in bytes.
+        size: u64,
+        /// What is unusual about it.
+        remark: Option<String>,
+        /// Whether it was put back, because a step failed that could not be rolled back.
+        restored: bool,
+    },
+    /// It was not taken.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What came of putting a backup back.
+#[cfg(feature = "backup")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// `Done` or `DryRun`.
+    pub outcome: Outcome,
+    /// What was put back.
+    pub backup: Backup,
+    /// The backup of what was there before; `None` if there was nothing, and for a dry run.
+    pub kept: Option<Backup>,
+    /// The number under which the history has it.
+    pub run: Option<i64>,
+}
+
+/// Whether the state before a run can be put back.
+#[cfg(feature = "backup")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSnapshot {
+    /// The full backup that was taken before the run.
+    pub backup: Option<Backup>,
+    /// What speaks against it, in words. It can be put back when there is nothing.
+    pub obstacles: Vec<String>,
 }
 
 impl Report {
@@ -129,6 +184,15 @@ pub enum StepOutcome {
     Failed,
 }
 
+/// A down script as the ledger keeps it since its migration was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredScript {
+    /// The version of the migration.
+    pub version: SchemaVersion,
+    /// The script.
+    pub sql: String,
+}
+
 /// One row of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
@@ -137,7 +201,8 @@ pub struct HistoryRow {
     /// The run that it belongs to.
     pub run: i64,
     /// What was done: `run` for the run itself, `up` or `down` for a step, `force`, `repair` or `baseline` for a change of
-    /// the ledger, `unlock` when the run lock was freed, `ignore_instances` when a step was taken that breaks running programs.
+    /// the ledger, `unlock` when the run lock was freed, `ignore_instances` when a step was taken that breaks running programs,
+    /// `restore` when a backup was put back.
     pub operation: String,
     /// The version of the migration, if it is about one.
     pub version: Option<String>,

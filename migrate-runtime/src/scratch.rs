@@ -13,6 +13,7 @@ use migrate_core::plan::Target;
 use crate::error::{Error, ErrorKind};
 use crate::migrator::Migrator;
 use crate::report::Report;
+use crate::structure::Structure;
 
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::PostgresScratch;
@@ -98,6 +99,40 @@ impl ScratchDatabase {
             Kind::Postgres(scratch) => scratch.run(migrator, target),
             #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
             _ => unreachable!("there is no value of this type: {migrator:?}, {target:?}"),
+        }
+    }
+
+    /// What it is made of, our own tables aside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Structure::read`].
+    pub fn structure(&self) -> Result<Structure, Error> {
+        let entries = match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(scratch) => scratch.structure(),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(scratch) => scratch.structure(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => Ok(Vec::new()),
+        };
+        entries.map(Structure::new)
+    }
+
+    /// The rows of a query, each value as text, `None` for NULL.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreachable`] and [`ErrorKind::Database`], with the database's words.
+    #[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(unused_variables, reason = "there is none"))]
+    pub fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(scratch) => scratch.query(sql),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(scratch) => scratch.query(sql),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => Ok(Vec::new()),
         }
     }
 

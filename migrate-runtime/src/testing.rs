@@ -5,16 +5,8 @@
 //!
 //! # What is compared
 //!
-//! Structure, not text: white space, comments, quotes, the case of names on SQLite, the order of columns, and where in
-//! `CREATE TABLE` a constraint stands make no difference.
-//!
-//! - SQLite: tables with their columns, primary, foreign and unique keys, checks, collations and generated columns;
-//!   indexes, views and triggers. The names of constraints are no part of it. Needs SQLite 3.37 or newer.
-//! - PostgreSQL: schemas, extensions, types, tables, columns, constraints, indexes, sequences, views, functions,
-//!   triggers, rules and policies. Owners, grants and comments are no part of it.
-//! - Rows: every value of every ordinary table, as text.
-//!
-//! Our own tables are left out.
+//! The structure, as [`Structure`] has it, and the rows: every value of every ordinary table, as text. Our own tables are
+//! left out.
 //!
 //! # Examples
 //!
@@ -29,11 +21,7 @@
 //! ```
 
 mod failure;
-#[cfg(feature = "postgres")]
-mod postgres;
 mod scratch;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -51,6 +39,7 @@ use crate::migrator::{Migrator, SharedRegistry};
 use crate::scratch::PostgresScratch;
 #[cfg(feature = "sqlite")]
 use crate::scratch::SqliteScratch;
+use crate::structure::Structure;
 
 pub use self::failure::Failure;
 use self::scratch::Scratch;
@@ -256,11 +245,10 @@ impl<'a> Bench<'a> {
     }
 
     fn state(&mut self) -> Result<State, Failure> {
-        let mut schema = self.scratch.schema().map_err(|error| self.failed("reading the schema", &error))?;
-        let mut rows = self.scratch.rows().map_err(|error| self.failed("reading the rows", &error))?;
-        schema.sort_unstable();
-        rows.sort_unstable();
-        Ok(State { schema: lines(&schema), rows: lines(&rows) })
+        let schema = self.scratch.schema().map_err(|error| self.failed("reading the schema", &error))?;
+        let rows = self.scratch.rows().map_err(|error| self.failed("reading the rows", &error))?;
+        // Rows are put in order and shown like parts of a structure.
+        Ok(State { schema: Structure::new(schema).to_string(), rows: Structure::new(rows).to_string() })
     }
 
     fn compare(&self, what: &str, expected: (&str, &str), found: (&str, &str)) -> Result<(), Failure> {
@@ -273,11 +261,6 @@ impl<'a> Bench<'a> {
     fn failed(&self, what: &str, error: &Error) -> Failure {
         Failure::of(&self.title, self.server, &format!("{what} failed"), error)
     }
-}
-
-/// One text of all entries; the further lines of an entry are indented.
-fn lines(entries: &[String]) -> String {
-    entries.iter().map(|entry| entry.trim_end().replace('\n', "\n    ") + "\n").collect()
 }
 
 /// A sentence on the tables that have fewer rows after up: without it the down script would get the blame.

@@ -3,6 +3,7 @@
 
 pub mod field;
 pub mod race;
+pub mod running;
 pub mod statements;
 pub mod sweep;
 

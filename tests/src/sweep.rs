@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod cut;
 pub mod ground;
 pub mod kill;
+pub mod register;
 pub mod set;
 pub mod trips;
 

@@ -1,10 +1,14 @@
 //! Tests of the whole: real programs on real databases.
 
+mod backups;
 mod clocks;
 mod crates;
+mod defects;
+mod deploys;
 mod disks;
 mod hazards;
 mod indexes;
+mod instances;
 mod kills;
 mod pauses;
 mod pooled;

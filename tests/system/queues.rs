@@ -1,10 +1,24 @@
 //! A change that must wait for a lock does not make the service wait with it.
 
-use system_tests::field::{Migrate, until};
+use system_tests::field::{Migrate, Running, until};
 use testkit::postgres::Server;
 
 #[test]
 fn a_reader_behind_a_waiting_change_is_held_up_no_longer_than_the_lock_timeout() {
+    a_reader_queues_behind_a_change(None);
+}
+
+/// The dump has ended before the change asks for its lock, so nobody queues behind it.
+#[test]
+fn nor_when_a_backup_is_taken_before() {
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    a_reader_queues_behind_a_change(Some(folder.path()));
+    let backups = std::fs::read_dir(folder.path()).expect("the folder can be read");
+    let names = backups.map(|entry| entry.expect("the folder can be read").file_name().to_string_lossy().into_owned());
+    assert_eq!(names.filter(|name| name.ends_with(".dump.zst")).count(), 1);
+}
+
+fn a_reader_queues_behind_a_change(backups: Option<&std::path::Path>) {
     let (server, database) = (Server::shared(), Server::shared().database());
     let url = database.url();
     let up = "ALTER TABLE users ADD COLUMN name text";
@@ -13,12 +27,21 @@ fn a_reader_behind_a_waiting_change_is_held_up_no_longer_than_the_lock_timeout()
     migrate.succeed(&url, &["up", "--to", "1.0.0"]);
     let mut long_reader = server.session(&url);
     assert_eq!(long_reader.run("BEGIN; SELECT count(*) FROM users"), "0");
-    let mut change = migrate.start(&url, &["up", "--lock-timeout", "400ms"]);
+    let mut command = migrate.command(&url, &["up", "--lock-timeout", "400ms"]);
+    if let Some(path) = backups {
+        let tools = std::path::PathBuf::from(server.tool("pg_dump").get_program());
+        command.env_remove("BACKUP_ENABLED").env("BACKUP_TYPE", "full").env("BACKUP_PATH", path);
+        command.env("BACKUP_TOOLS", tools.parent().expect("a program is in a directory"));
+    }
+    let mut change = Running::start(&mut command);
     let waits = "SELECT count(*) FROM pg_locks JOIN pg_class c ON c.oid = relation
         WHERE relname = 'users' AND mode = 'AccessExclusiveLock' AND NOT granted";
     let mut second_reader = server.session(&url);
     // The change alone would wait for ever: the bound proves that it gives way. The machine may be slow.
     second_reader.run("SET statement_timeout = '5s'");
+    let dumping =
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_class c ON c.oid = l.relation
+        WHERE relname = 'users' AND l.mode = 'AccessShareLock' AND a.query ILIKE '%copy%'";
     let mut queued = 0;
     while queued < 3 {
         until("the change to wait for its lock", || database.psql(waits) == "1");
@@ -26,6 +49,7 @@ fn a_reader_behind_a_waiting_change_is_held_up_no_longer_than_the_lock_timeout()
         let answer = second_reader.run("SELECT count(*) FROM users");
         assert_eq!(answer, "0", "the second reader was held up");
         assert!(!change.has_ended());
+        assert_eq!(database.psql(dumping), "0", "the dump has ended before the change begins");
         queued += 1;
     }
     long_reader.run("COMMIT");

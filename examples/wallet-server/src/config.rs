@@ -1,6 +1,7 @@
 //! What the environment says.
 
 use std::env::{self, VarError};
+use std::time::Duration;
 
 use crate::failure::Failure;
 
@@ -10,6 +11,8 @@ pub(crate) struct Config {
     pub(crate) database_url: String,
     /// `LISTEN`: the address to serve on. Port 0 takes a free one.
     pub(crate) listen: String,
+    /// `WAIT_SECONDS`: how long the start waits for another server that migrates.
+    pub(crate) wait: Duration,
 }
 
 impl Config {
@@ -17,8 +20,14 @@ impl Config {
         Ok(Self {
             database_url: variable("DATABASE_URL", "sqlite:wallet.db")?,
             listen: variable("LISTEN", "127.0.0.1:8080")?,
+            wait: seconds("WAIT_SECONDS", "300")?,
         })
     }
+}
+
+fn seconds(name: &'static str, default: &str) -> Result<Duration, Failure> {
+    let number = variable(name, default)?.parse().map_err(|_| Failure::Number(name))?;
+    Ok(Duration::from_secs(number))
 }
 
 fn variable(name: &'static str, default: &str) -> Result<String, Failure> {

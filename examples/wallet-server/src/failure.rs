@@ -12,6 +12,8 @@ use crate::store::StoreError;
 pub(crate) enum Failure {
     /// The environment variable is not UTF-8.
     Variable(&'static str),
+    /// The environment variable is no whole number.
+    Number(&'static str),
     /// The database could not be brought up to date, or must not be touched.
     Schema(migrate_runtime::Error),
     /// The database could not be opened for serving.
@@ -58,6 +60,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "the environment variable `{name}` is not UTF-8"),
+            Self::Number(name) => write!(f, "the environment variable `{name}` is no whole number"),
             Self::Schema(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Listen(address, error) => write!(f, "cannot listen on `{address}`: {error}"),

@@ -50,6 +50,8 @@ struct Readiness<'a> {
     verdict: &'static str,
     database_version: Option<String>,
     runtime_version: Option<String>,
+    /// Whether a run is at work in the database at this moment.
+    migrating: bool,
     reasons: Vec<Finding<'a>>,
 }
 
@@ -70,6 +72,7 @@ fn answer(assessment: &Assessment) -> Response {
         verdict: assessment.verdict.as_str(),
         database_version: assessment.database_version.map(|version| version.to_string()),
         runtime_version: assessment.runtime_version.as_ref().map(ToString::to_string),
+        migrating: assessment.migrating.is_some(),
         reasons: assessment.reasons.iter().map(finding).collect(),
     };
     (status, Json(body)).into_response()

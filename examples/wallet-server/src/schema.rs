@@ -2,12 +2,17 @@
 
 use migrate_runtime::{AnyDatabase, Error, Event, Migrator, Outcome, StepOutcome};
 
+use crate::config::Config;
 use crate::{MIGRATIONS, console};
 
 /// Applies what is pending, or refuses; says on standard output what was done.
-pub(crate) async fn bring_up_to_date(url: &str) -> Result<(), Error> {
-    let mut database = AnyDatabase::from_url(url)?;
-    let report = Migrator::new(&MIGRATIONS).observer(tell).auto_migrate(&mut database).await?;
+///
+/// A server that needs no migration does not wait. One that does waits for another server that migrates, but not for ever:
+/// whoever started it should hear of it.
+pub(crate) async fn bring_up_to_date(config: &Config) -> Result<(), Error> {
+    let mut database = AnyDatabase::from_url(&config.database_url)?;
+    let migrator = Migrator::new(&MIGRATIONS).wait_lock(config.wait).observer(tell);
+    let report = migrator.auto_migrate(&mut database).await?;
     let version = match report.steps.last() {
         Some(step) => Some(step.version),
         None => report.assessment.database_version,

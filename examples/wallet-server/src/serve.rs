@@ -19,7 +19,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {
-    schema::bring_up_to_date(&config.database_url).await.map_err(Failure::Schema)?;
+    schema::bring_up_to_date(config).await.map_err(Failure::Schema)?;
     let store = Store::open(&config.database_url).await.map_err(Failure::Store)?;
     let app = App { store: Arc::new(store), probe: Arc::new(Probe::new(&config.database_url)) };
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
 use migrate_core::duration::parse_typed;
+use migrate_runtime::Version;
 
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
@@ -21,6 +22,26 @@ pub(crate) enum Until {
     Reachable,
     /// Nothing is pending, because another run has done it.
     Compatible,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompatibilityArgs {
+    /// What to print the matrix as.
+    #[arg(long, default_value = "text")]
+    pub(crate) format: MatrixFormat,
+    /// A further version of the program to be judged; may be given more than once.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) program: Vec<Version>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatrixFormat {
+    /// Tables for people.
+    Text,
+    /// A table for release notes.
+    Markdown,
+    /// A drawing.
+    Svg,
 }
 
 #[derive(Debug, Args)]

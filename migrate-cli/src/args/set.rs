@@ -3,15 +3,31 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use migrate_runtime::{SchemaVersion, Version};
+use migrate_runtime::{Dialect, SchemaVersion, Version};
 
 use super::RunLockVerb;
 use super::values::{DatabaseUrl, version};
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
-    /// Lower-case letters, digits and underscores, such as `add_index`.
-    pub(crate) name: String,
+    /// Its name, of lower-case letters, digits and underscores; or the arguments of the template. A last `-` is `--stdin`.
+    #[arg(value_name = "NAME", required_unless_present = "from")]
+    pub(crate) words: Vec<String>,
+    /// What to write into the scripts.
+    #[arg(long, value_name = "TEMPLATE", default_value = "empty")]
+    pub(crate) template: TemplateKind,
+    /// Write scripts for this database only; otherwise for those that the set is for.
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) dialect: Option<DialectKind>,
+    /// Read the up script from standard input.
+    #[arg(long, conflicts_with = "template")]
+    pub(crate) stdin: bool,
+    /// Take a migration in that was kept for later, such as `migrations_v2/later/drop_users_name`.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["template", "stdin", "dialect", "description"])]
+    pub(crate) from: Option<PathBuf>,
+    /// Its name, instead of the template's.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
     /// Its version, instead of one counted up from the highest.
     #[arg(long, group = "next", value_parser = version)]
     pub(crate) version: Option<SchemaVersion>,
@@ -32,6 +48,45 @@ pub(crate) struct NewArgs {
     pub(crate) min_runtime_version: Option<Version>,
 }
 
+/// The templates of `new`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TemplateKind {
+    /// `NAME`: scripts with nothing but a comment.
+    Empty,
+    /// `TABLE [COLUMN:TYPE]...`
+    Table,
+    /// `TABLE.COLUMN TYPE`
+    Column,
+    /// `TABLE COLUMN...`: on PostgreSQL it is built while others write.
+    IndexConcurrently,
+    /// `TYPE VALUE`: a value for an enum type of PostgreSQL.
+    EnumValue,
+    /// `rename-column TABLE.COLUMN NEW_COLUMN [TYPE]`: in three steps; the last one waits in `later/`.
+    ExpandContract,
+    /// `TABLE`: a new table with the rows of the old one, for what SQLite cannot change in place.
+    SqliteRebuild,
+    /// `TABLE.COLUMN EXPRESSION`: new values, and the proof that every row has them.
+    Data,
+}
+
+/// The kinds of databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DialectKind {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl DialectKind {
+    pub(crate) const fn dialect(self) -> Dialect {
+        match self {
+            Self::Sqlite => Dialect::Sqlite,
+            Self::Postgres => Dialect::Postgres,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LockArgs {
@@ -49,6 +104,19 @@ pub(crate) struct ValidateArgs {
     /// [env: MIGRATION_SHADOW_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) shadow_url: Option<DatabaseUrl>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FixArgs {
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Which of two migrations of one version gets another one, where migrations.lock does not say which was released.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) renumber: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,88 +1,93 @@
-//! `compatibility`: which versions of the program work with the database.
+//! `compatibility`: which versions of the program work with which versions of the schema.
 
-use std::collections::BTreeSet;
+mod markdown;
+mod svg;
+mod text;
 
-use migrate_runtime::{Assessment, Registry, Verdict, Version};
+use migrate_runtime::{Assessment, Cell, Matrix, Program, Verdict};
 
+use crate::args::{CompatibilityArgs, MatrixFormat};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Compatible, Document, Minimum};
-use crate::output::{Printer, table};
+use crate::json::{self, Document};
+use crate::output::Printer;
 
-pub(super) fn compatibility(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let Session { database, migrator, .. } = session;
-    let ours = migrator.check(database).wait()?;
-    let minimums = minimums(migrator.registry(), &ours);
-    let mut assessments = Vec::new();
-    for version in versions(&minimums, &ours) {
-        assessments.push(migrator.check_compatibility(database, version).wait()?);
-    }
-    if assessments.is_empty() {
-        // Nothing names a version, so every version finds the same.
-        assessments.push(ours.clone());
-    }
-    let document = json::Compatibility {
-        database_version: ours.database_version.map(|version| version.to_string()),
-        runtime_version: ours.runtime_version.as_ref().map(ToString::to_string),
-        versions: assessments.iter().map(Compatible::from).collect(),
-        minimums,
-    };
-    printer.answer(&Document::new(&document), || text(&document, &assessments));
+pub(super) fn compatibility(args: &CompatibilityArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let matrix = session.migrator.compatibility(&mut session.database, &args.program).wait()?;
+    printer.answer(&Document::new(json::Compatibility::from(&matrix)), || match args.format {
+        MatrixFormat::Text => text::text(&matrix),
+        MatrixFormat::Markdown => markdown::markdown(&Grid::of(&matrix)),
+        MatrixFormat::Svg => svg::svg(&Grid::of(&matrix)),
+    });
     Ok(Exit::Done)
 }
 
-/// Every migration that asks for a minimum: the applied ones as the ledger says it, the others as the registry does.
-fn minimums(registry: &Registry, assessment: &Assessment) -> Vec<Minimum> {
-    let minimum = |entry: &migrate_runtime::Entry| match &entry.row {
-        Some(row) => row.min_runtime_version.clone(),
-        None => registry.find(entry.version)?.min_runtime_version().map(|version| version.to_string()),
-    };
-    let asking = assessment.migrations.iter().filter_map(|entry| {
-        Some(Minimum {
-            version: entry.version.to_string(),
-            name: entry.name.clone(),
-            state: entry.state.as_str(),
-            min_runtime_version: minimum(entry)?,
-        })
-    });
-    asking.collect()
+/// The matrix as people see it: neighbouring schemas of which all programs say the same are one row, and the database as it is
+/// comes last.
+struct Grid {
+    columns: Vec<String>,
+    rows: Vec<Row>,
 }
 
-/// The versions at which the answer may change, and the one that was given.
-fn versions(minimums: &[Minimum], assessment: &Assessment) -> BTreeSet<Version> {
-    // A minimum that cannot be read is among the reasons of every version.
-    let asked = minimums.iter().filter_map(|minimum| Version::parse(&minimum.min_runtime_version).ok());
-    asked.chain(assessment.runtime_version.clone()).collect()
+struct Row {
+    label: String,
+    cells: Vec<Shown>,
 }
 
-fn text(document: &json::Compatibility, assessments: &[Assessment]) -> String {
-    let mut parts = Vec::new();
-    if document.minimums.is_empty() {
-        parts.push("no migration asks for a minimum version of the program".to_owned());
-    } else {
-        let rows = document.minimums.iter().map(|minimum| {
-            let state = minimum.state.to_owned();
-            vec![minimum.version.clone(), minimum.name.clone(), state, minimum.min_runtime_version.clone()]
-        });
-        parts.push(table(&["version", "name", "state", "needs program"], &[], rows));
-    }
-    let rows = assessments.iter().map(|assessment| {
-        let program = assessment.runtime_version.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
-        vec![program, assessment.verdict.to_string(), why(assessment)]
-    });
-    parts.push(table(&["program", "verdict", "why"], &[], rows));
-    parts.join("\n\n")
+/// A verdict, and why.
+#[derive(PartialEq, Eq)]
+struct Shown {
+    verdict: Verdict,
+    why: Vec<String>,
 }
 
-fn why(assessment: &Assessment) -> String {
-    let worst = assessment.reasons.iter().filter(|reason| reason.code.verdict() == assessment.verdict);
-    match assessment.verdict {
-        Verdict::Compatible => String::new(),
-        Verdict::NeedsMigration => {
-            let pending: Vec<String> = assessment.pending().map(|entry| entry.version.to_string()).collect();
-            format!("pending: {}", pending.join(", "))
+impl Grid {
+    fn of(matrix: &Matrix) -> Self {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut first = None;
+        for schema in &matrix.schemas {
+            let cells: Vec<Shown> = schema.cells.iter().map(Shown::from).collect();
+            let same = |row: &&mut Row| row.cells.iter().map(|it| it.verdict).eq(cells.iter().map(|it| it.verdict));
+            if let (Some(first), Some(row)) = (first, rows.last_mut().filter(same)) {
+                *row = Row { label: format!("{first} to {}", schema.version), cells };
+            } else {
+                first = Some(schema.version);
+                rows.push(Row { label: schema.version.to_string(), cells });
+            }
         }
-        Verdict::Incompatible => worst.map(|reason| &*reason.message).collect::<Vec<_>>().join("\n"),
+        let at = matrix.own.database_version.map_or_else(|| "empty".to_owned(), |version| version.to_string());
+        let cells = matrix.database.iter().map(Shown::from).collect();
+        rows.push(Row { label: format!("database ({at})"), cells });
+        Self { columns: matrix.programs.iter().map(column).collect(), rows }
     }
 }
+
+impl From<&Cell> for Shown {
+    fn from(cell: &Cell) -> Self {
+        Self { verdict: cell.verdict, why: why(cell.verdict, &cell.reasons) }
+    }
+}
+
+impl From<&Assessment> for Shown {
+    fn from(assessment: &Assessment) -> Self {
+        Self { verdict: assessment.verdict, why: why(assessment.verdict, &assessment.reasons) }
+    }
+}
+
+/// What the verdict rests on.
+fn why(verdict: Verdict, reasons: &[migrate_runtime::Reason]) -> Vec<String> {
+    let worst = reasons.iter().filter(|reason| reason.code.verdict() == verdict && verdict != Verdict::Compatible);
+    worst.map(|reason| reason.message.clone()).collect()
+}
+
+fn column(program: &Program) -> String {
+    match &program.version {
+        Some(version) if program.own => format!("{version} (this)"),
+        Some(version) => version.to_string(),
+        None => "any".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

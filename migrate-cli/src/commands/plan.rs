@@ -5,6 +5,7 @@ use migrate_runtime::{Direction, Origin, Step, Target};
 
 use super::goto::towards;
 use super::run::{failure, intention};
+use super::stored;
 use crate::args::PlanArgs;
 use crate::config::{self, Session};
 use crate::error::Error;
@@ -20,7 +21,16 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
     };
     let report = session.migrator.plan(&mut session.database, target).wait();
     let report = report.map_err(|error| failure(error, target))?;
-    let steps: Vec<PlannedStep> = report.plan.steps.iter().map(|step| planned(step, args.sql, session)).collect();
+    let scripts = if args.sql { stored::scripts(&report.plan, session)? } else { Vec::new() };
+    let stored = |step: &Step| {
+        let script = scripts.iter().find(|script| script.version == step.version);
+        script.filter(|_| step.origin == Origin::Ledger).map(|script| script.sql.clone())
+    };
+    let planned = report.plan.steps.iter().map(|step| {
+        let planned = planned(step, args.sql, session);
+        PlannedStep { sql: planned.sql.or_else(|| stored(step)), ..planned }
+    });
+    let steps: Vec<PlannedStep> = planned.collect();
     let outcome = if steps.is_empty() { "nothing_to_do" } else { "planned" };
     let document = Planned { outcome, steps };
     printer.answer(&Document::new(&document), || {
@@ -40,7 +50,6 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
 
 fn planned(step: &Step, with_sql: bool, session: &Session) -> PlannedStep {
     let registry = session.migrator.registry();
-    // A script that only the ledger holds is not read for this.
     let migration = registry.find(step.version).filter(|_| step.origin == Origin::Registry);
     let role = match step.direction {
         Direction::Up => Role::Up,
@@ -76,7 +85,7 @@ fn line(step: &Step, planned: &PlannedStep) -> String {
 fn script(step: &PlannedStep) -> String {
     let PlannedStep { version, name, direction, .. } = step;
     let path = step.path.as_deref().unwrap_or("the script in the ledger");
-    let sql = step.sql.as_deref().unwrap_or_default().trim_end();
+    let sql = stored::harmless(step.sql.as_deref().unwrap_or_default());
     format!("-- {direction} {version} {name}: {path}\n{sql}\n")
 }
 

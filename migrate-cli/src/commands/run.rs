@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use migrate_core::size::show;
 use migrate_runtime::{
     AnyDatabase, CheckResult, Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator,
-    Outcome, Phase, Plan, Progress, Report, SchemaVersion, Step, StepOutcome, StepReport, Strategy, Target,
+    Outcome, Phase, Plan, Progress, Report, RunBackup, SchemaVersion, Step, StepOutcome, StepReport, Strategy, Target,
 };
 
-use super::confirm;
+use super::{confirm, stored};
 use crate::args::{Confirmation, FleetArgs};
 use crate::config::Session;
+use crate::defect;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Document};
+use crate::json::{self, Document, Happening};
 use crate::output::{Printer, count, place};
 use crate::signals;
 
@@ -66,10 +68,18 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     }
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
-        if confirm::is_due(confirmation, session.protected) {
-            let planned = request.aim.plan(&session.migrator, &mut session.database)?;
+        let planned = request.aim.plan(&session.migrator, &mut session.database)?;
+        let scripts = stored::scripts(&planned.plan, session)?;
+        let asks = confirm::is_due(confirmation, session.protected);
+        if !scripts.is_empty() {
+            let shown = stored::shown(&scripts, &planned.plan);
+            if asks { printer.aside(&shown) } else { printer.note(&shown) }
+        }
+        if asks {
             ask(&planned, session, printer)?;
-            migrator = migrator.expecting(planned.plan);
+        }
+        if asks || !scripts.is_empty() {
+            migrator = migrator.expecting(planned.plan).expecting_stored(scripts);
         }
     }
     let database = &mut session.database;
@@ -77,6 +87,12 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         true => request.aim.plan(&migrator, database)?,
         false => request.aim.run(&migrator.stop(signals::stop(printer)), database)?,
     };
+    if request.dry_run {
+        let scripts = stored::scripts(&report.plan, session)?;
+        if !scripts.is_empty() {
+            printer.note(&stored::shown(&scripts, &report.plan));
+        }
+    }
     let unhealthy = report.health.after.iter().filter(|result| result.is_error());
     unhealthy.for_each(|result| warn_of(result, printer));
     let up = matches!(request.aim, Aim::Reach(target) if target.is_up());
@@ -93,7 +109,11 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 /// A migrator that tells of its progress.
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
-    migrator.observer(move |event: &Event<'_>| tell(event, &progress))
+    migrator.observer(move |event: &Event<'_>| {
+        defect::failpoint();
+        progress.event(|| Happening::of(event));
+        tell(event, &progress);
+    })
 }
 
 /// Shows what would be done, and asks.
@@ -128,12 +148,19 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
             printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
         }
+        Event::WaitingForOldConnection => {
+            printer.note("waiting for the server, which still executes what a lost connection had sent");
+        }
         Event::Started(plan) => {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
         }
         // One of severity error is told when the run has ended, or ends it.
         Event::CheckFailed(result) if !result.is_error() => warn_of(result, printer),
+        Event::BackedUp(RunBackup::Taken { id, file, size, remark, .. }) => {
+            printer.detail(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
+            remark.iter().for_each(|remark| printer.note(&format!("backed up as {id}: {remark}")));
+        }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));
         }

@@ -18,10 +18,10 @@ use crate::json::{self, Document, problems};
 use crate::output::{Printer, count};
 
 pub(super) fn validate(directory: &Path, configuration: &Configuration, printer: &Printer) -> Result<Exit, Error> {
-    let shadow = configuration.shadow_url();
-    let shadow = shadow.as_ref().map(DatabaseUrl::reveal);
+    let connection = configuration.connection();
+    let shadow = connection.shadow_url.as_ref().map(DatabaseUrl::reveal);
     let dialect = shadow.map(ScratchDatabase::dialect_of).transpose()?;
-    let loaded = config::load_to_validate(directory, &configuration.connection(), dialect);
+    let loaded = config::load_to_validate(directory, &connection, dialect);
     let migrations = loaded.lock_entries().len();
     let (registry, mut diagnostics) = match loaded.into_registry() {
         Err(diagnostics) => {

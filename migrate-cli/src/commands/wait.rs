@@ -9,7 +9,7 @@ use crate::args::{Until, WaitArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::json::{self, Document};
+use crate::json::{self, Document, Happening};
 use crate::output::{Printer, place};
 
 /// Often enough for a script, seldom enough for a server.
@@ -24,7 +24,9 @@ pub(super) fn wait(args: &WaitArgs, session: &mut Session, printer: &Printer) ->
             return Ok(end(&found?, args.until, printer));
         }
         if !told {
-            printer.note(&waiting(&found));
+            let message = waiting(&found);
+            printer.note(&message);
+            printer.event(|| Some(Happening::Waiting { message, holder: None, instances: Vec::new() }));
             told = true;
         }
         thread::sleep(PAUSE);

@@ -7,16 +7,20 @@ use super::run::outcome;
 
 /// `baseline`, `force`, `repair`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Amended {
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "dry_run"])))]
     outcome: &'static str,
     changes: Vec<Amendment>,
     run: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
-struct Amendment {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Amendment {
     version: String,
     name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["record_applied", "record_baseline", "complete", "accept", "forget"])))]
     change: &'static str,
 }
 
@@ -35,11 +39,13 @@ impl From<&Change> for Amendment {
 
 /// `repair` without arguments.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Repairs {
     repairs: Vec<Repair>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Repair {
     version: Option<String>,
     problem: String,

@@ -6,10 +6,11 @@ use super::instances::Instance;
 use super::set::{Problem, problems};
 use super::verdict::{Finding, findings};
 use crate::commands;
-use crate::error::Error;
+use crate::error::{Error, kind};
 
 /// Any command that failed before it had an answer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Failed {
     error: Failure,
 }
@@ -21,8 +22,10 @@ impl From<&Error> for Failed {
 }
 
 /// An error.
-#[derive(Debug, Serialize)]
-pub(super) struct Failure {
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Failure {
+    /// One of those that `docs/json.md` lists; more may be added.
     kind: &'static str,
     message: String,
     help: Option<String>,
@@ -39,10 +42,13 @@ pub(super) struct Failure {
     diagnostics: Vec<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     differences: Option<Differences>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blockers: Vec<Blocker>,
 }
 
 /// What differs between a program and a directory.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Differences {
     added: Vec<String>,
     removed: Vec<String>,
@@ -57,6 +63,7 @@ impl From<&commands::Differences> for Differences {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Location {
     path: String,
     line: usize,
@@ -65,34 +72,54 @@ struct Location {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let failure = Self {
-            kind: error.kind(),
-            message: error.message(),
-            help: error.help().map(str::to_owned),
-            migration: None,
-            location: None,
-            statement: None,
-            code: None,
-            detail: None,
-            reasons: Vec::new(),
-            instances: Vec::new(),
-            diagnostics: Vec::new(),
-            differences: None,
+        let failure = match error {
+            Error::Runtime { error, .. } => Self::from(&**error),
+            Error::Stale { differences, .. } => Self { differences: Some(differences.into()), ..Self::default() },
+            Error::Directory(diagnostics) => Self { diagnostics: problems(diagnostics), ..Self::default() },
+            Error::Plain { .. } => Self::default(),
         };
-        match error {
-            Error::Plain { .. } => failure,
-            Error::Stale { differences, .. } => Self { differences: Some(differences.into()), ..failure },
-            Error::Directory(diagnostics) => Self { diagnostics: problems(diagnostics), ..failure },
-            Error::Runtime { error, .. } => Self {
-                migration: error.migration().map(|version| version.to_string()),
-                location: error.location().map(Location::from),
-                statement: error.statement().map(str::to_owned),
-                code: error.database().and_then(|database| database.code.clone()),
-                detail: error.database().and_then(|database| database.detail.clone()),
-                instances: error.instances().iter().map(Instance::from).collect(),
-                reasons: error.assessment().map(findings).unwrap_or_default(),
-                ..failure
-            },
+        Self { kind: error.kind(), message: error.message(), help: error.help().map(str::to_owned), ..failure }
+    }
+}
+
+impl From<&migrate_runtime::Error> for Failure {
+    fn from(error: &migrate_runtime::Error) -> Self {
+        Self {
+            kind: kind(error.kind()),
+            message: error.to_string(),
+            help: error.help().map(str::to_owned),
+            migration: error.migration().map(|version| version.to_string()),
+            location: error.location().map(Location::from),
+            statement: error.statement().map(str::to_owned),
+            code: error.database().and_then(|database| database.code.clone()),
+            detail: error.database().and_then(|database| database.detail.clone()),
+            instances: error.instances().iter().map(Instance::from).collect(),
+            reasons: error.assessment().map(|it| findings(&it.reasons)).unwrap_or_default(),
+            blockers: error.blockers().iter().map(Blocker::from).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A session that holds a lock which a step waited for.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Blocker {
+    process: i32,
+    application: String,
+    state: String,
+    transaction_seconds: Option<u64>,
+    query: Option<String>,
+}
+
+impl From<&migrate_runtime::Blocker> for Blocker {
+    fn from(blocker: &migrate_runtime::Blocker) -> Self {
+        Self {
+            process: blocker.process,
+            application: blocker.application.clone(),
+            state: blocker.state.clone(),
+            transaction_seconds: blocker.transaction_seconds,
+            query: blocker.query.clone(),
         }
     }
 }

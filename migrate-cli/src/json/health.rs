@@ -5,7 +5,9 @@ use serde::Serialize;
 
 /// `health`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Health {
+    #[cfg_attr(test, schemars(extend("enum" = ["healthy", "unhealthy"])))]
     outcome: &'static str,
     checks: Vec<Checked>,
 }
@@ -19,6 +21,7 @@ impl Health {
 
 /// The checks around a run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Around {
     before: Vec<Checked>,
     after: Vec<Checked>,
@@ -33,9 +36,12 @@ impl Around {
 }
 
 #[derive(Debug, Serialize)]
-struct Checked {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Checked {
     check: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed", "not_checked"])))]
     state: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["warning", "error"])))]
     severity: &'static str,
     message: String,
     help: Option<String>,
@@ -43,15 +49,20 @@ struct Checked {
     execution_time_ms: u64,
 }
 
+impl From<&CheckResult> for Checked {
+    fn from(result: &CheckResult) -> Self {
+        Self {
+            check: result.check.as_str(),
+            state: result.state.as_str(),
+            severity: result.severity.as_str(),
+            message: result.message.clone(),
+            help: result.help.clone(),
+            tries: result.tries,
+            execution_time_ms: result.execution_time_ms,
+        }
+    }
+}
+
 fn checked(results: &[CheckResult]) -> Vec<Checked> {
-    let of = |result: &CheckResult| Checked {
-        check: result.check.as_str(),
-        state: result.state.as_str(),
-        severity: result.severity.as_str(),
-        message: result.message.clone(),
-        help: result.help.clone(),
-        tries: result.tries,
-        execution_time_ms: result.execution_time_ms,
-    };
-    results.iter().map(of).collect()
+    results.iter().map(Checked::from).collect()
 }

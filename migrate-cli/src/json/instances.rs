@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// `instances`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Instances {
     instances: Vec<Instance>,
 }
@@ -19,7 +20,8 @@ impl From<&[RunningInstance]> for Instances {
 
 /// A program that registered.
 #[derive(Debug, Serialize)]
-pub(super) struct Instance {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Instance {
     id: String,
     runtime_version: String,
     registry_head: Option<String>,

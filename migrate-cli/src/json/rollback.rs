@@ -7,14 +7,18 @@ use super::run::RunStep;
 
 /// Whether a run can be rolled back.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rollback {
     run: Option<i64>,
+    #[cfg_attr(test, schemars(extend("enum" = ["undo", null])))]
     recommended: Option<&'static str>,
     strategies: Vec<Way>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Way {
+    #[cfg_attr(test, schemars(extend("enum" = ["undo"])))]
     strategy: &'static str,
     possible: bool,
     steps: Vec<RunStep>,
@@ -22,6 +26,7 @@ struct Way {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct InTheWay {
     code: &'static str,
     message: String,

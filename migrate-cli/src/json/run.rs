@@ -3,13 +3,16 @@
 use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport};
 use serde::Serialize;
 
+use super::backup::BeforeRun;
 use super::failure::Failure;
 use super::health::Around;
 use crate::error::Error;
 
-/// `up`, `down`, `redo`.
+/// `up`, `down`, `redo`, `goto`, `rollback`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "failed", "dry_run", "unhealthy"])))]
     outcome: &'static str,
     steps: Vec<RunStep>,
     error: Option<Failure>,
@@ -17,13 +20,16 @@ pub(crate) struct Run {
     ends_with: Option<String>,
     remaining: Vec<Remaining>,
     health: Option<Around>,
+    backup: Option<BeforeRun>,
 }
 
 /// A migration that is pending after a run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Remaining {
     version: String,
     name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["expand", "contract", null])))]
     phase: Option<&'static str>,
 }
 
@@ -34,9 +40,12 @@ impl From<&Entry> for Remaining {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct RunStep {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RunStep {
     version: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     direction: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "failed", "planned"])))]
     outcome: &'static str,
     execution_time_ms: Option<u64>,
     name: String,
@@ -56,6 +65,7 @@ impl Run {
             ends_with: None,
             remaining: if up { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
             health: Around::of(&report.health),
+            backup: report.backup.as_ref().map(BeforeRun::from),
         }
     }
 
@@ -76,6 +86,7 @@ impl Run {
             ends_with: None,
             remaining: Vec::new(),
             health: report.and_then(|report| Around::of(&report.health)),
+            backup: report.and_then(|report| report.backup.as_ref()).map(BeforeRun::from),
         }
     }
 
@@ -89,6 +100,7 @@ impl Run {
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
             remaining: Vec::new(),
             health: None,
+            backup: None,
         }
     }
 }
@@ -136,16 +148,20 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
 
 /// `plan`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Planned {
+    #[cfg_attr(test, schemars(extend("enum" = ["planned", "nothing_to_do"])))]
     pub(crate) outcome: &'static str,
     pub(crate) steps: Vec<PlannedStep>,
 }
 
 /// A step that would be done.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PlannedStep {
     pub(crate) version: String,
     pub(crate) name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["up", "down"])))]
     pub(crate) direction: &'static str,
     pub(crate) transaction: Option<bool>,
     pub(crate) path: Option<String>,

@@ -7,6 +7,7 @@ use super::run::outcome;
 
 /// `lock show`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RunLock {
     holder: Option<Holder>,
 }
@@ -19,7 +20,8 @@ impl From<Option<&LockHolder>> for RunLock {
 
 /// Who holds the run lock.
 #[derive(Debug, Serialize)]
-pub(super) struct Holder {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Holder {
     owner: String,
     host: String,
     process: u32,
@@ -43,7 +45,9 @@ impl From<&LockHolder> for Holder {
 
 /// `lock release`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LockRelease {
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "dry_run"])))]
     outcome: &'static str,
     holder: Option<Holder>,
     run: Option<i64>,

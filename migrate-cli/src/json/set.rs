@@ -1,11 +1,14 @@
 //! What concerns the migrations and no database, or more than the database: `validate`, `list`, `graph`, `lock`, `new`, `init` and `doctor`.
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
+use migrate_core::fix::Left;
 use serde::Serialize;
 
 /// `validate`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Validate {
+    #[cfg_attr(test, schemars(extend("enum" = ["valid", "invalid"])))]
     pub(crate) outcome: &'static str,
     pub(crate) errors: usize,
     pub(crate) warnings: usize,
@@ -17,8 +20,11 @@ pub(crate) struct Validate {
 
 /// A problem of a migrations directory.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Problem {
+    #[cfg_attr(test, schemars(extend("enum" = ["error", "warning"])))]
     severity: &'static str,
+    /// One of those that `docs/diagnostics.md` lists; more may be added.
     code: &'static str,
     path: String,
     line: usize,
@@ -29,6 +35,7 @@ pub(crate) struct Problem {
 
 /// `list`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct List {
     pub(crate) digest: String,
     pub(crate) migrations: Vec<Listed>,
@@ -36,6 +43,7 @@ pub(crate) struct List {
 
 /// A migration of the set.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Listed {
     pub(crate) version: String,
     pub(crate) name: String,
@@ -48,12 +56,14 @@ pub(crate) struct Listed {
 
 /// `graph`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Graph {
     pub(crate) migrations: Vec<Node>,
 }
 
 /// A migration and what it depends on.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Node {
     pub(crate) version: String,
     pub(crate) name: String,
@@ -62,15 +72,20 @@ pub(crate) struct Node {
 
 /// `doctor`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Doctor {
+    #[cfg_attr(test, schemars(extend("enum" = ["healthy", "unhealthy"])))]
     pub(crate) outcome: &'static str,
     pub(crate) symptoms: Vec<Symptom>,
 }
 
 /// Something that looks wrong.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Symptom {
+    #[cfg_attr(test, schemars(extend("enum" = ["error", "warning"])))]
     pub(crate) severity: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["configuration", "directory", "database"])))]
     pub(crate) about: &'static str,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
@@ -78,7 +93,9 @@ pub(crate) struct Symptom {
 
 /// `init`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Init {
+    #[cfg_attr(test, schemars(extend("enum" = ["written", "unchanged"])))]
     pub(crate) outcome: &'static str,
     pub(crate) written: Vec<String>,
     pub(crate) kept: Vec<String>,
@@ -86,18 +103,57 @@ pub(crate) struct Init {
 
 /// `lock`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Lock {
+    #[cfg_attr(test, schemars(extend("enum" = ["written", "unchanged", "current"])))]
     pub(crate) outcome: &'static str,
     pub(crate) path: String,
 }
 
 /// `new`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct New {
+    #[cfg_attr(test, schemars(extend("enum" = ["created"])))]
     pub(crate) outcome: &'static str,
     pub(crate) version: String,
     pub(crate) name: String,
     pub(crate) files: Vec<String>,
+    pub(crate) migrations: Vec<NewMigration>,
+}
+
+/// A migration that was written; one that is kept for later has no version yet.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewMigration {
+    pub(crate) version: Option<String>,
+    pub(crate) name: String,
+    pub(crate) path: String,
+}
+
+/// `fix`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Fixed {
+    pub(crate) outcome: &'static str,
+    pub(crate) actions: Vec<String>,
+    pub(crate) left: Vec<LeftOver>,
+    pub(crate) errors: usize,
+}
+
+/// What a person has to decide.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LeftOver {
+    pub(crate) directory: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+impl From<Left> for LeftOver {
+    fn from(left: Left) -> Self {
+        Self { directory: left.directory, message: left.message, help: left.help }
+    }
 }
 
 pub(crate) fn problems(diagnostics: &[Diagnostic]) -> Vec<Problem> {

@@ -5,16 +5,20 @@ use serde::Serialize;
 
 /// `status`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Status {
     database_version: Option<String>,
+    #[cfg_attr(test, schemars(extend("enum" = ["compatible", "needs_migration", "incompatible"])))]
     verdict: &'static str,
     migrations: Vec<Migration>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Migration {
     version: String,
     name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline"])))]
     state: &'static str,
     applied_at: Option<String>,
     execution_time_ms: Option<u64>,
@@ -51,6 +55,7 @@ impl From<&Entry> for Migration {
 
 /// `version`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Version {
     pub(crate) database_version: Option<String>,
     pub(crate) registry_version: Option<String>,
@@ -59,6 +64,7 @@ pub(crate) struct Version {
 
 /// `pending`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Pending {
     database_version: Option<String>,
     migrations: Vec<Migration>,

@@ -68,7 +68,7 @@ fn a_run_that_leaves_something_out() {
 
 #[test]
 fn the_document_of_a_run_lists_its_checks() {
-    const RUN: [&str; 8] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health"];
+    const RUN: [&str; 9] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"];
     let project = Project::new(USERS_AND_POSTS);
     assert_eq!(project.document("up --dry-run", 0, &RUN)["health"], json!(null));
     expect_too_much(&project);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, check_keys};
 
 const ERROR: [&str; 8] = ["kind", "message", "help", "migration", "location", "statement", "code", "detail"];
-const RUN: [&str; 8] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health"];
+const RUN: [&str; 9] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"];
 const STEP: [&str; 5] = ["version", "direction", "outcome", "execution_time_ms", "name"];
 
 #[test]
@@ -151,9 +151,11 @@ fn history_and_version_and_compatibility() {
     let keys = ["format", "database_version", "registry_version", "runtime_version"];
     assert_eq!(project.document("version", 0, &keys)["database_version"], "1.1.0");
 
-    let keys = ["format", "database_version", "runtime_version", "minimums", "versions"];
+    let keys = ["format", "database_version", "runtime_version", "minimums", "versions", "schemas"];
     let document = project.document("compatibility --runtime-version 1.0.0", 0, &keys);
     check_keys(&document["versions"][0], &["runtime_version", "verdict", "reasons"]);
+    check_keys(&document["schemas"][0], &["version", "programs"]);
+    check_keys(&document["schemas"][0]["programs"][0], &["runtime_version", "verdict", "reasons"]);
 }
 
 #[test]
@@ -209,7 +211,7 @@ fn the_directory() {
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "written");
     assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "unchanged");
     assert_eq!(project.document("lock --check", 0, &["format", "outcome", "path"])["outcome"], "current");
-    let document = project.document("new more", 0, &["format", "outcome", "version", "name", "files"]);
+    let document = project.document("new more", 0, &["format", "outcome", "version", "name", "files", "migrations"]);
     assert_eq!(document["version"], "1.2.0");
 
     project.write("migrations_v2/v1.1.0_posts/metadata.json", "{");

@@ -10,6 +10,7 @@ use migrate_core::source::{self, LoadOptions};
 use migrate_runtime::Registry;
 use serde_json::{Value, json};
 
+use crate::schemas;
 use crate::support::{Project, USERS_AND_POSTS};
 
 #[derive(Parser)]
@@ -56,6 +57,7 @@ fn run(project: &Project, registry: &'static Registry, verb: &[&str]) -> (Exit, 
     let stdout = Buffer::default();
     let exit = command.execute_to(registry, Output::new(stdout.clone(), Buffer::default()));
     let text = String::from_utf8_lossy(&stdout.bytes()).into_owned();
+    schemas::check(verb, &text, exit.code().into());
     (exit, text)
 }
 
@@ -157,4 +159,30 @@ fn a_program_reads_no_files() {
     let names: Vec<_> = document["settings"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
     assert!(names.contains(&json!("protected")) && !names.contains(&json!("dir")), "{names:?}");
     assert_eq!(document["settings"][0]["place"], "--database-url");
+}
+
+#[test]
+fn a_program_says_what_differs() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    assert_eq!(run(&project, registry, &["up"]).0, Exit::Done);
+    let source = project.path("migrations_v2").display().to_string();
+    let diff = ["diff", "--exit-code", "--source", &source];
+    assert_eq!(run(&project, registry, &diff).0, Exit::Done);
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
+    project.write(
+        "migrations_v2/v1.1.0_posts/metadata.json",
+        r#"{"version": "1.1.0", "name": "posts", "description": "x"}"#,
+    );
+    let (exit, text) = run(&project, registry, &diff);
+    assert_eq!(exit, Exit::Failed);
+    for expected in [
+        "changed: v1.0.0_users/up.sql\n--- program\n+++ directory\n",
+        "\n+CREATE TABLE users (id INTEGER PRIMARY KEY);\n",
+        "\nchanged: v1.1.0_posts/metadata.json\n",
+        "\n\nthe program and the database have the same migrations\n",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert_eq!(run(&project, registry, &["schema", "diff", "--exit-code"]).0, Exit::Done);
 }

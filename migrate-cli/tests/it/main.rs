@@ -1,12 +1,18 @@
 //! The program `migrate`, as people and scripts see it: exit code and both streams together.
 
+mod schemas;
 mod support;
 
 mod agreement;
+mod backup;
 mod bad_input;
 mod command_line;
+mod compare;
 mod configuration;
 mod directory;
+mod events;
+mod exit_codes;
+mod fix;
 mod health;
 mod instances;
 mod json;
@@ -17,6 +23,8 @@ mod postgres;
 mod rollback;
 mod scratch;
 mod sqlite;
+mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod verbs;
+mod way_back;

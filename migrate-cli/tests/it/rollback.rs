@@ -42,7 +42,7 @@ fn the_documents() {
     assert_eq!(document["strategies"][0]["reasons"][0]["code"], "newer_run");
     assert_eq!(document["recommended"], json!(null));
 
-    let run = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health"];
+    let run = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"];
     let document = project.document("rollback --run 1 --yes", 70, &run);
     assert_eq!(document["error"]["kind"], "plan");
     let document = project.document("rollback --run 2 --yes", 0, &run);

@@ -8,7 +8,7 @@ use serde_json::json;
 use testkit::diagnostics::{Example, examples};
 use testkit::postgres::Server;
 
-use crate::support::{BROKEN, Project, USERS_AND_POSTS, check_keys, snapshot};
+use crate::support::{BROKEN, Project, Shown, USERS_AND_POSTS, check_keys, snapshot};
 
 const NO_VERIFICATION: &str = r#"
 --- v1.2.0_admin/metadata.json
@@ -57,7 +57,7 @@ SELECT pg_terminate_backend(pg_backend_pid());
 
 /// Runs `validate` on a scratch database of a server, which has none left afterwards.
 #[track_caller]
-fn validate(server: &Server, files: &str, options: &str) -> crate::support::Shown {
+fn validate(server: &Server, files: &str, options: &str) -> Shown {
     let made = || server.log().matches("statement: CREATE DATABASE migrate_scratch_").count();
     let before = made();
     let project = Project::new(&format!("{USERS_AND_POSTS}{files}")).without_url();
@@ -110,8 +110,8 @@ fn a_role_that_may_not_create_databases() {
     let project = Project::new(USERS_AND_POSTS).without_url();
     let url = |password: &str| server.url().replace("postgres@", &format!("scratch_poor:{password}@"));
     let run = |line: &str, url: &str| {
-        let shown = testkit::process::run(project.command(line).env("MIGRATION_SHADOW_URL", url));
-        let text = format!("$ migrate {line}\n[exit {}]\n{}{}", shown.code, shown.stdout, shown.stderr);
+        let output = testkit::process::run(project.command(line).env("MIGRATION_SHADOW_URL", url));
+        let text = Shown::new(line, output).to_string();
         assert!(!text.contains("geheim"), "{text}");
         text
     };

@@ -104,6 +104,9 @@ DROP TABLE c;
     project.done("up --to 2.0.0");
     snapshot!(
         project.migrate("compatibility --runtime-version 1.4.0"),
+        project.migrate("compatibility --runtime-version 1.5.0 --program 1.6.0 --color always"),
+        project.migrate("compatibility --runtime-version 1.5.0 --format markdown"),
+        project.migrate("compatibility --runtime-version 1.5.0 --format svg"),
         project.migrate("check --runtime-version 1.4.0"),
         project.migrate("check --runtime-version 1.5.0"),
         project.migrate("check"),
@@ -195,7 +198,7 @@ DROP TABLE posts;
     let document = project.document(
         "up --to 1.0.0",
         0,
-        &["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health"],
+        &["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"],
     );
     assert_eq!(document["remaining"], serde_json::json!([{"version": "1.1.0", "name": "posts", "phase": null}]));
 }

@@ -6,7 +6,10 @@ use std::process::Command;
 
 use serde_json::Value;
 use testkit::migrations::Directory;
+use testkit::postgres::Database;
 use testkit::process::{self, Output};
+
+use crate::schemas;
 
 /// Two migrations that run on both databases.
 pub(crate) const USERS_AND_POSTS: &str = r#"
@@ -40,17 +43,29 @@ DROP TABLE half;
 pub(crate) struct Project {
     root: Directory,
     url: Option<String>,
+    /// Lives as long as the project.
+    database: Option<Database>,
 }
 
 impl Project {
     /// The files are those of `migrations_v2`; the database is the SQLite file `app.db` beside it.
     pub(crate) fn new(files: &str) -> Self {
         let root = Directory::new(&files.replace("\n--- ", "\n--- migrations_v2/"));
-        Self { root, url: Some("sqlite:app.db".to_owned()) }
+        Self { root, url: Some("sqlite:app.db".to_owned()), database: None }
     }
 
     pub(crate) fn with_url(self, url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..self }
+    }
+
+    /// The project on a PostgreSQL database, which it keeps.
+    pub(crate) fn with_database(self, database: Database) -> Self {
+        Self { url: Some(database.url()), database: Some(database), ..self }
+    }
+
+    /// The first column of the first row of a query on the PostgreSQL database.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        self.database.as_ref().expect("the project is on PostgreSQL").psql(sql)
     }
 
     pub(crate) fn without_url(self) -> Self {
@@ -91,7 +106,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
         let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
-            ["MIGRATION_", "PG", "HEALTH_", "ROLLBACK_"].iter().any(|start| name.starts_with(start))
+            ["MIGRATION_", "BACKUP_", "PG", "HEALTH_", "ROLLBACK_"].iter().any(|start| name.starts_with(start))
         });
         for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
@@ -103,14 +118,17 @@ impl Project {
             _ => vec![part],
         });
         command.current_dir(self.root.path()).env("USER", "tester").args(words);
+        // What it says of backups differs from run to run; `backup.rs` takes them.
+        command.env("BACKUP_ENABLED", "false");
         if let Some(url) = &self.url {
             command.env("DATABASE_URL", url);
         }
         command
     }
 
+    #[track_caller]
     pub(crate) fn migrate(&self, line: &str) -> Shown {
-        Shown { line: line.to_owned(), output: process::run(&mut self.command(line)) }
+        Shown::new(line, process::run(&mut self.command(line)))
     }
 
     /// Runs it and expects it to go well.
@@ -149,6 +167,13 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// What `migrate` with a line of arguments left behind. A document is validated.
+    #[track_caller]
+    pub(crate) fn new(line: &str, output: Output) -> Self {
+        schemas::check(&line.split_whitespace().collect::<Vec<_>>(), &output.stdout, output.code);
+        Self { line: line.to_owned(), output }
+    }
+
     /// Standard output, which must be one line with one document.
     #[track_caller]
     pub(crate) fn document(&self) -> Value {

@@ -36,6 +36,21 @@ fn down_shows_what_it_would_do_and_asks() {
 }
 
 #[test]
+fn stored_scripts_are_shown_before_the_question() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    project.remove("migrations_v2/v1.1.0_posts");
+    let refused = at_a_terminal(&project, "down", "n\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    let at = |text: &str| refused.stdout.find(text).unwrap_or_else(|| panic!("{text}: {refused:?}"));
+    assert!(at("DROP TABLE posts;") < at("to undo: 1.1.0 posts"));
+    assert!(at("to undo: 1.1.0 posts") < at("1 step on sqlite:app.db? [y/N]"));
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+    assert_eq!(at_a_terminal(&project, "down", "y\n").code, 0);
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
+}
+
+#[test]
 fn a_protected_database_asks_for_its_name() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up");

@@ -29,7 +29,7 @@ fn from_an_empty_folder_at_the_first_try() {
     let folder = Directory::new("");
     let run = |line: &str| {
         let mut command = Project::new("").without_url().command(line);
-        Shown { line: line.to_owned(), output: process::run(command.current_dir(folder.path())) }
+        Shown::new(line, process::run(command.current_dir(folder.path())))
     };
     let shown = ["init", "new add_users", "up", "status"].map(run);
     for (shown, next) in shown.iter().zip(["migrate new", "migrate up", "migrate status", "up to date"]) {
@@ -139,7 +139,7 @@ fn documents() {
 fn wait_for_a_server_that_never_comes() {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let project = three().with_url(format!("postgres://app:geheim@127.0.0.1:{port}/shop"));
-    snapshot!(project.migrate("wait --timeout 300ms"), project.migrate("wait --timeout 0s --json"));
+    snapshot!(project.migrate("wait --timeout 3s"), project.migrate("wait --timeout 0s --json"));
     // What waiting does not mend is no reason to wait.
     assert_eq!(project.with_url("mysql://host/db").migrate("wait --timeout 1h").output.code, 78);
 }

@@ -71,7 +71,7 @@ codes! {
         "Pending below an applied version, which is not allowed."
     InterruptedForGood Incompatible "interrupted_for_good"
         Some("run `migrate up` with the program that began it; what was being undone, `migrate down` finishes with any program; or look at the database and settle it with `migrate repair VERSION --applied` or `--not-applied`"),
-        "Stopped half way, and its script was changed since or is not in this program."
+        "Stopped half way, and its script was changed in substance since or is not in this program."
     UnknownMajor Incompatible "unknown_major"
         Some("deploy the program that applied it or a newer one, or undo the migration with `migrate down`"),
         "Applied by a program with a higher MAJOR that recorded no minimum."

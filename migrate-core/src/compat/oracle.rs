@@ -65,6 +65,7 @@ impl Is {
         let mut row = snapshot(&format!("{version}{status}{floor}")).rows.remove(0);
         if self == Self::ApplyingChanged {
             row.checksum = "0".repeat(64);
+            row.up_sql = Some("SELECT 2".to_owned());
         }
         row
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fingerprint::Fingerprint;
 use crate::ledger::LockHolder;
 use crate::testing::{DIALECT, registry, snapshot};
 
@@ -21,7 +22,41 @@ fn shown(assessment: &Assessment) -> String {
 
 #[track_caller]
 fn check(migrations: &str, ledger: &str, runtime: &str, expect: &str) {
-    assert_eq!(shown(&assess(migrations, ledger, runtime)), expect, "{migrations} on [{ledger}] as {runtime}");
+    let assessment = assess(migrations, ledger, runtime);
+    assert_eq!(shown(&assessment), expect, "{migrations} on [{ledger}] as {runtime}");
+    // A summary may miss that all is well, and never that it is not.
+    assert!(!current(migrations, ledger, runtime) || assessment.reasons.is_empty());
+}
+
+/// What a summary of the ledger says.
+fn current(migrations: &str, ledger: &str, runtime: &str) -> bool {
+    let rules = Rules { runtime_version: Version::parse(runtime).ok(), allow_out_of_order: false };
+    let snapshot = snapshot(ledger);
+    let mut fingerprint = Fingerprint::default();
+    for row in &snapshot.rows {
+        let minimum = row.min_runtime_version.as_deref();
+        fingerprint.add(&row.version.to_string(), &row.checksum, minimum, row.status.as_str());
+    }
+    snapshot.state.is_some_and(|state| {
+        let summary = Summary {
+            oldest_reader: state.oldest_reader,
+            registry_name: state.registry_name,
+            checksum_algorithm: state.checksum_algorithm,
+            fingerprint: fingerprint.value(),
+        };
+        is_current(&registry(migrations), &summary, DIALECT, &rules)
+    })
+}
+
+#[test]
+fn a_summary_shows_that_all_is_applied() {
+    assert!(current("1.0.0 1.1.0", "1.0.0 1.1.0", "1.0.0"));
+    assert!(current("1.0.0 1.1.0", "1.0.0:baseline 1.1.0", "1.0.0"));
+    assert!(current("1.0.0>=1.0.0", "1.0.0>=1.0.0", "1.0.0"));
+    assert!(current("", "-", "1.0.0"));
+    assert!(!current("1.0.0>=1.0.1", "1.0.0>=1.0.1", "1.0.0"), "the program is too old for its own set");
+    assert!(!current("1.0.0", "1.0.0>=1.0.0", "1.0.0"), "another minimum is recorded");
+    assert!(!current("1.0.0", "", "1.0.0"), "there are no tables");
 }
 
 #[test]
@@ -80,6 +115,14 @@ fn an_interrupted_one_can_be_resumed_if_it_is_known_and_unchanged() {
     check("1.0.0", "1.0.0 1.1.0:applying", "1.0.0", "2 interrupted_for_good@1.1.0");
     let mut edited = snapshot("1.0.0:applying");
     edited.rows[0].checksum = "0".repeat(64);
+    // The script that was begun is the same but for its comments, is another one, or is not known.
+    edited.rows[0].up_sql = snapshot("1.0.0:spaced").rows[0].up_sql.clone();
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "1 interrupted@1.0.0");
+    edited.rows[0].up_sql = None;
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
+    edited.rows[0].up_sql = Some("SELECT 2".to_owned());
     let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
     assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
 }

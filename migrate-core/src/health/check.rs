@@ -105,7 +105,7 @@ checks! {
     Integrity "integrity" Error &[Before], SQLITE, Full,
         "`PRAGMA quick_check`: the file is sound. Reads the whole file.",
         "the file is sound",
-        "keep a copy of the file, then restore a backup, or save what can be read with sqlite3's `.recover`"
+        "keep a copy of the file, then put a backup back with `migrate restore`, or save what can be read with sqlite3's `.recover`"
     InvalidIndexes "invalid_indexes" Warning &[Before, After], POSTGRES, Basic,
         "No index is invalid, but for those that are being built.",
         "every index is valid",

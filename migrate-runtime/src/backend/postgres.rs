@@ -9,6 +9,8 @@ mod health;
 mod instances;
 mod lease;
 mod message;
+#[cfg(feature = "backup")]
+mod restored;
 mod segment;
 mod session;
 mod tables;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::rollback::Past;
@@ -28,6 +30,7 @@ use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
 pub(crate) use self::message::database_error;
+pub(crate) use self::tables::literal;
 
 use self::lease::Renewal;
 use self::message::{Message, MessageError, Outcome, collect, send, start};
@@ -39,6 +42,8 @@ use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
     Stored, Took, Work, ledger_error, mentions,
 };
+#[cfg(feature = "backup")]
+use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
 use crate::database::AnyDatabase;
 use crate::database::postgres::{Connected, Postgres, Token};
 use crate::error::{Error, ErrorKind};
@@ -60,6 +65,8 @@ pub(crate) struct PostgresBackend<'c> {
     database: Option<Postgres>,
     token: Token,
     names: Names,
+    #[cfg(feature = "backup")]
+    tables: Tables,
     /// What the session is, and what scripts may change in it, as it was when the run began.
     session: Session,
     /// The lock, as long as it is held.
@@ -87,6 +94,8 @@ impl<'c> PostgresBackend<'c> {
             database,
             token,
             names,
+            #[cfg(feature = "backup")]
+            tables: tables.clone(),
             session: Session::default(),
             held: None,
             renewal: None,
@@ -343,6 +352,13 @@ impl Backend for PostgresBackend<'_> {
         self.names.snapshot(&rows[2..])
     }
 
+    async fn summary(&mut self) -> Option<Summary> {
+        let Outcome { rows, error: None, .. } = send(self.client(), &self.names.summarise()).await else {
+            return None;
+        };
+        self.names.parse_summary(rows.last()?.first()?).ok()
+    }
+
     async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {
         let rows = self.ask("the stored scripts could not be read", self.names.stored(versions)).await?;
         rows.first().into_iter().flatten().map(|row| self.names.parse_stored(row)).collect()
@@ -360,6 +376,22 @@ impl Backend for PostgresBackend<'_> {
         self.leave_pooler().await?;
         let free = self.names.free();
         self.acquire_if(&free, run, seen).await
+    }
+
+    async fn upgrade(&mut self, fence: Fence, lock_timeout: Duration) -> Result<(), Error> {
+        self.ask("the ledger could not be upgraded", self.names.upgrade(fence, lock_timeout)).await.map(drop)
+    }
+
+    async fn grant(&mut self, fence: Fence, role: &str) -> Result<(), Error> {
+        let what = format!("the rights of the role `{role}` could not be granted");
+        let help = "create the role, or correct the setting `application_role`; only the owner of the tables may grant rights on them";
+        let helped = |error: Error| error.with_help(help);
+        let lacking = self.ask(&what, self.names.lacks_rights(role)).await.map_err(helped)?;
+        let lacking: Vec<&str> = lacking.iter().flatten().filter_map(|row| row.get(0)).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        self.ask(&what, self.names.grant(fence, &lacking, role)).await.map(drop).map_err(helped)
     }
 
     async fn apply(
@@ -646,6 +678,26 @@ impl Backend for PostgresBackend<'_> {
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
         self.leave_pooler().await?;
         self.acquire_if("true", run, seen).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn measure(&mut self) -> Result<Measure, Error> {
+        self.measure_database().await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_out(&mut self, order: &Order<'_>) -> Result<Copied, Error> {
+        backup::postgres::copy_out(&self.connector()?, order, &self.tables).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_in(&mut self, run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Result<Fence, Error> {
+        self.put_back(run, fence, restoration).await
+    }
+
+    #[cfg(feature = "backup")]
+    async fn survey(&mut self) -> Result<Survey, Error> {
+        backup::postgres::survey(self.client(), &self.tables, true).await
     }
 }
 

@@ -7,6 +7,8 @@
 mod file_lock;
 mod health;
 mod instances;
+#[cfg(feature = "backup")]
+mod restored;
 mod script;
 mod session;
 mod tables;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
-use migrate_core::ledger::{Snapshot, Status};
+use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
 use migrate_core::rollback::Past;
@@ -33,6 +35,8 @@ use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
     Stored, Took, Work, lock_lost, mentions,
 };
+#[cfg(feature = "backup")]
+use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
 use crate::database::{AnyDatabase, Sqlite};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Progress;
@@ -112,17 +116,7 @@ impl<'c> SqliteBackend<'c> {
 
     fn open(&mut self, create: OpenFlags) -> Result<&Connection, Error> {
         if let (Link::Closed, Some(path)) = (&self.link, &self.path) {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
-            let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
-                connection.busy_timeout(BUSY_TIMEOUT)?;
-                #[cfg(feature = "failpoints")]
-                let connection = crate::failpoint::around_statements(connection)?;
-                Ok(connection)
-            });
-            self.link = Link::Owned(opened.map_err(|error| {
-                let database = script::database_error(&error);
-                unreachable_file(path, &database.to_string())
-            })?);
+            self.link = Link::Owned(open_file(path, create)?);
         }
         Ok(self.connection())
     }
@@ -305,6 +299,12 @@ impl Backend for SqliteBackend<'_> {
         Ok(snapshot)
     }
 
+    async fn summary(&mut self) -> Option<Summary> {
+        let names = self.names.clone();
+        let connection = self.reader().ok()??;
+        names.summary(connection).ok()?
+    }
+
     async fn stored(&mut self, versions: &[SchemaVersion]) -> Result<Vec<Stored>, Error> {
         let names = self.names.clone();
         match self.reader()? {
@@ -329,6 +329,14 @@ impl Backend for SqliteBackend<'_> {
             },
             None => self.acquire_with(None, run, seen).await,
         }
+    }
+
+    async fn upgrade(&mut self, fence: Fence, _lock_timeout: Duration) -> Result<(), Error> {
+        self.transaction(fence, |connection| self.names.upgrade(connection))
+    }
+
+    async fn grant(&mut self, _fence: Fence, _role: &str) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn apply(
@@ -577,6 +585,69 @@ impl Backend for SqliteBackend<'_> {
         let lock = self.path.as_deref().map(FileLock::try_take).transpose()?.flatten();
         self.acquire_with(lock, run, seen).await
     }
+
+    #[cfg(feature = "backup")]
+    async fn measure(&mut self) -> Result<Measure, Error> {
+        let tables = self.tables.clone();
+        let (empty, size) = match self.reader()? {
+            Some(connection) => backup::sqlite::measure(connection, &tables)?,
+            None => (true, 0),
+        };
+        Ok(backup::sqlite::place(self.path.as_deref(), empty, size))
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_out(&mut self, order: &Order<'_>) -> Result<Copied, Error> {
+        self.goes_on()?;
+        // A connection of its own: the run's may hold what a script has set.
+        match (&self.link, &self.path) {
+            (Link::Closed | Link::Owned(_), Some(path)) => {
+                backup::sqlite::copy_out(&open_file(path, OpenFlags::empty())?, order, &self.tables)
+            }
+            _ => backup::sqlite::copy_out(self.connection(), order, &self.tables),
+        }
+    }
+
+    #[cfg(feature = "backup")]
+    async fn copy_in(&mut self, run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Result<Fence, Error> {
+        let copy = restoration.extracted.expect("the contents of a SQLite backup are extracted to be verified").path();
+        let copy = open_file(copy, OpenFlags::empty())?;
+        if self.names.fence(self.connection())? != Some(fence) {
+            return Err(lock_lost(fence));
+        }
+        let raised = self.names.continue_in(&copy, self.connection(), run, restoration)?;
+        let database = match &mut self.link {
+            Link::Owned(connection) => connection,
+            Link::Borrowed(connection) => connection,
+            Link::Closed => unreachable!("a run opens the database before it uses it"),
+        };
+        backup::sqlite::copy_in(&copy, database, restoration.stop)?;
+        Ok(raised)
+    }
+
+    #[cfg(feature = "backup")]
+    async fn survey(&mut self) -> Result<Survey, Error> {
+        let tables = self.tables.clone();
+        match self.reader()? {
+            Some(connection) => backup::sqlite::survey(connection, &tables),
+            None => Ok(Survey::default()),
+        }
+    }
+}
+
+/// Opens a database file for reading and writing.
+fn open_file(path: &Path, create: OpenFlags) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        #[cfg(feature = "failpoints")]
+        let connection = crate::failpoint::around_statements(connection)?;
+        Ok(connection)
+    });
+    opened.map_err(|error| {
+        let database = script::database_error(&error);
+        unreachable_file(path, &database.to_string())
+    })
 }
 
 /// Takes the lock inside the open transaction and commits it; leaves the transaction open when it is not taken. Whoever
@@ -631,6 +702,19 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
     connection
         .execute_batch("ROLLBACK")
         .map_err(|error| plain_error("the transaction could not be rolled back", &error))
+}
+
+/// A connection for reading a file beside the engine; `None` when there is no file.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
+    let unused = Tables { schema: None, table: String::new() };
+    let mut backend = SqliteBackend::of_file(path, &unused, Stop::new());
+    if backend.reader()?.is_none() {
+        return Ok(None);
+    }
+    match backend.link {
+        Link::Owned(connection) => Ok(Some(connection)),
+        Link::Closed | Link::Borrowed(_) => unreachable!("the reader of a file has opened it"),
+    }
 }
 
 fn unreachable_file(path: &Path, reason: &str) -> Error {

@@ -1,6 +1,8 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
 mod ask;
+#[cfg(feature = "backup")]
+mod environment;
 mod passfile;
 mod tls;
 mod url;
@@ -38,6 +40,9 @@ const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Postgres {
     config: Config,
     tls: Tls,
+    /// For programs that connect by themselves.
+    #[cfg(feature = "backup")]
+    tls_options: TlsOptions,
     /// The same database without a pooler in between, if `config` leads through one.
     direct: Option<Box<Self>>,
 }
@@ -82,7 +87,13 @@ impl Postgres {
         if config.get_keepalives_retries().is_none() {
             config.keepalives_retries(3);
         }
-        Ok(Self { config, tls: Tls::new(tls)?, direct: None })
+        Ok(Self {
+            config,
+            tls: Tls::new(tls)?,
+            #[cfg(feature = "backup")]
+            tls_options: tls.clone(),
+            direct: None,
+        })
     }
 
     /// The name of the database; without one in the configuration it is the user's.
@@ -283,7 +294,7 @@ impl Database for BorrowedClient<'_> {
 }
 
 /// Runs a future to its end on a thread of its own, so that it also works inside an async runtime.
-fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+pub(crate) fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -69,6 +69,7 @@ impl Migrate {
             blocked: None,
             lock: Lock::Held(fence),
             health: Health::default(),
+            backup: None,
         }
     }
 

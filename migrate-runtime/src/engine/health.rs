@@ -24,7 +24,7 @@ impl Migrate {
     pub(super) async fn execute_between_checks<B: Backend>(
         &self,
         backend: &mut B,
-        run: &Run,
+        run: &mut Run,
         fence: Fence,
         decision: &Decision,
     ) -> Ended {
@@ -349,7 +349,7 @@ fn snapshot_after(assessment: &Assessment, plan: &Plan) -> Snapshot {
 }
 
 fn ended_early(error: Error, lock: Lock, health: Health) -> Ended {
-    Ended { steps: Vec::new(), error: Some(error), blocked: None, lock, health }
+    Ended { steps: Vec::new(), error: Some(error), blocked: None, lock, health, backup: None }
 }
 
 fn answers() -> Conclusion {

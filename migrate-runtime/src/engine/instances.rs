@@ -1,5 +1,8 @@
 //! Registering as a running program: the row, the judgement, heartbeats, and who else is there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use migrate_core::compat::{self, Assessment, Verdict};
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::Snapshot;
@@ -19,6 +22,17 @@ pub(crate) struct Registration {
     pub(crate) registry: SharedRegistry,
     pub(crate) settings: Settings,
     pub(crate) row: InstanceRow,
+    /// Whether the last judgement went against the program, while it keeps its row: it is then judged at each heartbeat.
+    in_doubt: Arc<AtomicBool>,
+}
+
+/// What brings a program to register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It starts, and has nothing to lose.
+    Start,
+    /// It runs, and its row has expired.
+    Return,
 }
 
 impl Registration {
@@ -40,14 +54,14 @@ impl Registration {
             process: settings.identity.process,
             expiry: options.expiry,
         };
-        Ok(Self { registry, settings, row })
+        Ok(Self { registry, settings, row, in_doubt: Arc::default() })
     }
 
     /// Writes the row, unless the program must not work with the database.
-    async fn register<B: Backend>(&self, backend: &mut B) -> Result<(), Error> {
+    async fn register<B: Backend>(&self, backend: &mut B, occasion: Occasion) -> Result<(), Error> {
         let mut tries = 0;
         loop {
-            match self.try_to_register(backend).await {
+            match self.try_to_register(backend, occasion).await {
                 Err(error) if error.is_retryable() && tries < self.settings.max_retries => {
                     backend.sleep(retry_pause(&self.settings, tries)).await?;
                     tries += 1;
@@ -57,24 +71,31 @@ impl Registration {
         }
     }
 
-    async fn try_to_register<B: Backend>(&self, backend: &mut B) -> Result<(), Error> {
+    async fn try_to_register<B: Backend>(&self, backend: &mut B, occasion: Occasion) -> Result<(), Error> {
         // Who is refused by what can be read leaves no row behind that a run would wait for.
         let snapshot = backend.read().await?;
         let migrating = snapshot.live_lock().is_some();
         let mut assessment = self.judge(backend, snapshot).await?;
-        if let Some(refusal) = self.refusal(&mut assessment, &backend.instances().await?.intent) {
-            if migrating || refusal.is_by_ledger {
-                return Err(incompatible(assessment));
-            }
-            self.free_dead_lock(backend, assessment).await?;
+        let intent = backend.instances().await?.intent;
+        match self.refusal(&mut assessment, &intent) {
+            Some(Refusal::ByIntent) if !migrating => self.free_dead_lock(backend, assessment).await?,
+            // The run may still wait, and then has to see a program that is there.
+            Some(Refusal::ByIntent) if occasion == Occasion::Return => {}
+            Some(_) => return Err(incompatible(assessment)),
+            None => {}
         }
         let (snapshot, intent) = backend.register(&self.row).await?;
         let mut assessment = self.judge(backend, snapshot).await?;
-        if self.refusal(&mut assessment, &intent).is_none() {
-            return Ok(());
+        let refusal = self.refusal(&mut assessment, &intent);
+        self.in_doubt.store(refusal.is_some(), Ordering::Relaxed);
+        match refusal {
+            None => Ok(()),
+            Some(Refusal::ByIntent) if occasion == Occasion::Return => Err(incompatible(assessment)),
+            Some(_) => {
+                let left = backend.leave(&self.row).await;
+                Err(incompatible(assessment).and_also("and its row stays until it expires", left))
+            }
         }
-        let left = backend.leave(&self.row).await;
-        Err(incompatible(assessment).and_also("and its row stays until it expires", left))
     }
 
     async fn judge<B: Backend>(&self, backend: &mut B, snapshot: Snapshot) -> Result<Assessment, Error> {
@@ -85,11 +106,11 @@ impl Registration {
     /// Why the program may not start: because of what is applied, or of what a run is about to do.
     fn refusal(&self, assessment: &mut Assessment, intent: &Intent) -> Option<Refusal> {
         if assessment.verdict == Verdict::Incompatible {
-            return Some(Refusal { is_by_ledger: true });
+            return Some(Refusal::ByLedger);
         }
         let reason = intent.refuses(&self.row.runtime_version, self.row.registry_head)?;
         assessment.find(reason);
-        Some(Refusal { is_by_ledger: false })
+        Some(Refusal::ByIntent)
     }
 
     /// Takes the lock from a run that is gone and gives it back, which withdraws what it intended. Its fence is raised with
@@ -107,9 +128,12 @@ impl Registration {
     }
 }
 
-struct Refusal {
-    /// Whether what is applied forbids the program already.
-    is_by_ledger: bool,
+/// What refuses a program.
+enum Refusal {
+    /// What is applied.
+    ByLedger,
+    /// What a run is about to do.
+    ByIntent,
 }
 
 /// Registers a program.
@@ -129,7 +153,7 @@ impl Operation for Register {
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Instance, Error> {
         let mut registration = Registration::new(self.registry, self.settings, &self.options)?;
-        registration.register(backend).await?;
+        registration.register(backend, Occasion::Start).await?;
         // Another session may have another search path.
         registration.settings.tables = backend.located();
         Instance::new(registration, backend.connector(), &self.options)
@@ -150,11 +174,12 @@ impl Operation for Beat {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<(), Error> {
-        if backend.beat(&self.registration.row).await? {
+        let in_doubt = self.registration.in_doubt.load(Ordering::Relaxed);
+        if !in_doubt && backend.beat(&self.registration.row).await? {
             return Ok(());
         }
-        // Nobody has waited for it meanwhile.
-        self.registration.register(backend).await
+        // Nobody may have waited for it meanwhile.
+        self.registration.register(backend, Occasion::Return).await
     }
 }
 
@@ -172,7 +197,17 @@ impl Operation for Leave {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<(), Error> {
-        backend.leave(&self.registration.row).await
+        let Registration { settings, row, .. } = &self.registration;
+        let mut tries = 0;
+        loop {
+            match backend.leave(row).await {
+                Err(error) if error.is_retryable() && tries < settings.max_retries => {
+                    backend.sleep(retry_pause(settings, tries)).await?;
+                    tries += 1;
+                }
+                left => return left,
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use migrate_core::ledger::Snapshot;
 use super::{Migrate, retry_pause};
 use crate::backend::{Backend, Fence, Raised, Run};
 use crate::error::{Error, ErrorKind};
+use crate::observer::Event;
 
 /// How long to wait before asking again whether the old connection's work has ended.
 const OLD_CONNECTION: Duration = Duration::from_millis(50);
@@ -51,10 +52,17 @@ impl Migrate {
     ) -> Result<Raised, Error> {
         self.reconnect(backend, lost).await?;
         let mut tries = 0;
+        let mut told = false;
         loop {
             match backend.raise(run, fence).await {
                 Ok(Raised::NotYet) if self.settings.stop.is_now() => return Err(still_under_way()),
-                Ok(Raised::NotYet) => backend.sleep(OLD_CONNECTION).await?,
+                Ok(Raised::NotYet) => {
+                    if !told {
+                        self.tell(&Event::WaitingForOldConnection);
+                        told = true;
+                    }
+                    backend.sleep(OLD_CONNECTION).await?;
+                }
                 Err(error) if error.is_retryable() => backend.sleep(OLD_CONNECTION).await?,
                 Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
                     tries += 1;

@@ -13,7 +13,7 @@ use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
 use crate::health::Health;
 use crate::observer::{Event, Progress};
-use crate::report::{StepOutcome, StepReport};
+use crate::report::{RunBackup, StepOutcome, StepReport};
 
 /// The steps that were done, and why there are no more.
 pub(super) struct Ended {
@@ -23,6 +23,8 @@ pub(super) struct Ended {
     pub(super) blocked: Option<Blocked>,
     pub(super) lock: Lock,
     pub(super) health: Health,
+    /// What became of the backup before them.
+    pub(super) backup: Option<RunBackup>,
 }
 
 /// What became of the run lock.
@@ -77,28 +79,50 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, error: Option<Error>, lock: Lock) -> Ended {
-        Ended { steps: self.steps, error, blocked: None, lock, health: Health::default() }
+        Ended { steps: self.steps, error, blocked: None, lock, health: Health::default(), backup: None }
     }
 }
 
 impl Migrate {
-    /// Executes a plan, as far as its steps succeed.
+    /// Executes a plan, as far as its steps succeed; before that takes the backup that the options ask for.
     pub(super) async fn execute<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &mut Run,
+        fence: Fence,
+        plan: &Plan,
+        demands: &[Demand],
+    ) -> Ended {
+        let nothing_done = |error| Walk::new(&[], &[], fence).end(Some(error), Lock::Held(fence));
+        let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
+            Ok(works) => works,
+            Err(error) => return nothing_done(error),
+        };
+        if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
+            return nothing_done(error);
+        }
+        #[cfg(feature = "backup")]
+        match self.back_up(backend, run, plan, &works).await {
+            Err(error) => nothing_done(error),
+            Ok(backup) => {
+                let ended = self.execute_works(backend, run, fence, plan, &works, demands).await;
+                self.recover_from_backup(backend, run, ended, backup).await
+            }
+        }
+        #[cfg(not(feature = "backup"))]
+        self.execute_works(backend, run, fence, plan, &works, demands).await
+    }
+
+    async fn execute_works<B: Backend>(
         &self,
         backend: &mut B,
         run: &Run,
         fence: Fence,
         plan: &Plan,
+        works: &[Work<'_>],
         demands: &[Demand],
     ) -> Ended {
-        let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
-            Ok(works) => works,
-            Err(error) => return Walk::new(&[], &[], fence).end(Some(error), Lock::Held(fence)),
-        };
-        let mut walk = Walk::new(&works, demands, fence);
-        if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
-            return walk.end(Some(error), Lock::Held(fence));
-        }
+        let mut walk = Walk::new(works, demands, fence);
         while let Some(work) = walk.next() {
             if self.settings.stop.is_asked() {
                 let error = stopped_before(work.step).noting(&committed(walk.steps.len()));

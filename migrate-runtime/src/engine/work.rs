@@ -8,6 +8,7 @@ use migrate_core::plan::{Direction, Origin, Step};
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 
+use super::stored;
 use crate::backend::{Backend, File, Record, Stored, Work, ledger_error};
 use crate::error::Error;
 use crate::options::Settings;
@@ -30,7 +31,10 @@ pub(super) async fn prepare<'a, B: Backend>(
         let after = index.checked_sub(1).map(|before| &steps[before]);
         let work = match step.origin {
             Origin::Registry => of_registry(registry, settings, step, B::DIALECT),
-            Origin::Ledger => stored.remove(&step.version).and_then(|row| of_ledger(settings, step, row)),
+            Origin::Ledger => match stored.remove(&step.version) {
+                Some(row) => of_ledger(settings, step, &row)?,
+                None => None,
+            },
         };
         let missing = || ledger_error(&settings.tables.table, &format!("the script of {} is gone", step.version));
         works.push(Work { after, ..work.ok_or_else(missing)? });
@@ -69,10 +73,14 @@ pub(super) fn of_registry<'a>(
     })
 }
 
-fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: Stored) -> Option<Work<'a>> {
-    Some(Work {
+fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: &Stored) -> Result<Option<Work<'a>>, Error> {
+    let Some(script) = stored::undamaged(&settings.tables.table, row)? else {
+        return Ok(None);
+    };
+    settings.as_shown(&script)?;
+    Ok(Some(Work {
         step,
-        script: File { path: format!("{} (stored in the ledger)", step.version), sql: Cow::Owned(row.down_sql?) },
+        script: File { path: format!("{} (stored in the ledger)", step.version), sql: Cow::Owned(script.sql) },
         verify: None,
         record: None,
         transactional: row.transactional && step.resume_after.is_none(),
@@ -82,11 +90,12 @@ fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: Stored) -> Option<
         blocker_queries: settings.blocker_queries,
         stop: &settings.stop,
         after: None,
-    })
+    }))
 }
 
 fn record(migration: &Migration, dialect: Dialect) -> Option<Record<'_>> {
     let up = migration.script(Role::Up, dialect)?;
+    let down = migration.script(Role::Down, dialect);
     // Requirements hold digits, letters and operators only, so they need no escaping in JSON.
     let dependencies: Vec<String> = migration.dependencies().iter().map(|it| format!("\"{it}\"")).collect();
     Some(Record {
@@ -94,7 +103,8 @@ fn record(migration: &Migration, dialect: Dialect) -> Option<Record<'_>> {
         min_runtime_version: migration.min_runtime_version().map(|version| version.to_string()),
         dependencies: format!("[{}]", dependencies.join(",")),
         up_sql: &up.sql,
-        down_sql: migration.script(Role::Down, dialect).map(|script| &*script.sql),
+        down_sql: down.map(|script| &*script.sql),
+        down_checksum: down.map(|script| script.checksum.to_string()),
         transactional: migration.transaction(),
         foreign_keys_off: migration.foreign_keys_off(),
     })

@@ -10,7 +10,9 @@ use crate::backend::identifier;
 use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
 use crate::migrator::Migrator;
+use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
+use crate::structure;
 
 /// A database that is dropped, with everybody in it, when this is.
 pub(crate) struct PostgresScratch {
@@ -43,10 +45,17 @@ impl PostgresScratch {
         migrator.run(&mut self.database, target).wait()
     }
 
-    /// Sends one message; see [`Postgres::ask`].
-    #[cfg(feature = "testing")]
-    pub(crate) fn ask(&self, what: &str, sql: &str) -> Result<Vec<String>, Error> {
-        self.database.ask(what, sql)
+    pub(crate) fn structure(&self) -> Result<Vec<String>, Error> {
+        structure::postgres::structure(&self.database, DEFAULT_TABLE)
+    }
+
+    pub(crate) fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.database.ask_rows("a query was refused", sql)
+    }
+
+    #[cfg(any(feature = "testing", feature = "backup"))]
+    pub(crate) fn database(&self) -> &Postgres {
+        &self.database
     }
 
     pub(crate) fn remove(mut self) -> Result<(), Error> {

@@ -7,7 +7,9 @@ use crate::backend::sqlite::plain_error;
 use crate::database::BorrowedConnection;
 use crate::error::Error;
 use crate::migrator::Migrator;
+use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
+use crate::structure;
 
 pub(crate) struct SqliteScratch {
     connection: Connection,
@@ -26,6 +28,15 @@ impl SqliteScratch {
 
     pub(crate) fn run(&mut self, migrator: &Migrator, target: Target) -> Result<Report, Error> {
         migrator.run(&mut BorrowedConnection::new(&mut self.connection), target).wait()
+    }
+
+    pub(crate) fn structure(&self) -> Result<Vec<String>, Error> {
+        let structure = structure::sqlite::structure(&self.connection, DEFAULT_TABLE);
+        structure.map_err(|error| plain_error("a pragma was refused", &error))
+    }
+
+    pub(crate) fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        structure::sqlite::query(&self.connection, sql).map_err(|error| plain_error("a query was refused", &error))
     }
 
     #[cfg(feature = "testing")]

@@ -455,8 +455,15 @@ fn stopped_by_force(bench: &impl Bench, operation: impl FnOnce(Migrator) -> Erro
 fn a_lock_that_is_taken_by_force_stops_its_holder(bench: &impl Bench) {
     let error = stopped_by_force(bench, |paused| paused.up(&mut bench.open()).wait().unwrap_err());
     assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+    assert!(
+        error.to_string().starts_with("the run lost its lock to another run and stopped: its fence 1 is gone"),
+        "{error}"
+    );
     assert_eq!(bench.tables(), [""; 0]);
     assert_eq!(bench.lock_owner(), [""; 0]);
+    // Whoever took the lock has closed the run.
+    let ends = "SELECT outcome FROM schema_migrations_v2_history WHERE run = 1 AND operation = 'run' ORDER BY id";
+    assert_eq!(bench.sql(ends), ["started", "interrupted"]);
     let migrator = migrator(&[USERS, NOTES]);
     assert!(note(&migrator, bench).ends_with(", which was alive"));
     migrator.up(&mut bench.open()).wait().unwrap();

@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use migrate_runtime::{
-    AutoMigrateOptions, ErrorKind, Event, MigrationState, Outcome, ReasonCode, SchemaVersion, StepOutcome, Target,
-    Verdict, Version,
+    AutoMigrateOptions, ErrorKind, Event, MigrationState, Outcome, Phase, ReasonCode, Report, SchemaVersion,
+    StepOutcome, Target, Verdict, Version,
 };
 use testkit::migrations::Directory;
 
@@ -35,6 +35,8 @@ conformance! {
     scripts_without_final_newline_or_semicolon_run
     empty_scripts_count_as_applied
     a_step_outside_a_transaction_resumes_where_it_stopped
+    an_interrupted_script_of_which_only_comments_changed_is_resumed
+    a_phase_ends_before_the_first_step_of_the_other
     groups_of_a_script_are_atomic
     a_step_outside_a_transaction_that_fails_at_once_leaves_nothing
     reading_creates_nothing
@@ -264,6 +266,53 @@ fn a_step_outside_a_transaction_resumes_where_it_stopped(bench: &impl Bench) {
     migrator.down(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.tables(), ["b", "users"]);
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+fn an_interrupted_script_of_which_only_comments_changed_is_resumed(bench: &impl Bench) {
+    let up = "CREATE TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1)";
+    of(registry_at(outside_transaction(up, "DROP TABLE a").path())).up(&mut bench.open()).wait().unwrap_err();
+    bench.sql("CREATE TABLE b (id INTEGER)");
+
+    let other = "CREATE TABLE a (id INTEGER);\nINSERT INTO b VALUES (1)";
+    let other = of(registry_at(outside_transaction(other, "DROP TABLE a").path()));
+    let refused = other.up(&mut bench.open()).wait().unwrap_err();
+    assert!(refused.to_string().contains("its script was changed since"), "{refused}");
+
+    let commented =
+        "-- What was there before stays.\nCREATE TABLE a\n  (id INTEGER);\nINSERT INTO a VALUES (1); -- one; two\n\n
+        /* then; */ INSERT INTO b VALUES (1)";
+    let commented = of(registry_at(outside_transaction(commented, "DROP TABLE a").path()));
+    let assessment = commented.check(&mut bench.open()).wait().unwrap();
+    assert_eq!(assessment.migrations[1].state, MigrationState::Interrupted);
+    commented.up(&mut bench.open()).wait().unwrap();
+    assert_eq!((bench.sql("SELECT id FROM a"), bench.sql("SELECT id FROM b")), (vec!["1".into()], vec!["1".into()]));
+    assert_eq!(commented.check(&mut bench.open()).wait().unwrap().verdict, Verdict::Compatible);
+}
+
+fn a_phase_ends_before_the_first_step_of_the_other(bench: &impl Bench) {
+    let migration = |version: &str, name: &str, more: &str| {
+        format!(
+            "--- v{version}_{name}/metadata.json\n{{\"version\": \"{version}\", \"name\": \"{name}\"{more}}}\n\
+             --- v{version}_{name}/up.sql\nCREATE TABLE {name} (id INTEGER)\n\
+             --- v{version}_{name}/down.sql\nDROP TABLE {name}\n"
+        )
+    };
+    let contract = ", \"phase\": \"contract\", \"dependencies\": [\"1.0.0\"], \"min_runtime_version\": \"0.9.0\"";
+    let set = [
+        migration("1.0.0", "wide", ", \"phase\": \"expand\""),
+        migration("1.1.0", "narrow", contract),
+        migration("1.2.0", "further", ""),
+    ];
+    let migrator = of(registry(&set.concat()));
+    let names = |report: &Report| report.steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
+    let mut phase = |phase| migrator.up_phase(&mut bench.open(), phase).wait().unwrap();
+    assert_eq!(names(&phase(Phase::Contract)), [""; 0]);
+    let expanded = phase(Phase::Expand);
+    assert_eq!(names(&expanded), ["wide"]);
+    assert_eq!(expanded.remaining().count(), 2);
+    assert_eq!(names(&phase(Phase::Expand)), [""; 0]);
+    assert_eq!(names(&phase(Phase::Contract)), ["narrow"]);
+    assert_eq!(names(&phase(Phase::Expand)), ["further"]);
 }
 
 fn groups_of_a_script_are_atomic(bench: &impl Bench) {
@@ -641,7 +690,9 @@ fn a_ledger_row_that_vanishes_under_a_step_is_an_error(bench: &impl Bench) {
 fn a_newer_format_is_incompatible(bench: &impl Bench) {
     let migrator = migrator(&[USERS]);
     migrator.up(&mut bench.open()).wait().unwrap();
-    bench.sql("UPDATE schema_migrations_v2_state SET format = 2, oldest_reader = 2; UPDATE schema_migrations_v2 SET version = 'new'");
+    let newer = migrate_core::ledger::FORMAT + 1;
+    bench.sql(&format!("UPDATE schema_migrations_v2_state SET format = {newer}, oldest_reader = {newer}"));
+    bench.sql("UPDATE schema_migrations_v2 SET version = 'new'");
     let assessment = migrator.check(&mut bench.open()).wait().unwrap();
     assert_eq!(assessment.verdict, Verdict::Incompatible);
     assert_eq!(assessment.reasons[0].code.as_str(), "newer_format");

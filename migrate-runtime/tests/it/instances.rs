@@ -5,9 +5,11 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use migrate_runtime::{
-    AutoMigrateOptions, ErrorKind, Event, Instance, InstanceOptions, Migrator, Outcome, ReasonCode, Verdict, Version,
+    AutoMigrateOptions, BorrowedClient, ErrorKind, Event, Instance, InstanceOptions, Migrator, Outcome, Postgres,
+    ReasonCode, Verdict, Version,
 };
 use testkit::migrations::Directory;
+use testkit::postgres::Server;
 
 use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, of, registry_at};
 use crate::conformance::{NOTES, TAGS, USERS, conformance, version, while_locked};
@@ -29,6 +31,7 @@ conformance! {
     finishing_what_was_deferred_waits_and_holds_nothing
     undoing_stops_before_programs_that_need_it
     a_program_that_expired_is_judged_anew
+    a_program_that_comes_back_is_waited_for_and_told
     tables_without_instances_are_read_and_grow
     two_runs_wait_for_the_same_program
     readiness_is_told_of_another_run
@@ -369,6 +372,31 @@ fn a_program_that_expired_is_judged_anew(bench: &impl Bench) {
     assert_eq!(error.kind(), ErrorKind::Incompatible);
 }
 
+fn a_program_that_comes_back_is_waited_for_and_told(bench: &impl Bench) {
+    older().up(&mut bench.open()).wait().unwrap();
+    let (stays, returns) = (register(&older(), bench), register(&older(), bench));
+    let gone =
+        format!("UPDATE schema_migrations_v2_instances SET expires_at = '2026-01-01' WHERE id = '{}'", returns.id());
+    bench.sql(&gone);
+    let beat = || returns.beat(&mut bench.open()).wait();
+    let (ended, ()) = while_waiting(bench, newer(), || {
+        for _ in 0..2 {
+            let error = beat().unwrap_err();
+            assert!(error.to_string().contains("a run is about to apply what needs version 2.0.0"), "{error}");
+        }
+        stays.leave(&mut bench.open()).wait().unwrap();
+        let live = newer().instances(&mut bench.open()).wait().unwrap();
+        assert!(live.iter().any(|row| row.id == returns.id() && row.is_live(Duration::ZERO)), "{live:?}");
+        bench.sql(&gone);
+    });
+    ended.unwrap();
+    assert!(beat().unwrap_err().to_string().contains("migration 2.0.0 needs version 2.0.0 or newer"));
+    newer().down(&mut bench.open()).wait().unwrap();
+    beat().unwrap();
+    beat().unwrap();
+    assert!(newer().instances(&mut bench.open()).wait().unwrap()[0].is_live(Duration::ZERO));
+}
+
 fn tables_without_instances_are_read_and_grow(bench: &impl Bench) {
     older().up(&mut bench.open()).wait().unwrap();
     let shrink = "DROP TABLE schema_migrations_v2_instances; ALTER TABLE schema_migrations_v2_state DROP COLUMN intended_removal";
@@ -441,4 +469,96 @@ fn an_interrupted_step_is_finished_whoever_runs(bench: &impl Bench) {
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     outside.up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.ledger()[2], "2.0.0|applied");
+}
+
+/// The beginning of a registration that is not committed yet, as the program sends it.
+const REGISTERING: &str = "BEGIN;
+    SELECT pg_advisory_xact_lock_shared(hashtextextended('\"public\".\"schema_migrations_v2_instances\"', 0));
+    INSERT INTO schema_migrations_v2_instances
+    VALUES ('a', '1.0.0', '1.0.0', 'digest', 'web-1', 12, now(), now(), now() + interval '1 minute')";
+
+#[test]
+fn a_registration_that_is_being_committed_is_waited_for_and_seen() {
+    let bench = PostgresServer::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let mut session = Server::shared().session(&bench.url());
+    session.run(REGISTERING);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| newer().up(&mut bench.open()).wait().unwrap_err());
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        until("the run to wait", || bench.sql(waits) == ["1"]);
+        session.run("COMMIT");
+        let error = run.join().unwrap();
+        assert_eq!((error.kind(), &*error.instances()[0].host), (ErrorKind::BlockedByInstances, "web-1"));
+    });
+    assert_eq!(bench.tables(), ["notes", "users"]);
+}
+
+#[test]
+fn a_role_that_only_serves_may_register() {
+    let bench = PostgresServer::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    Server::shared().role("serves_only", "unused");
+    let mut database = Postgres::from_url(&bench.database.url_as("serves_only", "unused")).unwrap();
+    bench.sql(
+        "GRANT SELECT ON schema_migrations_v2, schema_migrations_v2_history, schema_migrations_v2_state TO serves_only;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON schema_migrations_v2_instances TO serves_only",
+    );
+    let instance = older().register_instance(&mut database).wait().unwrap();
+    instance.beat(&mut database).wait().unwrap();
+    instance.leave(&mut database).wait().unwrap();
+    assert_eq!(registered(&bench), [""; 0]);
+
+    // What a dead run intends it cannot withdraw.
+    bench.sql(
+        "UPDATE schema_migrations_v2_state SET lock_owner = 'ghost', lock_host = 'gone', lock_process = 1,
+        lock_acquired_at = now(), lock_expires_at = '2026-01-01', intended_floor = '2.0.0'",
+    );
+    let error = older().register_instance(&mut database).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    assert!(error.help().unwrap().contains("`migrate lock release`"), "{error:?}");
+    assert_eq!(registered(&bench), [""; 0]);
+}
+
+#[test]
+fn a_borrowed_client_registers_and_beats() {
+    let bench = PostgresServer::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (mut client, connection) = tokio_postgres::connect(&bench.url(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let mut database = BorrowedClient::new(&mut client);
+        let instance = older().register_instance(&mut database).await.unwrap();
+        instance.beat(&mut database).await.unwrap();
+        bench.sql("DELETE FROM schema_migrations_v2_instances");
+        instance.beat(&mut database).await.unwrap();
+        assert_eq!(registered(&bench), ["1.0.0|1.0.0"]);
+        instance.leave(&mut database).await.unwrap();
+        assert_eq!(registered(&bench), [""; 0]);
+
+        // A failure leaves no transaction behind.
+        bench.sql("ALTER TABLE schema_migrations_v2_instances ADD CHECK (host = '')");
+        assert!(older().register_instance(&mut BorrowedClient::new(&mut client)).await.is_err());
+        client.batch_execute("CREATE TABLE mine (id integer)").await.unwrap();
+    });
+    assert!(bench.tables().contains(&"mine".to_owned()));
+}
+
+#[test]
+fn on_sqlite_a_program_does_not_expire_while_steps_keep_it_from_the_file() {
+    let bench = SqliteFile::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let _instance = register(&older(), &bench);
+    // A step that takes long, in which the row expires.
+    let busy = "CREATE TABLE busy (id INTEGER);
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) INSERT INTO busy SELECT max(i) FROM n;
+        UPDATE schema_migrations_v2_instances SET expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-0.001 seconds')";
+    let directory = contract();
+    directory.write("v1.1.0_notes/up.sql", busy);
+    let newer = of(registry_at(directory.path())).runtime_version(Version::new(2, 0, 0));
+    let error = newer.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BlockedByInstances);
+    assert!(error.instances()[0].expires_in_ms < 0, "{error:?}");
 }

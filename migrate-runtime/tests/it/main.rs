@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod amend;
+mod backup;
 mod bare;
 mod bench;
 mod blockers;
@@ -18,6 +19,8 @@ mod recovery;
 mod rollback;
 mod sqlite;
 mod stale;
+mod start;
 mod stops;
 mod testing;
 mod tls;
+mod way_back;

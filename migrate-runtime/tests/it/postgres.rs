@@ -56,6 +56,78 @@ fn reading_needs_no_more_than_select() {
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
 }
 
+/// Each right that somebody has on our tables, as `grantee|table|right`, the owner's aside.
+const RIGHTS: &str = "SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants
+    WHERE table_name LIKE 'schema_migrations_v2%' AND grantee <> 'postgres' ORDER BY 1, 2, 3";
+
+#[test]
+fn the_applications_role_is_given_what_it_needs_and_no_more() {
+    let bench = PostgresServer::new();
+    Server::shared().role("application", "unused");
+    let url = bench.database.url_as("application", "unused");
+    let mut application = Postgres::from_url(&url).unwrap();
+    let first = migrator(&[USERS]).application_role("application");
+    first.up(&mut bench.open()).wait().unwrap();
+    let expected = [
+        "|SELECT",
+        "_history|SELECT",
+        "_instances|DELETE",
+        "_instances|INSERT",
+        "_instances|SELECT",
+        "_instances|UPDATE",
+        "_state|SELECT",
+    ];
+    let expected = expected.map(|it| format!("application|schema_migrations_v2{it}"));
+    assert_eq!(bench.sql(RIGHTS), expected);
+
+    // It judges, starts, registers, and looks at everything there is to read.
+    let migrator = migrator(&[USERS, NOTES]);
+    assert_eq!(first.check(&mut application).wait().unwrap().verdict, Verdict::Compatible);
+    let started = first.auto_migrate(&mut application).wait().unwrap();
+    assert_eq!(started.outcome, Outcome::NothingToDo);
+    let instance = first.register_instance(&mut application).wait().unwrap();
+    instance.beat(&mut application).wait().unwrap();
+    assert_eq!(first.instances(&mut application).wait().unwrap().len(), 1);
+    instance.leave(&mut application).wait().unwrap();
+    assert_eq!(first.instances(&mut application).wait().unwrap().len(), 0);
+    assert_eq!(first.history(&mut application, 5).wait().unwrap().len(), 3);
+    assert_eq!(migrator.check(&mut application).wait().unwrap().verdict, Verdict::NeedsMigration);
+
+    // It neither migrates, nor changes what is recorded, nor makes a stored script its own.
+    let refused = migrator.auto_migrate(&mut application).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
+    assert_eq!(first.down(&mut application).wait().unwrap_err().kind(), ErrorKind::ReadOnly);
+    for write in [
+        "DELETE FROM schema_migrations_v2",
+        "UPDATE schema_migrations_v2 SET down_sql = 'SELECT 1'",
+        "UPDATE schema_migrations_v2_state SET lock_owner = 'me'",
+        "INSERT INTO schema_migrations_v2_history DEFAULT VALUES",
+        "TRUNCATE schema_migrations_v2_history",
+    ] {
+        let denied = bench.database.try_psql(&format!("SET ROLE application; {write}")).unwrap_err();
+        assert!(denied.contains("permission denied"), "{write}: {denied}");
+    }
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+
+    // What was taken away is given back by the next run that changes something; until then it is not asked for.
+    bench.sql("REVOKE SELECT ON schema_migrations_v2_state FROM application");
+    assert_eq!(first.auto_migrate(&mut bench.open()).wait().unwrap().outcome, Outcome::NothingToDo);
+    assert_eq!(bench.sql(RIGHTS).len(), expected.len() - 1);
+    migrator.application_role("application").up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql(RIGHTS), expected);
+}
+
+#[test]
+fn a_role_that_does_not_exist_stops_the_run_before_its_first_step() {
+    let bench = PostgresServer::new();
+    let error = migrator(&[USERS]).application_role("no \"such").up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("role \"no \"such\" does not exist (code 42704)"), "{error}");
+    assert!(error.help().unwrap().contains("`application_role`"), "{error:?}");
+    assert_eq!((bench.tables(), bench.lock_owner()), (vec![], vec![]));
+    assert_eq!(bench.history(), ["run||started", "run||failed"]);
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+}
+
 #[test]
 fn what_a_script_sets_reaches_neither_our_rows_nor_the_next_script() {
     let bench = PostgresServer::new();

@@ -1,6 +1,12 @@
 //! Runs whose connection to PostgreSQL is lost, and which go on all the same.
 
-use migrate_runtime::{ErrorKind, Migrator, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use migrate_runtime::{ErrorKind, Event, Migrator, Outcome, Postgres};
+use testkit::postgres::Server;
+use testkit::proxy::{Fate, Proxy};
 
 use crate::bench::{Bench, PostgresServer, migrator};
 
@@ -129,4 +135,35 @@ fn an_error_of_a_script_about_another_connection_is_no_lost_connection() {
     assert_eq!(error.kind(), ErrorKind::Migration);
     assert_eq!(bench.history().iter().filter(|row| **row == "up|1.1.0|failed").count(), 1);
     assert_eq!(bench.sql("SELECT fence FROM schema_migrations_v2_state"), ["1"]);
+}
+
+#[test]
+fn the_wait_for_what_a_lost_connection_sent_is_told() {
+    let bench = PostgresServer::new();
+    let mut gate = Server::shared().session(&bench.url());
+    gate.run("SELECT pg_advisory_lock(7)");
+    let proxy = Proxy::to(Server::shared());
+    let armed = Arc::new(AtomicBool::new(false));
+    let (cut, (waiting, waits)) = (Arc::clone(&armed), std::sync::mpsc::channel());
+    // The step is sent, and then nobody is there to hear how it ends.
+    proxy.watch(move |passing| match passing.kind == 'Q' && passing.from_client && cut.swap(false, Ordering::SeqCst) {
+        true => Fate::CutAfter,
+        false => Fate::Pass,
+    });
+    let step = ("1.0.0", "waits", "SELECT pg_advisory_xact_lock(7); CREATE TABLE users (id integer)", "");
+    let migrator =
+        migrator(&[step]).lock_timeout(Duration::from_secs(600)).observer(move |event: &Event<'_>| match event {
+            Event::Started(_) => armed.store(true, Ordering::SeqCst),
+            Event::WaitingForOldConnection => waiting.send(()).unwrap(),
+            _ => {}
+        });
+    let mut database = Postgres::from_url(&proxy.url_for(&bench.database)).unwrap();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| migrator.up(&mut database).wait().unwrap());
+        waits.recv().unwrap();
+        gate.run("SELECT pg_advisory_unlock(7)");
+        assert_eq!(run.join().unwrap().steps.len(), 1);
+    });
+    assert_eq!(waits.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty), "it was told once");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }

@@ -270,7 +270,7 @@ fn everything_that_postgres_knows_is_compared() {
             ("CREATE TABLE t (a INT) PARTITION BY RANGE (a)", "table public.t, partition by RANGE (a)"),
             (
                 "CREATE TABLE t (a INT) PARTITION BY RANGE (a); CREATE TABLE u PARTITION OF t DEFAULT",
-                "table public.u child of t DEFAULT",
+                "table public.u child of public.t DEFAULT",
             ),
             (
                 "ALTER TABLE base ADD a numeric(4,1) NOT NULL DEFAULT 1",

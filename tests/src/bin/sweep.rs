@@ -1,5 +1,5 @@
 //! The long sweeps, with their counts: `sweep kill`, `sweep corpus DIRECTORY VERSION`, `sweep cut`,
-//! `sweep trips`. Run by `scripts/reliability`.
+//! `sweep register`, `sweep trips`. Run by `scripts/reliability`.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,6 +11,7 @@ use system_tests::sweep::child::Verb;
 use system_tests::sweep::corpus::Corpus;
 use system_tests::sweep::cut::{self, at_messages};
 use system_tests::sweep::kill::{Blow, Course, at_failpoints, at_random};
+use system_tests::sweep::register;
 use system_tests::sweep::trips::{self, Asked};
 
 /// From which the random times are drawn.
@@ -22,9 +23,10 @@ fn main() -> ExitCode {
         ["kill"] => kill(),
         ["corpus", directory, version] => corpus(Path::new(directory), version),
         ["cut"] => cut(),
+        ["register"] => register(),
         ["trips"] => trips(),
         _ => {
-            say("usage: sweep kill | sweep corpus DIRECTORY VERSION | sweep cut | sweep trips");
+            say("usage: sweep kill | sweep corpus DIRECTORY VERSION | sweep cut | sweep register | sweep trips");
             return ExitCode::from(64);
         }
     }
@@ -72,6 +74,16 @@ fn cut() {
     for blow in [cut::Blow::CutBefore, cut::Blow::CutAfter, cut::Blow::Terminate] {
         let counts = at_messages(&course, blow, 1, 1);
         report(&format!("{blow:?} at every message"), &counts);
+    }
+}
+
+fn register() {
+    for arena in Arena::ALL {
+        for (transactional, where_it_runs) in [(true, "in a transaction"), (false, "outside a transaction")] {
+            let starts = register::at_failpoints(arena, transactional, 1);
+            assert!(starts.are_of_every_kind(), "{arena:?}: {starts}");
+            say(&format!("{arena:?}: an older program starts at every failpoint of a step {where_it_runs}: {starts}"));
+        }
     }
 }
 

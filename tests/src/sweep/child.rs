@@ -51,7 +51,17 @@ impl Child {
     /// When it cannot be started.
     #[must_use]
     pub fn stopping(verb: Verb, directory: &Path, url: &str) -> Self {
-        Self::spawn(command(verb, directory, url).env("MIGRATION_FAILPOINTS", "1"))
+        Self::stopping_with(&[], verb, directory, url)
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn stopping_with(arguments: &[&str], verb: Verb, directory: &Path, url: &str) -> Self {
+        Self::spawn(command(verb, directory, url).args(arguments).env("MIGRATION_FAILPOINTS", "1"))
     }
 
     /// Starts a run that goes through.
@@ -72,6 +82,21 @@ impl Child {
     #[must_use]
     pub fn with(arguments: &[&str], verb: Verb, directory: &Path, url: &str) -> Self {
         Self::spawn(command(verb, directory, url).args(arguments))
+    }
+
+    /// Starts any command line with more variables, which waits at each failpoint or goes through.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn of(arguments: &[&str], stopping: bool, directory: &Path, url: &str, variables: &[(&str, String)]) -> Self {
+        let mut command = command_of(arguments, directory, url);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if stopping {
+            command.env("MIGRATION_FAILPOINTS", "1");
+        }
+        Self::spawn(&mut command)
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -112,6 +137,12 @@ impl Child {
         let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
     }
 
+    /// Lets it go on from the failpoint that it is at to the next one, which is returned; `None` when it ends before.
+    pub fn to_next_point(&mut self) -> Option<String> {
+        self.go_on();
+        self.next_point()
+    }
+
     /// Lets it go on through so many failpoints and leaves it at the next, which is returned; `None` when it ends before.
     pub fn pass(&mut self, points: usize) -> Option<String> {
         for _ in 0..points {
@@ -150,14 +181,19 @@ impl Child {
 }
 
 fn command(verb: Verb, directory: &Path, url: &str) -> Command {
+    command_of(verb.arguments(), directory, url)
+}
+
+fn command_of(arguments: &[&str], directory: &Path, url: &str) -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| program_with("system-tests", "migrate-failpoints", &["failpoints"]));
     let mut command = Command::new(program);
     command
-        .args(verb.arguments())
+        .args(arguments)
         .arg("--dir")
         .arg(directory)
         .env("DATABASE_URL", url)
+        .env("BACKUP_ENABLED", "false")
         .env_remove("MIGRATION_FAILPOINTS");
     command
 }

@@ -90,6 +90,15 @@ impl Ground {
         }
     }
 
+    /// Whether it holds a table, while others may be at work in it.
+    #[must_use]
+    pub fn has_table(&self, name: &str) -> bool {
+        match &self.place {
+            Place::Postgres(database) => database.psql(&format!("SELECT to_regclass('{name}') IS NOT NULL")) == "t",
+            Place::Sqlite(_) => !self.rows(&format!("SELECT name FROM sqlite_master WHERE name = '{name}'")).is_empty(),
+        }
+    }
+
     fn path(&self) -> PathBuf {
         match &self.place {
             Place::Sqlite(folder) => folder.path().join("app.db"),

@@ -4,12 +4,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 use super::StoreError;
-use crate::console;
 use crate::model::{Deposit, LARGEST_BALANCE, NewUser, Receipt, User, Wallet};
+use crate::{console, users};
 
-const INSERT_USER: &str = "INSERT INTO users (email, name) VALUES ($1, $2) ON CONFLICT (email) DO NOTHING RETURNING id";
-const SELECT_USER: &str = "SELECT u.email, u.name, w.currency, w.balance_minor
-    FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = $1 ORDER BY w.currency";
 // The lock keeps the user from being deleted before the wallet refers to it.
 const LOCK_USER: &str = "SELECT 1 FROM users WHERE id = $1 FOR KEY SHARE";
 const CREDIT_WALLET: &str = "INSERT INTO wallets (user_id, currency, balance_minor) VALUES ($1, $2, $3)
@@ -32,12 +29,12 @@ impl PostgresStore {
 
     pub(super) async fn create_user(&self, user: NewUser) -> Result<i64, StoreError> {
         let client = self.client().await?;
-        let row = client.query_opt(INSERT_USER, &[&user.email, &user.name]).await?;
+        let row = client.query_opt(users::POSTGRES_INSERT, &[&user.email, &user.name]).await?;
         row.map(|row| row.get(0)).ok_or(StoreError::EmailTaken)
     }
 
     pub(super) async fn user(&self, id: i64) -> Result<User, StoreError> {
-        let rows = self.client().await?.query(SELECT_USER, &[&id]).await?;
+        let rows = self.client().await?.query(users::POSTGRES_SELECT, &[&id]).await?;
         let first = rows.first().ok_or(StoreError::NoSuchUser)?;
         let (email, name) = (first.get(0), first.get(1));
         // A user without wallets is one row whose wallet is null.

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use tokio::task::spawn_blocking;
 
 use super::StoreError;
 use crate::model::{Deposit, LARGEST_BALANCE, NewUser, Receipt, User, Wallet};
+use crate::users;
 
-const INSERT_USER: &str = "INSERT INTO users (email, name) VALUES (?1, ?2) ON CONFLICT (email) DO NOTHING RETURNING id";
-const SELECT_USER: &str = "SELECT email, name FROM users WHERE id = ?1";
 const SELECT_WALLETS: &str = "SELECT currency, balance_minor FROM wallets WHERE user_id = ?1 ORDER BY currency";
 const CREDIT_WALLET: &str = "INSERT INTO wallets (user_id, currency, balance_minor) VALUES (?1, ?2, ?3)
     ON CONFLICT (user_id, currency) DO UPDATE SET balance_minor = balance_minor + excluded.balance_minor
@@ -37,7 +36,8 @@ impl SqliteStore {
 
     pub(super) async fn create_user(&self, user: NewUser) -> Result<i64, StoreError> {
         self.with(move |connection| {
-            let id = connection.query_row(INSERT_USER, [user.email, user.name], |row| row.get(0)).optional()?;
+            let id =
+                connection.query_row(users::SQLITE_INSERT, [user.email, user.name], |row| row.get(0)).optional()?;
             id.ok_or(StoreError::EmailTaken)
         })
         .await
@@ -88,7 +88,7 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
 fn read_user(connection: &mut Connection, id: i64) -> Result<User, StoreError> {
     // One transaction, so that both reads see the same moment.
     let transaction = connection.transaction()?;
-    let user = transaction.query_row(SELECT_USER, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let user = transaction.query_row(users::SQLITE_SELECT, [id], read_name).optional()?;
     let (email, name) = user.ok_or(StoreError::NoSuchUser)?;
     let wallets = transaction
         .prepare(SELECT_WALLETS)?
@@ -97,11 +97,15 @@ fn read_user(connection: &mut Connection, id: i64) -> Result<User, StoreError> {
     Ok(User { id, email, name, wallets })
 }
 
+fn read_name(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
+    Ok((row.get("email")?, users::sqlite_name(row)?))
+}
+
 fn book(connection: &mut Connection, user_id: i64, deposit: &Deposit) -> Result<Receipt, StoreError> {
     // Immediate: a transaction that reads first and writes later can fail at once instead of waiting for its turn.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked beforehand, because the insert below gives its row before SQLite checks the foreign key.
-    if !transaction.prepare(SELECT_USER)?.exists([user_id])? {
+    if !transaction.prepare(users::SQLITE_SELECT)?.exists([user_id])? {
         return Err(StoreError::NoSuchUser);
     }
     let credit = params![user_id, deposit.currency, deposit.amount_minor];

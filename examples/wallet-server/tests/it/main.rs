@@ -7,8 +7,11 @@ mod http;
 mod migrations;
 mod server;
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::thread;
 
+use migrate_runtime::{AnyDatabase, Event, Migrator, Registry, embed_migrations};
 use serde_json::{Value, json};
 use testkit::process::{Output, run};
 
@@ -40,6 +43,7 @@ on_both!(
     books_deposits_that_come_together,
     refuses_wrong_requests,
     tells_whether_it_is_ready,
+    a_start_does_not_wait_for_ever,
     is_ready_while_another_program_writes,
     refuses_a_database_of_a_newer_program,
     ends_in_order_when_told,
@@ -138,7 +142,8 @@ fn tells_whether_it_is_ready(database: &Database) {
     let server = Server::start(&database.url());
     assert_eq!(server.get("/live"), Answer { status: 200, body: Value::Null });
     let ready = json!({
-        "verdict": "compatible", "database_version": "1.7.0", "runtime_version": env!("CARGO_PKG_VERSION"), "reasons": []
+        "verdict": "compatible", "database_version": "1.7.0", "runtime_version": env!("CARGO_PKG_VERSION"),
+        "migrating": false, "reasons": []
     });
     assert_eq!(server.get("/ready"), Answer { status: 200, body: ready });
 
@@ -148,6 +153,45 @@ fn tells_whether_it_is_ready(database: &Database) {
     assert_eq!(behind.body["reasons"][0]["code"], "pending");
     assert_eq!(behind.body["reasons"][0]["version"], "1.7.0");
     assert_eq!(server.get("/live").status, 200);
+}
+
+fn a_start_does_not_wait_for_ever(database: &Database) {
+    let server = Server::start(&database.url());
+    assert_eq!(run(program(&database.url()).args(["migrate", "down", "--yes"])).code, 0);
+    while_a_run_is_at_work(database, || {
+        let ready = server.get("/ready");
+        assert_eq!((ready.status, &ready.body["migrating"]), (503, &json!(true)));
+        let Output { code, stderr, .. } = run(program(&database.url()).env("WAIT_SECONDS", "1"));
+        assert_eq!(code, 75, "{stderr}");
+        let waits = "waiting for the run of somebody on host";
+        assert!(stderr.contains(waits) && stderr.contains("gave up after 1s"), "{stderr}");
+    });
+    let ready = server.get("/ready");
+    assert_eq!((ready.status, &ready.body["migrating"]), (200, &json!(false)));
+    assert_eq!(Server::start(&database.url()).lines, [UP_TO_DATE]);
+}
+
+/// Runs `body` while a run holds the lock and has not begun its first step.
+fn while_a_run_is_at_work(database: &Database, body: impl FnOnce()) {
+    static MIGRATIONS: Registry = embed_migrations!("../../migrations_v2");
+    let (began, begins) = channel();
+    let (go_on, goes_on) = channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let migrator = Migrator::new(&MIGRATIONS).actor("somebody").observer(move |event: &Event<'_>| {
+        if let Event::Started(_) = event {
+            began.send(()).unwrap();
+            // Ends also when the test fails and drops its end.
+            let _ = goes_on.lock().unwrap().recv();
+        }
+    });
+    let mut database = AnyDatabase::from_url(&database.url()).unwrap();
+    thread::scope(|scope| {
+        let run = scope.spawn(move || migrator.up(&mut database).wait().unwrap());
+        begins.recv().unwrap();
+        body();
+        drop(go_on);
+        assert_eq!(run.join().unwrap().steps.len(), 1);
+    });
 }
 
 fn is_ready_while_another_program_writes(database: &Database) {

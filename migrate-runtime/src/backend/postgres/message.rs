@@ -44,6 +44,12 @@ impl<'w> Message<'w> {
         message
     }
 
+    /// The statements, for a program that sends them itself.
+    #[cfg(feature = "backup")]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Adds one statement of ours.
     pub(super) fn push(&mut self, statement: &str) {
         self.text.push_str(statement);

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use migrate_core::checksum::ALGORITHM;
-use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
+use migrate_core::checksum::{ALGORITHM, Checksum};
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::{Direction, Step};
 use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
@@ -70,7 +70,7 @@ impl Names {
         self.qualified(0)
     }
 
-    fn history_table(&self) -> String {
+    pub(super) fn history_table(&self) -> String {
         self.qualified(1)
     }
 
@@ -101,6 +101,37 @@ impl Names {
                  coalesce(pg_catalog.quote_ident({wanted}) || ', pg_temp', 'pg_temp'), true)"
         );
         Message::of(&[&catalogue, &narrow, &self.select_state(), &self.select_ledger()])
+    }
+
+    /// State and ledger in one row. Few functions and no order, since a new session looks up each function, operator and
+    /// table in the catalogue first, which takes it longer than to add up a thousand rows. While the schema is not known
+    /// the message narrows `search_path` as [`read`](Self::read) does; an odd schema is an error here.
+    pub(super) fn summarise(&self) -> Message<'static> {
+        let names = Self { schema: self.configured.clone(), ..self.clone() };
+        let narrow = "SELECT pg_catalog.set_config('search_path',
+                          pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)";
+        // The text of a row is that of `migrate_core::fingerprint`.
+        let summary = format!(
+            "SELECT oldest_reader, registry_name, checksum_algorithm, (SELECT pg_catalog.sum(pg_catalog.hashtextextended(
+                 pg_catalog.concat(version, ' ', checksum, ' ', min_runtime_version,
+                     CASE WHEN status NOT IN ('applied', 'baseline') THEN status END), 0)) FROM {ledger})
+             FROM {state} WHERE id = 1",
+            ledger = names.ledger(),
+            state = names.state(),
+        );
+        if self.configured.is_some() { Message::of(&[&summary]) } else { Message::of(&[narrow, &summary]) }
+    }
+
+    pub(super) fn parse_summary(&self, row: &Row) -> Result<Summary, Error> {
+        let row = Fields { row, table: &self.plain[2] };
+        let sum: i128 = if row.optional(3).is_some() { row.number(3)? } else { 0 };
+        Ok(Summary {
+            oldest_reader: row.number(0)?,
+            registry_name: row.optional(1),
+            checksum_algorithm: row.text(2)?,
+            // The server adds up without bounds, from signed numbers.
+            fingerprint: sum as u64,
+        })
     }
 
     /// Learns from the catalogue's row; says whether our tables are there.
@@ -206,7 +237,10 @@ impl Names {
     pub(super) fn stored(&self, versions: &[SchemaVersion]) -> Message<'static> {
         let versions: Vec<String> = versions.iter().map(|version| literal(&version.to_string())).collect();
         Message::of(&[&format!(
-            "SELECT version, up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version IN ({})",
+            // Tables of an older format have no such column, and reading upgrades nothing.
+            "SELECT version, up_sql, down_sql, transactional, foreign_keys_off,
+                    pg_catalog.to_jsonb(stored) ->> 'down_checksum'
+             FROM {} stored WHERE version IN ({})",
             self.ledger(),
             versions.join(", ")
         )])
@@ -220,6 +254,7 @@ impl Names {
             down_sql: row.optional(2),
             transactional: row.truth(3)?,
             foreign_keys_off: row.truth(4)?,
+            down_checksum: row.optional(5),
         })
     }
 
@@ -319,7 +354,8 @@ impl Names {
                     transactional boolean NOT NULL,
                     foreign_keys_off boolean NOT NULL,
                     progress integer NOT NULL DEFAULT 0,
-                    attempted integer NOT NULL DEFAULT 0
+                    attempted integer NOT NULL DEFAULT 0,
+                    down_checksum text
                 )"
             ),
             &format!(
@@ -362,12 +398,51 @@ impl Names {
             ),
             &format!(
                 "INSERT INTO {state} (id, format, oldest_reader, checksum_algorithm, fence)
-                 VALUES (1, {FORMAT}, {FORMAT}, {}, 0) ON CONFLICT DO NOTHING",
+                 VALUES (1, {FORMAT}, {OLDEST_READER}, {}, 0) ON CONFLICT DO NOTHING",
                 literal(ALGORITHM)
             ),
             &names.create_instances(),
             "COMMIT",
         ])
+    }
+
+    /// Adds what tables of an older format lack. Only readers can be in the way, for as long as a statement waits for a lock.
+    pub(super) fn upgrade(&self, fence: Fence, lock_timeout: Duration) -> Message<'static> {
+        Message::of(&[
+            "BEGIN READ WRITE",
+            &set_lock_timeout(lock_timeout),
+            &self.prove(fence, None),
+            &format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS down_checksum text", self.ledger()),
+            &format!("UPDATE {} SET format = {FORMAT} WHERE format < {FORMAT}", self.state()),
+            "COMMIT",
+        ])
+    }
+
+    /// Selects the names of those of our tables on which a role lacks a right that the application needs.
+    pub(super) fn lacks_rights(&self, role: &str) -> Message<'static> {
+        let schema = literal(self.schema.as_deref().unwrap_or_default());
+        let lacking = self.plain.iter().enumerate().map(|(index, name)| {
+            let held = rights(index)
+                .split(", ")
+                .map(|right| format!("pg_catalog.has_table_privilege({}, c.oid, {})", literal(role), literal(right)));
+            let held = held.collect::<Vec<_>>().join(" AND ");
+            format!("(c.relname = {} AND NOT ({held}))", literal(name))
+        });
+        Message::of(&[&format!(
+            "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = {schema} AND ({})",
+            lacking.collect::<Vec<_>>().join(" OR ")
+        )])
+    }
+
+    /// Grants a role what it lacks on some of our tables.
+    pub(super) fn grant(&self, fence: Fence, lacking: &[&str], role: &str) -> Message<'static> {
+        let mut message = Message::of(&["BEGIN READ WRITE", &self.prove(fence, None)]);
+        for index in (0..self.plain.len()).filter(|index| lacking.contains(&self.plain[*index].as_str())) {
+            message.push(&format!("GRANT {} ON {} TO {}", rights(index), self.qualified(index), identifier(role)));
+        }
+        message.push("COMMIT");
+        message
     }
 
     /// Reads what the session is and its settings, takes the lock if a condition on the state row holds, and reads state and
@@ -640,8 +715,11 @@ impl Names {
 
     /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
     pub(super) fn mark_reverting(&self, work: &Work<'_>) -> String {
-        let set =
-            format!("status = 'reverting', progress = 0, attempted = 0, down_sql = {}", literal(&work.script.sql));
+        let set = format!(
+            "status = 'reverting', progress = 0, attempted = 0, down_sql = {}, down_checksum = {}",
+            literal(&work.script.sql),
+            literal(&Checksum::of(&work.script.sql).to_string())
+        );
         self.update(work.step, &set)
     }
 
@@ -684,8 +762,17 @@ impl Names {
     }
 }
 
+/// What the application needs on one of our tables: reading for its verdict, and keeping a row among those of the running
+/// instances.
+fn rights(index: usize) -> &'static str {
+    match Tables::SUFFIXES[index] {
+        "_instances" => "SELECT, INSERT, UPDATE, DELETE",
+        _ => "SELECT",
+    }
+}
+
 /// The columns of a ledger row that the registry gives, with their values.
-fn recorded(run: &Run, work: &Work<'_>) -> [(&'static str, String); 9] {
+fn recorded(run: &Run, work: &Work<'_>) -> [(&'static str, String); 10] {
     let record = work.record.as_ref().expect("a step up carries its record");
     [
         ("name", literal(&work.step.name)),
@@ -694,6 +781,7 @@ fn recorded(run: &Run, work: &Work<'_>) -> [(&'static str, String); 9] {
         ("dependencies", literal(&record.dependencies)),
         ("up_sql", literal(record.up_sql)),
         ("down_sql", optional_literal(record.down_sql)),
+        ("down_checksum", optional_literal(record.down_checksum.as_deref())),
         ("registry_digest", literal(&run.registry_digest)),
         ("transactional", record.transactional.to_string()),
         ("foreign_keys_off", record.foreign_keys_off.to_string()),
@@ -713,10 +801,10 @@ fn exactly_one(change: &str) -> String {
 const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) \
                       * 1000)::bigint";
 
-const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
+pub(super) const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
                                registry_digest, actor, host, process, recorded_at, plan";
 
-fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
     let took = match entry.took {
         Took::Unknown => "NULL".to_owned(),
         Took::SinceMessage => SO_FAR.to_owned(),
@@ -752,6 +840,11 @@ pub(super) fn own_role(role: &str) -> String {
 /// Takes the script's role again.
 pub(super) const SCRIPTS_ROLE: &str =
     "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('migrate.role'), true)";
+
+/// How long statements wait for a lock, for the transaction only.
+fn set_lock_timeout(timeout: Duration) -> String {
+    format!("SELECT pg_catalog.set_config('lock_timeout', '{}ms', true)", timeout.as_millis())
+}
 
 /// The timeouts of a step, for the transaction only.
 pub(super) fn set_timeouts(work: &Work<'_>) -> String {
@@ -791,7 +884,7 @@ impl Fields<'_> {
 }
 
 /// A text literal that means the same under every setting.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

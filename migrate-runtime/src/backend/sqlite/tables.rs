@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use migrate_core::checksum::ALGORITHM;
-use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, State, Status};
+use migrate_core::checksum::{ALGORITHM, Checksum};
+use migrate_core::fingerprint::Fingerprint;
+use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::Step;
 use migrate_core::rollback::{Past, PastRun};
 use migrate_core::version::SchemaVersion;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
@@ -23,7 +25,7 @@ pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 pub(super) struct Names {
     pub(super) plain: [String; 4],
     ledger: String,
-    history: String,
+    pub(super) history: String,
     pub(super) state: String,
     pub(super) instances: String,
 }
@@ -75,16 +77,27 @@ impl Names {
     pub(super) fn create(&self, connection: &Connection) -> Result<(), Error> {
         let failed = |error: rusqlite::Error| plain_error("the ledger could not be created", &error);
         let found = self.found(connection)?;
-        if found.ledger && found.instances {
-            return Ok(());
-        }
         if !found.ledger {
             connection.execute_batch(&self.create_ledger()).map_err(failed)?;
-        } else if !self.has_intended_removal(connection).map_err(failed)? {
+        }
+        connection.execute_batch(&self.create_index()).map_err(failed)?;
+        if found.instances {
+            return Ok(());
+        }
+        if found.ledger && !self.has_intended_removal(connection).map_err(failed)? {
             let add = format!("ALTER TABLE {} ADD COLUMN intended_removal TEXT", self.state);
             connection.execute_batch(&add).map_err(failed)?;
         }
         connection.execute_batch(&self.create_instances()).map_err(failed)
+    }
+
+    /// What is summed up at a start, without the scripts between which it lies in the table.
+    fn create_index(&self) -> String {
+        format!(
+            "CREATE INDEX IF NOT EXISTS main.{} ON {} (version, checksum, min_runtime_version, status)",
+            identifier(&format!("{}_summary", self.plain[0])),
+            identifier(&self.plain[0]),
+        )
     }
 
     /// Whether the column is there that came with the table of instances, which somebody may have removed.
@@ -112,7 +125,8 @@ impl Names {
                 registry_digest TEXT NOT NULL,
                 transactional INTEGER NOT NULL,
                 foreign_keys_off INTEGER NOT NULL,
-                progress INTEGER NOT NULL DEFAULT 0
+                progress INTEGER NOT NULL DEFAULT 0,
+                down_checksum TEXT
             );
             CREATE TABLE {history} (
                 id INTEGER PRIMARY KEY,
@@ -146,13 +160,29 @@ impl Names {
                 lock_expires_at TEXT
             );
             INSERT INTO {state} (id, format, oldest_reader, checksum_algorithm, fence)
-                VALUES (1, {FORMAT}, {FORMAT}, '{ALGORITHM}', 0);"
+                VALUES (1, {FORMAT}, {OLDEST_READER}, '{ALGORITHM}', 0);"
         )
     }
 
     /// Writes the state row without changing it.
     pub(super) fn touch(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.execute(&format!("UPDATE {} SET fence = fence WHERE id = 1", self.state), []).map(drop)
+    }
+
+    /// Adds what tables of an older format lack.
+    pub(super) fn upgrade(&self, connection: &Connection) -> Result<(), Error> {
+        let failed = |error: rusqlite::Error| plain_error("the ledger could not be upgraded", &error);
+        if !self.has_down_checksum(connection).map_err(failed)? {
+            let add = format!("ALTER TABLE {} ADD COLUMN down_checksum TEXT", self.ledger);
+            connection.execute_batch(&add).map_err(failed)?;
+        }
+        let note = format!("UPDATE {} SET format = {FORMAT} WHERE format < {FORMAT}", self.state);
+        connection.execute(&note, []).map(|_| ()).map_err(failed)
+    }
+
+    fn has_down_checksum(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM pragma_table_info(?1, 'main') WHERE name = 'down_checksum'";
+        connection.prepare(sql)?.exists([&self.plain[0]])
     }
 
     /// State and ledger; the holder of a lock is taken to be alive.
@@ -192,10 +222,46 @@ impl Names {
         Ok(Snapshot { state: Some(state), rows })
     }
 
+    /// State and ledger summed up by one statement, which sees one state of the database. `None` without a state row. Where
+    /// our tables are missing it does not compile.
+    pub(super) fn summary(&self, connection: &Connection) -> rusqlite::Result<Option<Summary>> {
+        let sql = format!(
+            "SELECT s.oldest_reader, s.registry_name, s.checksum_algorithm,
+                    l.version, l.checksum, l.min_runtime_version, l.status
+             FROM {} AS s LEFT JOIN {} AS l WHERE s.id = 1",
+            self.state, self.ledger
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut summary = None;
+        let mut fingerprint = Fingerprint::default();
+        while let Some(row) = rows.next()? {
+            if summary.is_none() {
+                summary = Some(Summary {
+                    oldest_reader: row.get(0)?,
+                    registry_name: row.get(1)?,
+                    checksum_algorithm: row.get(2)?,
+                    fingerprint: 0,
+                });
+            }
+            if let ValueRef::Null = row.get_ref(3)? {
+                break;
+            }
+            let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
+            fingerprint.add(text(3)?, text(4)?, row.get_ref(5)?.as_str_or_null()?, text(6)?);
+        }
+        Ok(summary.map(|summary| Summary { fingerprint: fingerprint.value(), ..summary }))
+    }
+
     /// The scripts that the ledger keeps of a migration.
     pub(super) fn stored(&self, connection: &Connection, version: SchemaVersion) -> Result<Stored, Error> {
-        let sql =
-            format!("SELECT up_sql, down_sql, transactional, foreign_keys_off FROM {} WHERE version = ?1", self.ledger);
+        let failed = |error: rusqlite::Error| plain_error("the stored scripts could not be read", &error);
+        // Reading upgrades nothing.
+        let checksum = if self.has_down_checksum(connection).map_err(failed)? { "down_checksum" } else { "NULL" };
+        let sql = format!(
+            "SELECT up_sql, down_sql, transactional, foreign_keys_off, {checksum} FROM {} WHERE version = ?1",
+            self.ledger
+        );
         let row = |row: &Row<'_>| {
             Ok(Stored {
                 version,
@@ -203,11 +269,10 @@ impl Names {
                 down_sql: row.get(1)?,
                 transactional: row.get(2)?,
                 foreign_keys_off: row.get(3)?,
+                down_checksum: row.get(4)?,
             })
         };
-        connection
-            .query_row(&sql, [version.to_string()], row)
-            .map_err(|error| plain_error("the stored scripts could not be read", &error))
+        connection.query_row(&sql, [version.to_string()], row).map_err(failed)
     }
 
     /// The newest rows of the history, newest first.
@@ -368,8 +433,8 @@ impl Names {
         let sql = format!(
             "INSERT INTO {} (version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
                              min_runtime_version, dependencies, kind, up_sql, down_sql, registry_digest,
-                             transactional, foreign_keys_off)
-             VALUES (?1, ?2, ?3, {NOW}, ?4, ?5, ?6, ?7, ?8, 'sql', ?9, ?10, ?11, ?12, ?13)",
+                             transactional, foreign_keys_off, down_checksum)
+             VALUES (?1, ?2, ?3, {NOW}, ?4, ?5, ?6, ?7, ?8, 'sql', ?9, ?10, ?11, ?12, ?13, ?14)",
             self.ledger
         );
         let insert = || -> rusqlite::Result<usize> {
@@ -387,6 +452,7 @@ impl Names {
                 run.registry_digest,
                 record.transactional,
                 record.foreign_keys_off,
+                record.down_checksum,
             ])
         };
         insert().map(|_| ()).map_err(|error| plain_error("the ledger row could not be written", &error))
@@ -397,11 +463,12 @@ impl Names {
         let record = work.record.as_ref().expect("a step up carries its record");
         let sql = format!(
             "UPDATE {} SET name = ?2, checksum = ?3, min_runtime_version = ?4, dependencies = ?5, up_sql = ?6,
-                    down_sql = ?7, registry_digest = ?8, transactional = ?9, foreign_keys_off = ?10
+                    down_sql = ?7, registry_digest = ?8, transactional = ?9, foreign_keys_off = ?10,
+                    down_checksum = ?11
              WHERE version = ?1",
             self.ledger
         );
-        let values: [&dyn rusqlite::ToSql; 9] = [
+        let values: [&dyn rusqlite::ToSql; 10] = [
             &work.step.name,
             &record.checksum,
             &record.min_runtime_version,
@@ -411,6 +478,7 @@ impl Names {
             &run.registry_digest,
             &record.transactional,
             &record.foreign_keys_off,
+            &record.down_checksum,
         ];
         self.change(connection, work.step, &sql, &values)
     }
@@ -422,9 +490,12 @@ impl Names {
 
     /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
     pub(super) fn mark_reverting(&self, connection: &Connection, work: &Work<'_>) -> Result<(), Error> {
-        let sql =
-            format!("UPDATE {} SET status = 'reverting', progress = 0, down_sql = ?2 WHERE version = ?1", self.ledger);
-        self.change(connection, work.step, &sql, &[&work.script.sql])
+        let sql = format!(
+            "UPDATE {} SET status = 'reverting', progress = 0, down_sql = ?2, down_checksum = ?3 WHERE version = ?1",
+            self.ledger
+        );
+        let checksum = Checksum::of(&work.script.sql).to_string();
+        self.change(connection, work.step, &sql, &[&work.script.sql, &checksum])
     }
 
     /// Takes that mark back.

@@ -11,7 +11,7 @@ impl Postgres {
     pub(crate) fn sibling(&self, name: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(name);
-        Self { config, tls: self.tls.clone(), direct: None }
+        Self { config, direct: None, ..self.clone() }
     }
 
     /// The role to connect as, if one is named.
@@ -22,16 +22,22 @@ impl Postgres {
     /// Sends one message over a connection of its own; gives the first column of the rows that come back. An error says
     /// `what` and the server's words.
     pub(crate) fn ask(&self, what: &str, sql: &str) -> Result<Vec<String>, Error> {
+        let rows = self.ask_rows(what, sql)?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+    }
+
+    /// The same with every column.
+    pub(crate) fn ask_rows(&self, what: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
         block_on(async {
             let connected = self.connect(&Token::new()).await?;
             let answer = connected.client.simple_query(sql).await;
             connected.close().await;
             let answer = answer.map_err(|error| plain_error(what, &error))?;
-            let first = |message: &SimpleQueryMessage| match message {
-                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            let row = |message: &SimpleQueryMessage| match message {
+                SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
                 _ => None,
             };
-            Ok(answer.iter().filter_map(first).collect())
+            Ok(answer.iter().filter_map(row).collect())
         })
     }
 }

@@ -49,7 +49,7 @@ impl Mode {
         })
     }
 
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         Self::ALL.iter().find(|(_, mode)| *mode == self).map_or("", |(word, _)| word)
     }
 }

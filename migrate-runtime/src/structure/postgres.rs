@@ -1,40 +1,34 @@
-//! Scratch databases on PostgreSQL. The structure is read from the catalogues, with the server's own words for
-//! definitions.
+//! What a PostgreSQL database holds, read from the catalogues with the server's own words for definitions.
 
-use migrate_core::plan::Target;
-
-use super::scratch::Scratch;
+use crate::backend::postgres::literal;
+use crate::database::Postgres;
 use crate::error::Error;
-use crate::migrator::Migrator;
-use crate::options::DEFAULT_TABLE;
-use crate::report::Report;
-use crate::scratch::PostgresScratch;
 
-impl Scratch for PostgresScratch {
-    fn run(&mut self, migrator: &Migrator, target: Target) -> Result<Report, Error> {
-        Self::run(self, migrator, target)
-    }
+/// The structure, an entry for each part, in any order, without the tables whose names begin with `ledger`.
+pub(crate) fn structure(database: &Postgres, ledger: &str) -> Result<Vec<String>, Error> {
+    read(database, &format!("{}{STRUCTURE}", own_objects(ledger)))
+}
 
-    fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        self.ask("a statement was refused", sql).map(drop)
+/// The rows as `table: values`, in any order, without those of the tables whose names begin with `ledger`.
+#[cfg(feature = "testing")]
+pub(crate) fn rows(database: &Postgres, ledger: &str) -> Result<Vec<String>, Error> {
+    let queries = read(database, &format!("{}{QUERIES}", own_objects(ledger)))?;
+    if queries.is_empty() {
+        return Ok(Vec::new());
     }
+    read(database, &queries.join(" UNION ALL "))
+}
 
-    fn schema(&mut self) -> Result<Vec<String>, Error> {
-        self.ask("the catalogue could not be read", &format!("{}{STRUCTURE}", own_objects()))
-    }
-
-    fn rows(&mut self) -> Result<Vec<String>, Error> {
-        let queries = self.ask("the catalogue could not be read", &format!("{}{QUERIES}", own_objects()))?;
-        if queries.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ask("the rows could not be read", &queries.join(" UNION ALL "))
-    }
+/// Names are full in what the server says, whatever the search path is of those who use the database.
+fn read(database: &Postgres, query: &str) -> Result<Vec<String>, Error> {
+    let message = format!("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; {query}; COMMIT");
+    database.ask("the catalogue could not be read", &message)
 }
 
 /// The objects that are neither the system's, nor an extension's, nor ours: `namespaces`, `relations`, `types`,
 /// `routines`.
-fn own_objects() -> String {
+fn own_objects(ledger: &str) -> String {
+    let ledger = literal(ledger);
     format!(
         "WITH extension_objects AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
         namespaces AS (
@@ -44,7 +38,7 @@ fn own_objects() -> String {
         relations AS (
             SELECT c.*, format('%I.%I', n.nspname, c.relname) AS title
             FROM pg_class c JOIN namespaces n ON n.oid = c.relnamespace
-            WHERE NOT starts_with(c.relname, '{DEFAULT_TABLE}')
+            WHERE NOT starts_with(c.relname, {ledger})
               AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM extension_objects)),
         types AS (
             SELECT t.*, format('%I.%I', n.nspname, t.typname) AS title
@@ -132,6 +126,7 @@ SELECT format('routine %s: aggregate by %s, state %s', r.title, a.aggtransfn, fo
 FROM routines r JOIN pg_aggregate a ON a.aggfnoid = r.oid";
 
 /// For each ordinary table a query for its rows, with the columns in the order of their names.
+#[cfg(feature = "testing")]
 const QUERIES: &str = "
 SELECT format('SELECT %L || %s FROM ONLY %s', r.title || ': ',
     coalesce(string_agg(format('%L || quote_nullable(%I::text)', a.attname || '=', a.attname), ' || '', '' || '

@@ -1,40 +1,42 @@
-//! Scratch databases on SQLite.
+//! What a SQLite database holds.
 //!
 //! The pragmas tell most of a table's structure; the text of `CREATE TABLE` is asked for the rest (`definition`).
 
 mod definition;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use migrate_core::plan::Target;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use self::definition::{clauses, plain};
-use super::scratch::Scratch;
+#[cfg(feature = "testing")]
 use crate::backend::identifier;
-use crate::backend::sqlite::plain_error;
+use crate::backend::sqlite::{open_to_read, plain_error};
 use crate::error::Error;
-use crate::migrator::Migrator;
-use crate::options::DEFAULT_TABLE;
-use crate::report::Report;
-use crate::scratch::SqliteScratch;
 
-impl Scratch for SqliteScratch {
-    fn run(&mut self, migrator: &Migrator, target: Target) -> Result<Report, Error> {
-        Self::run(self, migrator, target)
-    }
+/// The structure of a file, which has none while it is not there.
+pub(crate) fn of_file(path: &Path, ledger: &str) -> Result<Vec<String>, Error> {
+    let Some(mut connection) = open_to_read(path)? else {
+        return Ok(Vec::new());
+    };
+    let mut read = || {
+        let transaction = connection.transaction()?;
+        structure(&transaction, ledger)
+    };
+    read().map_err(|error| plain_error("the structure could not be read", &error))
+}
 
-    fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        self.connection().execute_batch(sql).map_err(|error| plain_error("a statement was refused", &error))
-    }
-
-    fn schema(&mut self) -> Result<Vec<String>, Error> {
-        schema(self.connection()).map_err(|error| plain_error("a pragma was refused", &error))
-    }
-
-    fn rows(&mut self) -> Result<Vec<String>, Error> {
-        rows(self.connection()).map_err(|error| plain_error("a query was refused", &error))
-    }
+/// The rows of a query, as text.
+pub(crate) fn query(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Vec<Option<String>>>> {
+    let text = |value: ValueRef<'_>| match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    };
+    each(connection, sql, [], |row| (0..row.as_ref().column_count()).map(|at| row.get_ref(at).map(text)).collect())
 }
 
 struct Table {
@@ -44,9 +46,10 @@ struct Table {
     strict: bool,
 }
 
-fn schema(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// The structure, an entry for each part, in any order, without the tables whose names begin with `ledger`.
+pub(crate) fn structure(connection: &Connection, ledger: &str) -> rusqlite::Result<Vec<String>> {
     let mut entries = Vec::new();
-    for table in tables(connection)? {
+    for table in tables(connection, ledger)? {
         let title = format!("table {}", plain(&table.name));
         let sql: String = connection.query_row(
             "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?1",
@@ -76,7 +79,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// The tables that are the user's own; what a virtual table keeps in shadow tables is its own affair.
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
+fn tables(connection: &Connection, ledger: &str) -> rusqlite::Result<Vec<Table>> {
     let sql = "SELECT name, type, wr, strict FROM pragma_table_list
         WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut tables = each(connection, sql, [], |row| {
@@ -84,7 +87,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
         let is_virtual = kind == "virtual";
         Ok(Table { name: row.get(0)?, is_virtual, without_rowid: row.get(2)?, strict: row.get(3)? })
     })?;
-    tables.retain(|table| !table.name.starts_with(DEFAULT_TABLE));
+    tables.retain(|table| !table.name.starts_with(ledger));
     Ok(tables)
 }
 
@@ -156,9 +159,11 @@ fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
     Ok(entries)
 }
 
-fn rows(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// The rows as `table: values`, in any order, without those of the tables whose names begin with `ledger`.
+#[cfg(feature = "testing")]
+pub(crate) fn rows(connection: &Connection, ledger: &str) -> rusqlite::Result<Vec<String>> {
     let mut rows = Vec::new();
-    for table in tables(connection)?.iter().filter(|table| !table.is_virtual) {
+    for table in tables(connection, ledger)?.iter().filter(|table| !table.is_virtual) {
         let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY name";
         let columns: Vec<String> = each(connection, sql, [&table.name], |row| row.get(0))?;
         let values: Vec<String> = columns.iter().map(|column| format!("quote({})", identifier(column))).collect();

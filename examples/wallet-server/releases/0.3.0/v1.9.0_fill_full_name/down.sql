@@ -1,0 +1,2 @@
+-- `name` still holds what each of them says.
+UPDATE users SET full_name = NULL;

@@ -1,0 +1,5 @@
+DROP TRIGGER users_with_both_names ON users;
+
+DROP FUNCTION users_with_both_names();
+
+ALTER TABLE users DROP COLUMN name;

@@ -1,0 +1,3 @@
+DROP TRIGGER users_with_both_names;
+
+ALTER TABLE users DROP COLUMN name;

@@ -1,0 +1,103 @@
+//! `backup`: taking backups, and looking after them.
+
+use migrate_core::size::show;
+use migrate_runtime::backup::{
+    Backup, BackupDirectory, BackupReason, Contents, Listing, Pruned, Retention, Verification, VerifyOptions,
+};
+
+use super::restore;
+use super::run::observed;
+use crate::args::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, VerifyArgs};
+use crate::config::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{self, Document};
+use crate::output::{Printer, count};
+use crate::signals;
+
+pub(super) fn backup(verb: &BackupVerb, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    match verb {
+        BackupVerb::Create(args) => create(args, session, printer),
+        BackupVerb::List => list(&directory(session), printer),
+        BackupVerb::Verify(args) => verify(args, session, printer),
+        BackupVerb::Restore(args) => restore::restore(args, session, printer),
+        BackupVerb::Prune(args) => prune(args, session, printer),
+    }
+}
+
+/// Where the backups of a database are.
+fn directory(session: &Session) -> BackupDirectory {
+    match &session.backup.directory {
+        Some(path) => BackupDirectory::new(path),
+        None => BackupDirectory::default_of(&session.database),
+    }
+}
+
+fn create(args: &CreateArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let contents = match args.contents {
+        ContentsArg::Schema => Contents::Schema,
+        ContentsArg::Full => Contents::Full,
+    };
+    let migrator = observed(session.migrator.clone(), printer).stop(signals::stop(printer));
+    let backup = migrator.create_backup(&mut session.database, contents).wait()?;
+    printer.answer(&Document::new(json::OneBackup::from(&backup)), || {
+        format!("backed up as {} ({}): {}", backup.id, show(backup.size), backup.path().display())
+    });
+    Ok(Exit::Done)
+}
+
+fn list(directory: &BackupDirectory, printer: &Printer) -> Result<Exit, Error> {
+    let listing = directory.list()?;
+    printer.answer(&Document::new(json::Backups::from(&listing)), || {
+        if listing.backups.is_empty() {
+            return format!("there are no backups in {}", directory.path().display());
+        }
+        listing.backups.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    let Listing { unreadable, .. } = listing;
+    unreadable.iter().for_each(|it| printer.warning(&it.error.to_string()));
+    Ok(Exit::Done)
+}
+
+/// What is known of a backup at a glance.
+pub(super) fn line(backup: &Backup) -> String {
+    let reason = match (backup.reason, backup.run) {
+        (BackupReason::BeforeRun, Some(run)) => format!("before run {run}"),
+        (BackupReason::BeforeRestore, Some(run)) => format!("before the restore in run {run}"),
+        _ => "asked for".to_owned(),
+    };
+    let contents = if backup.contents == Contents::Full { "full" } else { "schema" };
+    let head = backup.ledger_head.as_ref().map_or_else(String::new, |head| format!(", at {head}"));
+    format!("{}  {contents}  {}{head}, {reason}, of {}", backup.id, show(backup.size), backup.database)
+}
+
+fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
+    let backup = directory(session).find(&args.id)?;
+    let options = VerifyOptions {
+        deep: args.deep,
+        tools: session.backup.tools.clone(),
+        scratch_url: args.scratch_url.as_ref().map(|url| url.reveal().to_owned()),
+        ..VerifyOptions::default()
+    };
+    let verification = backup.verify(&options)?;
+    printer.answer(&Document::new(json::Verified::new(&backup, &verification)), || {
+        let Verification { checks, .. } = &verification;
+        let checks: Vec<String> = checks.iter().map(|check| format!("  {check}")).collect();
+        format!("the backup {} can be restored\n{}", backup.id, checks.join("\n"))
+    });
+    verification.warnings.iter().for_each(|warning| printer.warning(warning));
+    Ok(Exit::Done)
+}
+
+fn prune(args: &PruneArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
+    let retention = Retention { count: args.keep.or(session.backup.retention.count), ..session.backup.retention };
+    let pruned = directory(session).prune(retention, args.dry_run)?;
+    printer.answer(&Document::new(json::PrunedBackups::new(&pruned, args.dry_run)), || {
+        let Pruned { backups, leftovers, .. } = &pruned;
+        let what = format!("{} and {}", count(backups.len(), "backup"), count(leftovers.len(), "unfinished file"));
+        let closing =
+            if args.dry_run { format!("dry run: {what} would be removed") } else { format!("removed {what}") };
+        backups.iter().map(line).chain([closing]).collect::<Vec<_>>().join("\n")
+    });
+    Ok(Exit::Done)
+}
