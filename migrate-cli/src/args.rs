@@ -206,7 +206,9 @@ pub(crate) enum SetVerb {
     #[command(after_help = "Example:\n  migrate list")]
     List,
     /// Draw which migration depends on which.
-    #[command(after_help = "Examples:\n  migrate graph\n  migrate graph --format dot | dot -Tsvg > graph.svg")]
+    #[command(
+        after_help = "Examples:\n  migrate graph\n  migrate graph --format svg > graph.svg\n  migrate graph --format mermaid"
+    )]
     Graph(GraphArgs),
 }
 
@@ -250,8 +252,10 @@ pub(crate) enum Verb {
     /// List what `up` would apply.
     #[command(after_help = "Example:\n  migrate pending")]
     Pending,
-    /// Wait until the database answers, or until its migrations are done.
-    #[command(after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m")]
+    /// Wait until the database answers, until its migrations are done, or until no other run is at work.
+    #[command(
+        after_help = "Examples:\n  migrate wait\n  migrate wait --until compatible --timeout 10m\n  migrate wait --until idle && pg_dump shop > shop.sql"
+    )]
     Wait(WaitArgs),
     /// Show which versions of the program work with the database and with every other schema.
     #[command(after_help = COMPATIBILITY_EXAMPLES)]

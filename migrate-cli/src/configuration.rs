@@ -292,7 +292,6 @@ impl Configuration {
             tools: self.text(Key::BackupTools).map(PathBuf::from),
             restore_on_failure: self.switch(Key::RestoreOnFailure),
             exclusive: self.switch(Key::Exclusive),
-            ..default
         }
     }
 }

@@ -40,6 +40,12 @@ impl Error {
         Self::Plain { exit: Exit::Failed, kind: "failed", message: message.into(), help: None }
     }
 
+    /// Another run has not come to its end.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        let help = "wait longer with `--timeout`, or look with `migrate lock show`".to_owned();
+        Self::Plain { exit: Exit::LockBusy, kind: "lock_busy", message: message.into(), help: Some(help) }
+    }
+
     /// The program itself is wrong; `said` is what its panic says.
     pub(crate) fn defect(said: &str) -> Self {
         Self::Plain {

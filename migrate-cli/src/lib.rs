@@ -46,8 +46,12 @@
 //! | `program` (default) | what only the program `migrate` has: the verbs over a directory, `migrate.toml`, `.env`, completions, the manual page |
 
 #![cfg_attr(
-    not(feature = "program"),
-    expect(dead_code, unused_imports, reason = "what belongs to the program `migrate` alone has no use")
+    not(all(feature = "program", any(feature = "sqlite", feature = "postgres"))),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "what belongs to the program `migrate` alone, or needs a database, has no use"
+    )
 )]
 
 mod args;
@@ -59,6 +63,7 @@ mod error;
 mod exit;
 mod json;
 mod output;
+mod program;
 #[cfg(all(test, feature = "program"))]
 mod reference;
 mod settings;
@@ -83,6 +88,17 @@ pub use crate::usage::usage;
 /// On Unix a run of migrations takes SIGINT and SIGTERM over for the rest of the process: the first SIGINT stops it after
 /// the step under way; a second one, or SIGTERM, cancels the statement. It gives its lock back and ends with
 /// [`Exit::Failed`]. [`MigrateCommand::execute`] leaves signals to the program that calls it.
+///
+/// ```
+/// use std::process::ExitCode;
+///
+/// use migrate_runtime::Registry;
+///
+/// // The whole of a program that only migrates; `registry` is the static that `embed_migrations!` fills.
+/// fn program(registry: &'static Registry) -> ExitCode {
+///     migrate_cli::run(std::env::args_os(), registry)
+/// }
+/// ```
 #[must_use]
 pub fn run<I, T>(arguments: I, registry: &'static Registry) -> ExitCode
 where
@@ -92,8 +108,11 @@ where
     signals::are_ours();
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     match EmbeddedCommand::try_parse_from(&arguments) {
-        Ok(typed) => typed.command.execute(registry),
-        Err(error) => usage::report(&error, &arguments),
+        Ok(typed) => {
+            let output = Output::standard().program(program::of(&arguments));
+            typed.command.execute_to(registry, output).into()
+        }
+        Err(error) => usage::report(&error, &arguments, program::of(&arguments)),
     }
 }
 
@@ -110,7 +129,7 @@ where
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let typed = match DirectoryCommand::try_parse_from(&arguments) {
         Ok(typed) => typed,
-        Err(error) => return usage::report(&error, &arguments),
+        Err(error) => return usage::report(&error, &arguments, None),
     };
     let printer = Output::standard().with(typed.options.output);
     let exit = defect::guard(typed.verb.runs(), &printer, || commands::over_directory(typed, &printer));
@@ -120,10 +139,12 @@ where
 impl MigrateCommand {
     /// Does what was typed over the registry that is part of this program, and tells it on the streams of this process.
     ///
-    /// It blocks; inside an async runtime it may be called all the same. It leaves signals to the program.
+    /// It blocks; inside an async runtime it may be called all the same. It leaves signals to the program. What it says to
+    /// run next is named as the command line of this process is, `app migrate up`.
     #[must_use]
     pub fn execute(self, registry: &'static Registry) -> ExitCode {
-        self.execute_to(registry, Output::standard()).into()
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        self.execute_to(registry, Output::standard().program(program::of(&arguments))).into()
     }
 
     /// [`execute`](Self::execute) with streams of your own.

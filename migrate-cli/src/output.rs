@@ -14,6 +14,7 @@ use crate::args::{Color, OutputOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Happening, Line};
+use crate::program;
 
 type Stream = Box<dyn Write + Send>;
 
@@ -25,6 +26,7 @@ pub struct Output {
     colors: [ColorChoice; 2],
     /// Whether somebody can answer a question.
     interactive: bool,
+    program: Option<String>,
 }
 
 impl Output {
@@ -36,13 +38,27 @@ impl Output {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             stdout: Box::new(io::stdout()),
             stderr: Box::new(io::stderr()),
+            program: None,
         }
     }
 
     /// Streams of your own, without colour unless it is asked for, and with nobody to answer a question.
     #[must_use]
     pub fn new(stdout: impl Write + Send + 'static, stderr: impl Write + Send + 'static) -> Self {
-        Self { stdout: Box::new(stdout), stderr: Box::new(stderr), colors: [ColorChoice::Never; 2], interactive: false }
+        Self {
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            colors: [ColorChoice::Never; 2],
+            interactive: false,
+            program: None,
+        }
+    }
+
+    /// What is typed before a verb, such as `wallet-server migrate`, for messages that say what to run next; `migrate` if it
+    /// is not given.
+    #[must_use]
+    pub fn program(self, name: impl Into<Option<String>>) -> Self {
+        Self { program: name.into(), ..self }
     }
 
     pub(crate) fn with(self, options: OutputOptions) -> Printer {
@@ -60,7 +76,7 @@ impl Output {
         // The last line of `--events` is the document of `--json`.
         let options = OutputOptions { json: options.json || options.events, ..options };
         let streams = Arc::new(Mutex::new(streams));
-        Printer { streams, options, interactive: self.interactive, began: Instant::now() }
+        Printer { streams, options, interactive: self.interactive, program: self.program, began: Instant::now() }
     }
 }
 
@@ -77,6 +93,7 @@ pub(crate) struct Printer {
     streams: Arc<Mutex<Streams>>,
     options: OutputOptions,
     interactive: bool,
+    program: Option<String>,
     began: Instant,
 }
 
@@ -99,10 +116,19 @@ impl Printer {
         }
     }
 
+    /// The same for text that is somebody else's, such as scripts.
+    pub(crate) fn answer_verbatim(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.options.json {
+            self.document(document);
+        } else if !self.options.quiet {
+            self.data(&text());
+        }
+    }
+
     /// One line of data for people.
     pub(crate) fn line(&self, text: &str) {
         if !self.options.json && !self.options.quiet {
-            self.data(text);
+            self.data(&program::named(text, self.program.as_deref()));
         }
     }
 
@@ -165,6 +191,7 @@ impl Printer {
 
     /// Text on standard error, whatever was asked for.
     pub(crate) fn aside(&self, text: &str) {
+        let text = program::named(text, self.program.as_deref());
         // Where nobody listens to errors, there is nobody to tell.
         let _ = writeln!(self.streams().stderr, "{text}");
     }
@@ -216,7 +243,7 @@ impl Printer {
 
     fn json(&self, document: &impl Serialize) {
         let text = serde_json::to_string(document).expect("the documents have text keys and no failing parts");
-        self.data(&text);
+        self.data(&program::named_in_document(&text, self.program.as_deref()));
     }
 
     fn data(&self, text: &str) {
@@ -259,6 +286,20 @@ pub(crate) fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<It
     table.trim_fmt()
 }
 
+/// A table with a coloured column, whose cells are one word each. The column is found by its header.
+pub(crate) fn painted_column(table: &str, column: &str, color: impl Fn(&str) -> Option<&'static str>) -> String {
+    let Some(start) = table.lines().next().and_then(|header| header.find(column)) else {
+        return table.to_owned();
+    };
+    let paint = |line: &str| {
+        let cell = line.get(start..).and_then(|rest| rest.split(' ').next()).filter(|cell| !cell.is_empty())?;
+        let (color, end) = (color(cell)?, start + cell.len());
+        Some(format!("{}{color}{cell}{RESET}{}", &line[..start], &line[end..]))
+    };
+    let lines: Vec<String> = table.lines().map(|line| paint(line).unwrap_or_else(|| line.to_owned())).collect();
+    lines.join("\n")
+}
+
 /// Words in the colour of a verdict.
 pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
     let colour = match verdict {
@@ -277,6 +318,17 @@ pub(crate) fn to_the_second(time: &str) -> String {
     format!("{seconds}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
 }
 
+/// `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// Where a database stands.
 pub(crate) fn place(version: Option<SchemaVersion>) -> String {
     version.map_or_else(|| "no migration is applied".to_owned(), |version| format!("the database is at {version}"))
@@ -292,9 +344,9 @@ fn is_yes(answer: &str) -> bool {
 }
 
 // `AutoStream` takes them out where they are not wanted.
-const GREEN: &str = "\x1b[1;32m";
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[1;33m";
+pub(crate) const GREEN: &str = "\x1b[1;32m";
+pub(crate) const RED: &str = "\x1b[1;31m";
+pub(crate) const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
 
@@ -308,6 +360,30 @@ mod tests {
         {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        for (milliseconds, expected) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (59_999, "59.9 s"),
+            (60_000, "1 min 0 s"),
+            (3_599_999, "59 min 59 s"),
+            (7_500_000, "2 h 5 min"),
+        ] {
+            assert_eq!(duration(milliseconds), expected);
+        }
+    }
+
+    #[test]
+    fn one_column_is_painted() {
+        let color = |cell: &str| (cell == "pending").then_some("<");
+        let table = "version  state    pending\n1.0.0    pending  pending\n1.1.0    applied\n1.2.0";
+        let expected = format!("version  state    pending\n1.0.0    <pending{RESET}  pending\n1.1.0    applied\n1.2.0");
+        assert_eq!(painted_column(table, "state", color), expected);
+        assert_eq!(painted_column(table, "nosuch", color), table);
     }
 
     #[test]

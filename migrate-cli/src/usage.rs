@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Failed, Run};
 use crate::output::{Output, Printer};
+use crate::program;
 
 /// Prints what clap says of a command line that it did not accept, and gives the exit code for it: 64, or 0 when help or
 /// a version was asked for. clap's own exit code, 2, would read as "incompatible". With `--json` or `--events` on the command
@@ -15,15 +16,15 @@ use crate::output::{Output, Printer};
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    report(error, &arguments)
+    report(error, &arguments, program::of(&arguments))
 }
 
 /// The same for a command line that is not the process's own.
-pub(crate) fn report(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn report(error: &clap::Error, arguments: &[OsString], program: Option<String>) -> ExitCode {
     let has = |words: &[&str]| arguments.iter().any(|argument| words.iter().any(|word| argument == word));
     let json = error.use_stderr() && has(&["--json", "--events"]);
     let options = OutputOptions { json, events: false, quiet: false, verbose: false, color: Color::Auto };
-    let printer = Output::standard().with(options);
+    let printer = Output::standard().program(program).with(options);
     let text = error.render().ansi().to_string();
     if !error.use_stderr() {
         printer.line(text.trim_end());

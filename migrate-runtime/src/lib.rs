@@ -31,7 +31,10 @@
 //! - A migration outside a transaction runs statement by statement with recorded progress, and a re-run continues.
 //! - A run can be asked to stop ([`Stop`]): between two steps, or by cancelling the statement that is being executed. It
 //!   gives its lock back, and the next run goes on from what was committed.
-//! - Reading never writes: no table, row or database file is created by anything but a run that has work to do.
+//! - A program that registered is not broken by a run: a step that it does not survive waits for it
+//!   ([`Migrator::register_instance`]).
+//! - Reading never writes: no table, row or database file is created by anything but a run that has work to do, or a program
+//!   that registers.
 //!
 //! # Never stale
 //!

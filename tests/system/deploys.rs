@@ -89,17 +89,20 @@ impl Server {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server can be started");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        loop {
+        let address = loop {
             let mut line = String::new();
             if stdout.read_line(&mut line).expect("the server writes text") == 0 {
-                let mut said = String::new();
-                child.stderr.take().expect("it is a pipe").read_to_string(&mut said).expect("it is text");
-                panic!("the server did not start: {said}");
+                break None;
             }
             if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
-                return Arc::new(Self { address: address.to_owned(), child: Mutex::new(child), _stdout: stdout });
+                break Some(address.to_owned());
             }
-        }
+        };
+        let Some(address) = address else {
+            let output = child.wait_with_output().expect("the server can be waited for");
+            panic!("the server did not start: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        Arc::new(Self { address, child: Mutex::new(child), _stdout: stdout })
     }
 
     /// Status and body of one request.

@@ -22,6 +22,8 @@ pub(crate) enum Until {
     Reachable,
     /// Nothing is pending, because another run has done it.
     Compatible,
+    /// No run is at work; after the bound, the exit code is 75.
+    Idle,
 }
 
 #[derive(Debug, Args)]

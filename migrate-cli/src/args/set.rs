@@ -141,4 +141,6 @@ pub(crate) enum GraphFormat {
     Dot,
     /// Mermaid, which many web pages draw.
     Mermaid,
+    /// A picture.
+    Svg,
 }

@@ -20,6 +20,6 @@ pub(crate) enum Shell {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Which command; `migrate` itself if none is named.
-    pub(crate) command: Option<String>,
+    /// Which command, such as `up` or `lock show`; `migrate` itself if none is named.
+    pub(crate) command: Vec<String>,
 }

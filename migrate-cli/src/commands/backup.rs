@@ -77,7 +77,6 @@ fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exi
         deep: args.deep,
         tools: session.backup.tools.clone(),
         scratch_url: args.scratch_url.as_ref().map(|url| url.reveal().to_owned()),
-        ..VerifyOptions::default()
     };
     let verification = backup.verify(&options)?;
     printer.answer(&Document::new(json::Verified::new(&backup, &verification)), || {

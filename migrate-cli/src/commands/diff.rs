@@ -112,7 +112,7 @@ fn applied(left: &str, entry: &Entry, registry: &Registry, dialect: Dialect) -> 
 fn end(args: &DiffArgs, comparisons: Vec<Comparison>, printer: &Printer) -> Exit {
     let is_equal = comparisons.iter().all(Comparison::is_equal);
     let document = json::Diff { outcome: if is_equal { "equal" } else { "different" }, comparisons };
-    printer.answer(&Document::new(&document), || {
+    printer.answer_verbatim(&Document::new(&document), || {
         document.comparisons.iter().map(Comparison::text).collect::<Vec<_>>().join("\n\n")
     });
     if is_equal || !args.exit_code { Exit::Done } else { Exit::Failed }

@@ -1,5 +1,7 @@
 //! `graph`: which migration depends on which.
 
+mod svg;
+
 use std::collections::BTreeSet;
 
 use migrate_core::metadata::requirement;
@@ -17,6 +19,7 @@ pub(super) fn graph(args: &GraphArgs, registry: &Registry, printer: &Printer) ->
         GraphFormat::Text => text(&document.migrations),
         GraphFormat::Dot => dot(&document.migrations),
         GraphFormat::Mermaid => mermaid(&document.migrations),
+        GraphFormat::Svg => svg::svg(&document.migrations),
     });
     Exit::Done
 }

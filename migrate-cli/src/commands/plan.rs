@@ -1,7 +1,8 @@
 //! `plan`: the steps that `up` or `goto` would take, and their scripts.
 
 use migrate_core::migration::Role;
-use migrate_runtime::{Direction, Origin, Step, Target};
+use migrate_core::sql::strong_locks;
+use migrate_runtime::{Dialect, Direction, HistoryRow, Origin, Step, Target};
 
 use super::goto::towards;
 use super::run::{failure, intention};
@@ -13,6 +14,9 @@ use crate::exit::Exit;
 use crate::json::{Document, Planned, PlannedStep};
 use crate::output::{Printer, count, place};
 
+/// How many rows of the history are looked at for how long a step took; what is further back says little.
+const HISTORY: u32 = 1000;
+
 pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let target = match (args.to, args.steps) {
         (Some(version), _) => towards(version, session)?,
@@ -21,26 +25,33 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
     };
     let report = session.migrator.plan(&mut session.database, target).wait();
     let report = report.map_err(|error| failure(error, target))?;
+    let history = match report.plan.steps.is_empty() {
+        true => Vec::new(),
+        false => session.migrator.history(&mut session.database, HISTORY).wait()?,
+    };
     let scripts = if args.sql { stored::scripts(&report.plan, session)? } else { Vec::new() };
     let stored = |step: &Step| {
         let script = scripts.iter().find(|script| script.version == step.version);
         script.filter(|_| step.origin == Origin::Ledger).map(|script| script.sql.clone())
     };
     let planned = report.plan.steps.iter().map(|step| {
-        let planned = planned(step, args.sql, session);
+        let planned = planned(step, args.sql, session, &history);
         PlannedStep { sql: planned.sql.or_else(|| stored(step)), ..planned }
     });
     let steps: Vec<PlannedStep> = planned.collect();
     let outcome = if steps.is_empty() { "nothing_to_do" } else { "planned" };
     let document = Planned { outcome, steps };
+    if args.sql && !document.steps.is_empty() {
+        printer.answer_verbatim(&Document::new(&document), || {
+            document.steps.iter().map(script).collect::<Vec<_>>().join("\n")
+        });
+        return Ok(Exit::Done);
+    }
     printer.answer(&Document::new(&document), || {
         if document.steps.is_empty() {
             return format!("nothing to do: {}", place(report.assessment.database_version));
         }
         let steps = report.plan.steps.iter().zip(&document.steps);
-        if args.sql {
-            return steps.map(|(_, step)| script(step)).collect::<Vec<_>>().join("\n");
-        }
         let mut lines: Vec<String> = steps.map(|(step, planned)| line(step, planned)).collect();
         lines.push(format!("{}; {}", count(lines.len(), "step"), next(target)));
         lines.join("\n")
@@ -48,7 +59,7 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
     Ok(Exit::Done)
 }
 
-fn planned(step: &Step, with_sql: bool, session: &Session) -> PlannedStep {
+fn planned(step: &Step, with_sql: bool, session: &Session, history: &[HistoryRow]) -> PlannedStep {
     let registry = session.migrator.registry();
     let migration = registry.find(step.version).filter(|_| step.origin == Origin::Registry);
     let role = match step.direction {
@@ -62,7 +73,30 @@ fn planned(step: &Step, with_sql: bool, session: &Session) -> PlannedStep {
         direction: step.direction.as_str(),
         transaction: migration.map(|migration| migration.transaction()),
         path: migration.zip(script).map(|(migration, script)| registry.path(migration, &script.file_name())),
+        last_execution_time_ms: last_time(step, history),
+        locks: script.map(|script| locks(&script.sql, config::dialect(&session.database))).unwrap_or_default(),
         sql: script.filter(|_| with_sql).map(|script| script.sql.to_string()),
+    }
+}
+
+/// How long the same step took when it was last done here.
+fn last_time(step: &Step, history: &[HistoryRow]) -> Option<u64> {
+    let version = step.version.to_string();
+    let is_it = |row: &&HistoryRow| {
+        row.version.as_ref() == Some(&version) && row.operation == step.direction.as_str() && row.outcome == "succeeded"
+    };
+    history.iter().find(is_it).and_then(|row| row.execution_time_ms)
+}
+
+/// The tables that nobody else can write to meanwhile. On SQLite that is true of all of them in any case.
+fn locks(sql: &str, dialect: Dialect) -> Vec<String> {
+    match migrate_core::sql::statements(sql, dialect) {
+        Ok(statements) if dialect == Dialect::Postgres => {
+            let mut tables: Vec<String> = strong_locks(sql, &statements).into_iter().map(|lock| lock.table).collect();
+            tables.sort_unstable();
+            tables
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -74,6 +108,12 @@ fn line(step: &Step, planned: &PlannedStep) -> String {
     }
     if planned.transaction == Some(false) {
         line.push_str(", outside a transaction");
+    }
+    if !planned.locks.is_empty() {
+        line.push_str(&format!(", locks {}", planned.locks.join(", ")));
+    }
+    if let Some(ms) = planned.last_execution_time_ms {
+        line.push_str(&format!(", took {ms} ms last time"));
     }
     if let Some(finished) = step.resume_after {
         line.push_str(&format!(", resumed after {}", count(finished as usize, "statement")));

@@ -20,8 +20,7 @@ pub(super) fn check(args: &RestoreArgs, protected: bool, printer: &Printer) -> R
 }
 
 pub(super) fn restore(args: &RestoreArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let options =
-        RestoreOptions { force: args.force, from_other: args.from_other, dry_run: true, ..RestoreOptions::default() };
+    let options = RestoreOptions { force: args.force, from_other: args.from_other, dry_run: true };
     let migrator = observed(session.migrator.clone(), printer);
     let mut id = args.id.clone();
     if !args.consent.dry_run {

@@ -15,7 +15,7 @@ use crate::defect;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document, Happening};
-use crate::output::{Printer, count, place};
+use crate::output::{Printer, count, duration, place};
 use crate::signals;
 
 /// What is to be run.
@@ -201,7 +201,7 @@ fn done(step: &StepReport) -> String {
         Direction::Up => "applied",
         Direction::Down => "undone",
     };
-    format!("{verb} {} {} ({} ms)", step.version, step.name, step.execution_time_ms)
+    format!("{verb} {} {} ({})", step.version, step.name, duration(step.execution_time_ms))
 }
 
 fn closing(report: &Report) -> String {

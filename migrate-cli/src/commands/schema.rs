@@ -37,7 +37,7 @@ fn dump(args: &SchemaDumpArgs, connection: &ConnectionOptions, printer: &Printer
         fs::write(path, &text).map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))?;
     }
     let document = json::SchemaDump { outcome: "dumped", path, schema: text };
-    printer.answer(&Document::new(&document), || match &document.path {
+    printer.answer_verbatim(&Document::new(&document), || match &document.path {
         Some(path) => format!("wrote {path}"),
         None => document.schema.trim_end().to_owned(),
     });
@@ -77,7 +77,7 @@ fn diff(
         diff: unified((&expected, &text), ("database", &found)),
         expected,
     };
-    printer.answer(&Document::new(&document), || {
+    printer.answer_verbatim(&Document::new(&document), || {
         if is_equal {
             return match &args.file {
                 Some(_) => format!("the database is as {} has it", document.expected),

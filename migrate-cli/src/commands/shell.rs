@@ -35,15 +35,12 @@ fn completions(args: &CompletionsArgs, printer: &Printer) -> Exit {
 fn man(args: &ManArgs, printer: &Printer) -> Result<Exit, Error> {
     let mut command = DirectoryCommand::command();
     command.build();
-    let command = match &args.command {
-        None => command,
-        Some(name) => {
-            let found = command.find_subcommand(name).cloned();
-            found.map(titled).ok_or_else(|| {
-                Error::usage(format!("there is no command `{name}`"), "`migrate --help` lists the commands")
-            })?
-        }
-    };
+    let below = |command: &Command, name: &String| command.find_subcommand(name).cloned();
+    let found = args.command.iter().try_fold(command, |command, name| below(&command, name).map(titled));
+    let command = found.ok_or_else(|| {
+        let name = args.command.join(" ");
+        Error::usage(format!("there is no command `{name}`"), "`migrate --help` lists the commands")
+    })?;
     let mut text = Vec::new();
     Man::new(command).render(&mut text).map_err(|error| Error::failed(format!("cannot write the page: {error}")))?;
     print(&text, printer);

@@ -6,14 +6,14 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, count, place, table, to_the_second};
+use crate::output::{GREEN, Printer, RED, YELLOW, count, painted_column, place, table, to_the_second};
 
 pub(super) fn status(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
     printer.answer(&Document::new(json::Status::from(&assessment)), || {
         let rows = assessment.migrations.iter().map(row);
         let table = table(&["version", "name", "state", "applied at", "ms"], &[4], rows);
-        format!("{table}\n\n{}", summary(&assessment))
+        format!("{}\n\n{}", painted_column(&table, "state", color), summary(&assessment))
     });
     Ok(Exit::Done)
 }
@@ -27,6 +27,16 @@ fn row(entry: &Entry) -> Vec<String> {
         applied.map(|row| to_the_second(&row.applied_at)).unwrap_or_default(),
         applied.map(|row| row.execution_time_ms.to_string()).unwrap_or_default(),
     ]
+}
+
+/// Of a state: what is well, what is to be done, and what is wrong.
+fn color(state: &str) -> Option<&'static str> {
+    match state {
+        "applied" | "baseline" => Some(GREEN),
+        "pending" | "unknown" => Some(YELLOW),
+        "changed" | "interrupted" => Some(RED),
+        _ => None,
+    }
 }
 
 fn summary(assessment: &Assessment) -> String {

@@ -1,4 +1,4 @@
-//! `wait`: until the database answers, or until another run has brought it up to date.
+//! `wait`: until the database answers, until another run has brought it up to date, or until no run is at work.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ use crate::output::{Printer, place};
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn wait(args: &WaitArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    if args.until == Until::Idle {
+        return wait_until_idle(args, session, printer);
+    }
     let since = Instant::now();
     let mut told = false;
     loop {
@@ -33,11 +36,39 @@ pub(super) fn wait(args: &WaitArgs, session: &mut Session, printer: &Printer) ->
     }
 }
 
+/// A lock that a dead run left behind keeps nobody waiting: the next run takes it over.
+fn wait_until_idle(args: &WaitArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    let since = Instant::now();
+    let mut told = false;
+    loop {
+        let found = session.migrator.lock_holder(&mut session.database).wait();
+        let waiting = match found {
+            Ok(holder) => match holder.filter(|holder| holder.live) {
+                None => {
+                    printer.answer(&Document::new(json::RunLock::from(None)), || "no run is at work".to_owned());
+                    return Ok(Exit::Done);
+                }
+                Some(holder) => Error::busy(format!("another run is at work: {holder}")),
+            },
+            Err(error) if error.kind() == ErrorKind::Unreachable => error.into(),
+            Err(error) => return Err(error.into()),
+        };
+        if since.elapsed() + PAUSE > args.timeout {
+            return Err(waiting);
+        }
+        if !told {
+            printer.note(&format!("waiting: {}", waiting.message()));
+            told = true;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 /// Whether waiting longer changes nothing, or nothing more is wanted.
 fn is_final(found: &Result<Assessment, RuntimeError>, until: Until) -> bool {
     match (found, until) {
         (Err(error), _) => error.kind() != ErrorKind::Unreachable,
-        (Ok(_), Until::Reachable) => true,
+        (Ok(_), Until::Reachable | Until::Idle) => true,
         (Ok(assessment), Until::Compatible) => assessment.verdict != Verdict::NeedsMigration,
     }
 }
@@ -53,11 +84,11 @@ fn waiting(found: &Result<Assessment, RuntimeError>) -> String {
 fn end(assessment: &Assessment, until: Until, printer: &Printer) -> Exit {
     let place = place(assessment.database_version);
     printer.answer(&Document::new(json::Check::new(assessment, None)), || match until {
-        Until::Reachable => format!("the database answers: {place}"),
+        Until::Reachable | Until::Idle => format!("the database answers: {place}"),
         Until::Compatible => format!("{}: {place}", assessment.verdict),
     });
     match until {
-        Until::Reachable => Exit::Done,
+        Until::Reachable | Until::Idle => Exit::Done,
         Until::Compatible => Exit::of_verdict(assessment.verdict),
     }
 }

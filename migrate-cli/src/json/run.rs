@@ -165,5 +165,7 @@ pub(crate) struct PlannedStep {
     pub(crate) direction: &'static str,
     pub(crate) transaction: Option<bool>,
     pub(crate) path: Option<String>,
+    pub(crate) last_execution_time_ms: Option<u64>,
+    pub(crate) locks: Vec<String>,
     pub(crate) sql: Option<String>,
 }

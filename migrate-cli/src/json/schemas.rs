@@ -34,7 +34,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Instances>("instances", &["instances"]),
         schema::<List>("list", &["list"]),
         schema::<Lock>("lock", &["lock"]),
-        schema::<RunLock>("lock_show", &["lock show"]),
+        schema::<RunLock>("lock_show", &["lock show", "wait"]),
         schema::<LockRelease>("lock_release", &["lock release"]),
         schema::<New>("new", &["new"]),
         schema::<Pending>("pending", &["pending"]),

@@ -8,7 +8,7 @@ use crate::support::{Project, USERS_AND_POSTS};
 fn project() -> Project {
     let project = Project::new(USERS_AND_POSTS);
     with_backups(&project, "up --to 1.0.0");
-    project.sqlite().execute_batch("INSERT INTO users (name) VALUES ('a')").unwrap();
+    project.sqlite().execute_batch("INSERT INTO users (name) VALUES ('a')").expect("a row can be added");
     project
 }
 

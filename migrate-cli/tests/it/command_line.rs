@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use testkit::process;
 
+use crate::schemas;
 use crate::support::{Project, Shown, USERS_AND_POSTS, snapshot};
 
 #[test]
@@ -55,35 +56,7 @@ fn a_url_in_the_wrong_place_keeps_its_password() {
 fn help_and_version() {
     let project = Project::new(USERS_AND_POSTS).with_url("postgres://app:geheim@host/shop");
     snapshot!(project.migrate("-h"), project.migrate("--version"), project.migrate("down --help"));
-    let verbs = [
-        "new",
-        "lock",
-        "validate",
-        "up",
-        "redo",
-        "status",
-        "check",
-        "compatibility",
-        "history",
-        "version",
-        "init",
-        "plan",
-        "list",
-        "pending",
-        "goto",
-        "wait",
-        "graph",
-        "completions",
-        "man",
-        "config show",
-        "doctor",
-        "baseline",
-        "force",
-        "repair",
-        "lock show",
-        "lock release",
-    ];
-    for verb in verbs {
+    for verb in schemas::verbs() {
         let shown = project.migrate(&format!("{verb} --help"));
         assert!(shown.output.code == 0 && shown.output.stdout.contains("Example"), "{shown}");
         assert!(!shown.output.stdout.contains("geheim"), "{shown}");

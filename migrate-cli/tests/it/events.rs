@@ -53,13 +53,13 @@ fn words(events: &[Value]) -> Vec<String> {
 }
 
 /// A command whose events are read while it runs.
-struct Watched {
+pub(crate) struct Watched {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Watched {
-    fn start(project: &Project, line: &str) -> Self {
+    pub(crate) fn start(project: &Project, line: &str) -> Self {
         let mut command = project.command(&format!("{line} --events"));
         command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
         let mut child = command.spawn().expect("the program starts");
@@ -73,7 +73,7 @@ impl Watched {
     }
 
     /// The next event of this name.
-    fn until(&mut self, name: &str) -> Value {
+    pub(crate) fn until(&mut self, name: &str) -> Value {
         loop {
             let event = self.next();
             assert_ne!(event["event"], json!(null), "no {name} before the end: {event}");
@@ -85,7 +85,7 @@ impl Watched {
     }
 
     /// The exit code and the document.
-    fn end(mut self) -> (Option<i32>, Value) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Value) {
         let last = self.lines.by_ref().last().expect("there is a document").expect("a pipe can be read");
         let status = self.child.wait().expect("the program is ours");
         (status.code(), serde_json::from_str(&last).expect("a line is JSON"))

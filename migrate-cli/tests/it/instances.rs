@@ -1,5 +1,8 @@
 //! Running programs, as an operator sees them.
 
+use serde_json::json;
+
+use crate::events::Watched;
 use crate::support::{Project, USERS_AND_POSTS, snapshot};
 
 /// A third migration, which programs below 2.0.0 do not survive.
@@ -42,4 +45,16 @@ fn a_step_that_would_break_a_running_program() {
         project.migrate("up --ignore-instances"),
         project.migrate("history --limit 4"),
     );
+}
+
+#[test]
+fn the_programs_that_a_run_waits_for() {
+    let project = project();
+    let mut run = Watched::start(&project, "up --wait-for-fleet 10m");
+    let event = run.until("waiting");
+    assert_eq!((&event["holder"], &event["instances"][0]["host"]), (&json!(null), &json!("web-1")));
+    let gone = "DELETE FROM schema_migrations_v2_instances WHERE id = 'a'";
+    assert_eq!(project.sqlite().execute(gone, []), Ok(1));
+    let (code, document) = run.end();
+    assert_eq!((code, &document["outcome"]), (Some(0), &json!("done")));
 }

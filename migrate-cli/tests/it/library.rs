@@ -186,3 +186,21 @@ fn a_program_says_what_differs() {
     }
     assert_eq!(run(&project, registry, &["schema", "diff", "--exit-code"]).0, Exit::Done);
 }
+
+#[test]
+fn what_to_run_next_is_named_as_it_is_typed() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    let url = format!("sqlite:{}", project.path("app.db").display());
+    let told = |verb: &[&str]| {
+        let line = ["app", "migrate"].iter().chain(verb).copied().chain(["--database-url", &url]);
+        let App::Migrate(command) = App::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
+        let stdout = Buffer::default();
+        let output = Output::new(stdout.clone(), Buffer::default()).program("app migrate".to_owned());
+        let _ = command.execute_to(registry, output);
+        String::from_utf8_lossy(&stdout.bytes()).into_owned()
+    };
+    assert!(told(&["pending"]).contains("next: `app migrate up`"));
+    let document: Value = serde_json::from_str(&told(&["check", "--json"])).unwrap();
+    assert_eq!(document["reasons"][0]["help"], "run `app migrate up`");
+}

@@ -19,12 +19,16 @@ mod json;
 mod ledger;
 mod library;
 mod operator;
+mod pipelines;
 mod postgres;
 mod rollback;
 mod scratch;
+#[cfg(target_os = "linux")]
+mod screens;
 mod sqlite;
 mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
+mod transcripts;
 mod verbs;
 mod way_back;

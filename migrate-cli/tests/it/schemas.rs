@@ -134,8 +134,13 @@ fn check_document(line: &str, verb: Option<&str>, document: &Value, code: i32) {
     );
 }
 
+/// Every verb.
+pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
+    BY_VERB.keys().map(String::as_str)
+}
+
 /// The first verb of a command line: `lock show` before `lock`.
-fn verb<'a>(words: &[&str]) -> Option<&'a str> {
+pub(crate) fn verb<'a>(words: &[&str]) -> Option<&'a str> {
     let starting_at = |index: usize| {
         let matches = |verb: &&String| words[index..].starts_with(&verb.split(' ').collect::<Vec<_>>());
         BY_VERB.keys().filter(matches).max_by_key(|verb| verb.len()).map(String::as_str)

@@ -197,9 +197,10 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 11] = [
+pub(crate) const REDACTIONS: [(&str, &str); 12] = [
+    (r"took \d+ ms", "took [ms] ms"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
-    (r"\(\d+ ms\)", "([ms] ms)"),
+    (r"\((\d+ ms|\d+\.\d s)\)", "([ms] ms)"),
     (r"(?m)(2026-01-01T00:00:00Z) +\d+$", "$1 [ms]"),
     (r"(?m)(applied at) +ms$", "$1 ms"),
     (r"(?m)(started|succeeded|failed) +(\d+ +)?tester$", "$1 [ms] tester"),

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 
+use migrate_runtime::{Event, Migrator, Sqlite};
 use serde_json::json;
 use testkit::migrations::Directory;
 use testkit::postgres::Server;
@@ -19,6 +20,10 @@ CREATE INDEX posts_by_author ON posts (author);
 --- v1.2.0_index/down.sql
 DROP INDEX posts_by_author;
 "#;
+
+/// The keys of a step of a plan.
+const STEP: [&str; 8] =
+    ["version", "name", "direction", "transaction", "path", "last_execution_time_ms", "locks", "sql"];
 
 fn three() -> Project {
     Project::new(&format!("{USERS_AND_POSTS}{INDEX}"))
@@ -124,7 +129,7 @@ fn the_set_needs_no_database() {
 fn documents() {
     let project = three();
     let document = project.document("plan --sql", 0, &["format", "outcome", "steps"]);
-    check_keys(&document["steps"][0], &["version", "name", "direction", "transaction", "path", "sql"]);
+    check_keys(&document["steps"][0], &STEP);
     assert_eq!(document["steps"][2]["transaction"], json!(false));
     assert_eq!(document["steps"][1]["path"], "migrations_v2/v1.1.0_posts/up.sql");
     let document = project.document("pending", 0, &["format", "database_version", "migrations"]);
@@ -182,6 +187,68 @@ fn wait_until_another_run_is_done() {
 }
 
 #[test]
+fn wait_until_no_run_is_at_work() {
+    let project = three();
+    snapshot!(project.migrate("wait --until idle --timeout 0s"));
+    assert!(!project.path("app.db").exists(), "looking made a database");
+    let options = migrate_core::source::LoadOptions::new("migrations_v2");
+    let loaded = migrate_core::source::load(&project.path("migrations_v2"), &options);
+    let (registry, _) = loaded.into_registry().expect("the directory has no errors");
+    let (started, is_started) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let run = Migrator::new(std::sync::Arc::new(registry)).actor("tester").observer(move |event: &Event<'_>| {
+        if let Event::Started(_) = event {
+            started.send(()).unwrap();
+            let _ = may_go_on.lock().unwrap().recv();
+        }
+    });
+    let mut database = Sqlite::file(project.path("app.db"));
+    std::thread::scope(|scope| {
+        let run = scope.spawn(move || run.up(&mut database).wait().unwrap());
+        is_started.recv().unwrap();
+        snapshot!(project.migrate("wait --until idle --timeout 0s"));
+        project.document("wait --until idle --timeout 0s", 75, &["format", "error"]);
+        let mut command = project.command("wait --until idle --timeout 10m");
+        let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = std::io::BufReader::new(waiting.stderr.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+        assert!(line.starts_with("waiting: another run is at work: "), "{line}");
+        drop(go_on);
+        run.join().unwrap();
+        assert_eq!(waiting.wait().unwrap().code(), Some(0));
+    });
+    project.leave_a_ghost();
+    project.document("wait --until idle --timeout 0s", 0, &["format", "holder"]);
+}
+
+#[test]
+fn a_plan_says_how_long_a_step_took_and_what_it_locks() {
+    let project = three();
+    project.done("up");
+    project.done("down --yes");
+    snapshot!(project.migrate("plan"));
+    let document = project.document("plan", 0, &["format", "outcome", "steps"]);
+    assert!(document["steps"][0]["last_execution_time_ms"].is_u64(), "{document}");
+    assert_eq!(document["steps"][0]["locks"], json!([]));
+    let database = Server::shared().database();
+    let project = three().with_url(database.url());
+    project.write("migrations_v2/v1.3.0_more/metadata.json", r#"{"version": "1.3.0", "name": "more"}"#);
+    project.write("migrations_v2/v1.3.0_more/up.sql", "ALTER TABLE users ADD COLUMN more TEXT;\nDROP TABLE posts;\n");
+    snapshot!(project.migrate("plan"));
+}
+
+#[test]
+fn a_picture_of_the_graph() {
+    let project = three().without_url();
+    let svg = project.migrate("graph --format svg").output.stdout;
+    assert_eq!(svg.matches("<rect").count(), 3);
+    assert_eq!(svg.matches("<path").count(), 2);
+    snapshot!(svg);
+}
+
+#[test]
 fn the_doctor_says_what_is_wrong() {
     let project = Project::new(USERS_AND_POSTS);
     snapshot!(project.migrate("doctor"));
@@ -219,6 +286,9 @@ fn completions_and_manual_pages() {
     assert!(page.output.code == 0 && page.output.stdout.contains(".TH migrate 1"), "{page}");
     let page = project.migrate("man goto");
     assert!(page.output.stdout.contains(".TH migrate-goto 1"), "{page}");
+    let page = project.migrate("man lock show");
+    assert!(page.output.stdout.contains(".TH migrate-lock-show 1"), "{page}");
+    assert_eq!(project.migrate("man lock nosuch").output.code, 64);
     project.write("migrate.toml", "broken");
     project.done("completions fish");
     assert_eq!(project.migrate("man nosuch").output.code, 64);

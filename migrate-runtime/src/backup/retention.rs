@@ -21,10 +21,9 @@ pub(super) fn to_remove<'b>(
     let (mut removed, kept): (Vec<_>, Vec<_>) =
         backups.iter().copied().enumerate().partition(|(index, backup)| beyond(*index, backup));
     let mut good = |backup: &Backup| backup.contents == Contents::Full && is_good(backup);
-    if !removed.is_empty() && !kept.iter().any(|(_, backup)| good(backup)) {
-        if let Some(saved) = removed.iter().position(|(_, backup)| good(backup)) {
-            removed.remove(saved);
-        }
+    let lost = !removed.is_empty() && !kept.iter().any(|(_, backup)| good(backup));
+    if let Some(saved) = removed.iter().position(|(_, backup)| lost && good(backup)) {
+        removed.remove(saved);
     }
     removed.into_iter().map(|(_, backup)| backup).collect()
 }

@@ -305,7 +305,7 @@ fn a_phase_ends_before_the_first_step_of_the_other(bench: &impl Bench) {
     ];
     let migrator = of(registry(&set.concat()));
     let names = |report: &Report| report.steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
-    let mut phase = |phase| migrator.up_phase(&mut bench.open(), phase).wait().unwrap();
+    let phase = |phase| migrator.up_phase(&mut bench.open(), phase).wait().unwrap();
     assert_eq!(names(&phase(Phase::Contract)), [""; 0]);
     let expanded = phase(Phase::Expand);
     assert_eq!(names(&expanded), ["wide"]);

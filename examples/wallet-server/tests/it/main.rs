@@ -222,7 +222,11 @@ fn ends_in_order_when_told(database: &Database) {
 
 fn has_the_migrate_commands(database: &Database) {
     let migrate = |verb: &str| run(program(&database.url()).args(["migrate", verb]));
-    assert_eq!(migrate("check").code, 1);
+    let check = migrate("check");
+    assert_eq!(check.code, 1);
+    assert!(check.stdout.contains("`wallet-server migrate up`"), "{}", check.stdout);
+    let help = run(program(&database.url()).args(["migrate", "up", "--help"]));
+    assert!(help.stdout.contains("\n  wallet-server migrate up --to 1.2.0"), "{}", help.stdout);
     assert_eq!(migrate("up").code, 0);
     assert_eq!(migrate("check").code, 0);
     assert_eq!(Server::start(&database.url()).lines, [UP_TO_DATE]);
