@@ -86,7 +86,7 @@ fn what_was_typed_wrongly() {
         "version 1.0.0",
         "up --to 1.1",
         "goto 1.5.0",
-        "graph --format svg",
+        "graph --format png",
         "history --limit x",
         "lock show --yes",
         "man nosuch",
@@ -94,6 +94,27 @@ fn what_was_typed_wrongly() {
         "instances 1",
     ];
     snapshot!(all(&project, &lines));
+}
+
+#[test]
+fn backups_and_what_becomes_of_them() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    snapshot!(
+        project.migrate("backup create"),
+        project.migrate("backup list"),
+        project.migrate("backup verify latest"),
+        project.migrate("backup restore latest --yes"),
+        project.migrate("restore latest --dry-run"),
+        project.migrate("backup prune --dry-run"),
+    );
+    let lines = ["backup verify nosuch", "backup restore nosuch --yes", "restore latest", "backup prune"];
+    snapshot!(all(&project, &lines));
+    project.write("file", "");
+    snapshot!(all(
+        &project,
+        &["backup create --backup-path file", "backup list --backup-path file", "backup prune --backup-path file"]
+    ));
 }
 
 #[test]
