@@ -11,6 +11,7 @@ use crate::ledger::Snapshot;
 use crate::migration::{Dialect, Migration, ObjectKind, Role};
 use crate::plan::{Direction, Origin, Plan, Step};
 use crate::registry::Registry;
+use crate::size;
 use crate::sql::{self, StrongLock};
 use crate::version::SchemaVersion;
 
@@ -93,7 +94,7 @@ pub fn conclude(check: Check, found: Found) -> Conclusion {
         Found::Problems(problems) if problems.is_empty() => of(CheckState::Passed, check.well().to_owned()),
         Found::Problems(problems) => of(CheckState::Failed, enumerated(&problems)),
         Found::Space { free, used } => {
-            let message = format!("{} free, and the database takes {}", bytes(free), bytes(used));
+            let message = format!("{} free, and the database takes {}", size::show(free), size::show(used));
             // A rebuild of the largest table, or VACUUM, writes the database once more.
             of(if free < used { CheckState::Failed } else { CheckState::Passed }, message)
         }
@@ -247,14 +248,6 @@ fn enumerated(problems: &[String]) -> String {
     match problems.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown}; and {more} more"),
-    }
-}
-
-fn bytes(number: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("kiB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, unit)| number >= *unit) {
-        Some((name, unit)) => format!("{} {name}", number / unit),
-        None => format!("{number} bytes"),
     }
 }
 
