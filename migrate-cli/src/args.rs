@@ -17,7 +17,9 @@ pub(crate) use backup::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, RestoreA
 pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpArgs, SchemaVerb, TestArgs};
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
-pub(crate) use run::{DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, UpArgs, UpPhase};
+pub(crate) use run::{
+    DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
+};
 pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::DatabaseUrl;
@@ -236,9 +238,17 @@ pub(crate) enum Verb {
     /// Undo the last applied migration and apply it again.
     #[command(after_help = "Example:\n  migrate redo --yes")]
     Redo(RedoArgs),
+    /// Undo what one run applied, or say whether that can be done.
+    #[command(
+        after_help = "Examples:\n  migrate rollback --can\n  migrate rollback --run 12 --dry-run\n  migrate rollback --run 12 --yes"
+    )]
+    Rollback(RollbackArgs),
     /// Show where every migration stands.
     #[command(after_help = "Example:\n  migrate status")]
     Status,
+    /// Make every health check; some read the whole database.
+    #[command(after_help = "Example:\n  migrate health --json")]
+    Health,
     /// List what `up` would apply.
     #[command(after_help = "Example:\n  migrate pending")]
     Pending,
@@ -396,6 +406,10 @@ impl SchemaVerb {
 impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_))
+        match self {
+            Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_) => true,
+            Self::Rollback(args) => !args.can,
+            _ => false,
+        }
     }
 }

@@ -14,6 +14,7 @@ mod fix;
 mod force;
 mod goto;
 mod graph;
+mod health;
 mod history;
 mod init;
 mod instances;
@@ -25,6 +26,7 @@ mod plan;
 mod redo;
 mod repair;
 mod restore;
+mod rollback;
 mod run;
 mod run_lock;
 mod schema;
@@ -159,6 +161,7 @@ fn execute(
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Rollback(args) => rollback::check(args, connection.protected, printer)?,
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
         Verb::Repair(args) => repair::check(args, connection.protected, printer)?,
@@ -176,6 +179,8 @@ fn execute(
         Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
+        Verb::Rollback(args) => rollback::rollback(args, &mut session, printer),
+        Verb::Health => health::health(&mut session, printer),
         Verb::Status => status::status(&mut session, printer),
         Verb::Compatibility(args) => compatibility::compatibility(args, &mut session, printer),
         Verb::History(args) => history::history(args, &mut session, printer),

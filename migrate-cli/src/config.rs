@@ -154,6 +154,24 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     if let Some(delay) = options.retry_delay {
         migrator = migrator.retry_delay(delay);
     }
+    if let Some(checks) = options.health_checks {
+        migrator = migrator.health_checks(checks);
+    }
+    if let Some(timeout) = options.health_timeout {
+        migrator = migrator.health_timeout(timeout);
+    }
+    if let Some(retries) = options.health_retries {
+        migrator = migrator.health_retries(retries);
+    }
+    if let Some(action) = options.on_unhealthy {
+        migrator = migrator.on_unhealthy(action);
+    }
+    if let Some(bound) = options.long_transaction {
+        migrator = migrator.long_transaction(bound);
+    }
+    if let Some(window) = options.rollback_window {
+        migrator = migrator.rollback_window(window);
+    }
     if let Some(role) = &options.application_role {
         migrator = migrator.application_role(role);
     }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use migrate_runtime::Version;
 use migrate_runtime::backup::{BackupOptions, BackupPolicy, Retention};
+use migrate_runtime::{HealthChecks, OnUnhealthy, Version};
 
 use crate::args::DatabaseUrl;
 use crate::error::Error;
@@ -116,6 +116,12 @@ pub(crate) struct ConnectionOptions {
     pub(crate) application_role: Option<String>,
     pub(crate) actor: Option<String>,
     pub(crate) protected: bool,
+    pub(crate) health_checks: Option<HealthChecks>,
+    pub(crate) health_timeout: Option<Duration>,
+    pub(crate) health_retries: Option<u32>,
+    pub(crate) on_unhealthy: Option<OnUnhealthy>,
+    pub(crate) long_transaction: Option<Duration>,
+    pub(crate) rollback_window: Option<Duration>,
     pub(crate) backup: BackupOptions,
     /// Where scratch databases are made.
     pub(crate) shadow_url: Option<DatabaseUrl>,
@@ -198,6 +204,13 @@ impl Configuration {
         }
     }
 
+    fn count(&self, key: Key) -> Option<u32> {
+        match self.value(key)?.parsed {
+            Parsed::Count(count) => Some(count),
+            _ => None,
+        }
+    }
+
     fn switch(&self, key: Key) -> bool {
         self.value(key).is_some_and(|value| value.parsed == Parsed::Switch(true))
     }
@@ -226,15 +239,25 @@ impl Configuration {
             wait_lock: self.duration(Key::WaitLock),
             lock_timeout: self.duration(Key::LockTimeout),
             statement_timeout: self.duration(Key::StatementTimeout),
-            max_retries: match self.value(Key::MaxRetries).map(|value| &value.parsed) {
-                Some(Parsed::Count(count)) => Some(*count),
-                _ => None,
-            },
+            max_retries: self.count(Key::MaxRetries),
             retry_delay: self.duration(Key::RetryDelay),
             allow_out_of_order: self.switch(Key::AllowOutOfOrder),
             application_role: self.text(Key::ApplicationRole),
             actor: self.text(Key::Actor),
             protected: self.switch(Key::Protected),
+            health_checks: self.text(Key::HealthChecks).map(|word| match &*word {
+                "off" => HealthChecks::Off,
+                "full" => HealthChecks::Full,
+                _ => HealthChecks::Basic,
+            }),
+            health_timeout: self.duration(Key::HealthTimeout),
+            health_retries: self.count(Key::HealthRetries),
+            on_unhealthy: self.text(Key::HealthOnFailure).map(|word| match &*word {
+                "fail" => OnUnhealthy::Fail,
+                _ => OnUnhealthy::Warn,
+            }),
+            long_transaction: self.duration(Key::LongTransaction),
+            rollback_window: self.duration(Key::RollbackWindow),
             shadow_url: self.value(Key::ShadowUrl).and_then(|value| value.text.parse().ok()),
             backup: self.backup(),
         }

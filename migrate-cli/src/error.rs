@@ -163,6 +163,7 @@ pub(crate) const fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::Ledger => "ledger",
         ErrorKind::Cancelled => "cancelled",
+        ErrorKind::Unhealthy => "unhealthy",
         ErrorKind::Database => "database",
         ErrorKind::Backup => "backup",
         _ => "other",

@@ -5,8 +5,10 @@ mod backup;
 mod compare;
 mod event;
 mod failure;
+mod health;
 mod history;
 mod instances;
+mod rollback;
 mod run;
 mod run_lock;
 #[cfg(all(test, feature = "program"))]
@@ -23,8 +25,10 @@ pub(crate) use backup::{Backups, OneBackup, PrunedBackups, RestoredBackup, Verif
 pub(crate) use compare::{ChangedScript, Comparison, Diff, SchemaDiff, SchemaDump, Tested, TestedMigration};
 pub(crate) use event::{Happening, Line};
 pub(crate) use failure::Failed;
+pub(crate) use health::Health;
 pub(crate) use history::History;
 pub(crate) use instances::Instances;
+pub(crate) use rollback::Rollback;
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]

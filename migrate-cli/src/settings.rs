@@ -30,6 +30,12 @@ pub(crate) enum Key {
     AllowOutOfOrder,
     ApplicationRole,
     Actor,
+    HealthChecks,
+    HealthTimeout,
+    HealthRetries,
+    HealthOnFailure,
+    LongTransaction,
+    RollbackWindow,
     BackupEnabled,
     BackupType,
     BackupPath,
@@ -73,6 +79,8 @@ pub(crate) enum Kind {
     Duration,
     Count,
     Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A number of bytes.
     Size,
     /// What is backed up before a run.
@@ -92,7 +100,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 28] = [
+pub(crate) const SETTINGS: [Setting; 34] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -257,6 +265,63 @@ pub(crate) const SETTINGS: [Setting; 28] = [
         ..Setting::OPTION
     },
     Setting {
+        key: Key::HealthChecks,
+        name: "health_checks",
+        flag: Some("health-checks"),
+        variable: "HEALTH_CHECKS",
+        kind: Kind::Choice(&["off", "basic", "full"]),
+        default: Some("basic"),
+        help: "Which health checks are made around a run: `off`, `basic` or `full`",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthTimeout,
+        name: "health_timeout",
+        flag: Some("health-timeout"),
+        variable: "HEALTH_TIMEOUT",
+        kind: Kind::Duration,
+        default: Some("30s"),
+        help: "How long each health check may take",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthRetries,
+        name: "health_retries",
+        variable: "HEALTH_RETRIES",
+        kind: Kind::Count,
+        default: Some("2"),
+        help: "How many times a health check is tried again after a failure that may pass",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::HealthOnFailure,
+        name: "health_on_failure",
+        flag: Some("health-on-failure"),
+        variable: "HEALTH_ON_FAILURE",
+        kind: Kind::Choice(&["warn", "fail"]),
+        default: Some("warn"),
+        help: "What a run does when a health check fails after its last step: `warn`, or `fail` with code 70",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::LongTransaction,
+        name: "long_transaction",
+        variable: "HEALTH_LONG_TRANSACTION",
+        kind: Kind::Duration,
+        default: Some("1m"),
+        help: "How long another session's transaction may be open on PostgreSQL before a health check speaks of it",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::RollbackWindow,
+        name: "rollback_window",
+        variable: "ROLLBACK_WINDOW",
+        kind: Kind::Duration,
+        default: Some("24h"),
+        help: "How long ago a run may have begun that `rollback` takes back",
+        ..Setting::OPTION
+    },
+    Setting {
         key: Key::BackupEnabled,
         name: "backup_enabled",
         variable: "BACKUP_ENABLED",
@@ -414,6 +479,7 @@ impl Kind {
             Self::Duration => "DURATION",
             Self::Count => "N",
             Self::Switch => "BOOL",
+            Self::Choice(_) => "WORD",
             Self::Size => "SIZE",
             Self::BackupType => "TYPE",
         }
@@ -429,6 +495,7 @@ impl Kind {
             Self::Duration => "duration",
             Self::Count => "whole number",
             Self::Switch => "`true` or `false`",
+            Self::Choice(_) => "word",
             Self::Size => "bytes, or with `KiB`, `MiB`, `GiB`",
             Self::BackupType => "`never`, `schema` or `full`",
         }
@@ -442,6 +509,8 @@ impl Kind {
             Self::Name => Ok(Parsed::Text(text.to_owned())),
             Self::Version => Version::parse(text).map(Parsed::Version).map_err(|error| error.to_string()),
             Self::Duration => duration::parse_typed(text).map(Parsed::Duration).map_err(str::to_owned),
+            Self::Choice(words) if words.contains(&text) => Ok(Parsed::Text(text.to_owned())),
+            Self::Choice(words) => Err(format!("it is none of {}", words.join(", "))),
             Self::Count => text.parse().map(Parsed::Count).map_err(|_| "it is no whole number".to_owned()),
             Self::Switch => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Ok(Parsed::Switch(true)),
@@ -526,6 +595,12 @@ mod tests {
         assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
         assert_eq!(duration::parse_typed(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
         assert_eq!(duration::parse_typed(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
+        assert_eq!(duration::parse_typed(default(Key::HealthTimeout)), Ok(migrate_runtime::DEFAULT_HEALTH_TIMEOUT));
+        assert_eq!(default(Key::HealthRetries), migrate_runtime::DEFAULT_HEALTH_RETRIES.to_string());
+        let long = duration::parse_typed(default(Key::LongTransaction));
+        assert_eq!(long, Ok(migrate_runtime::DEFAULT_LONG_TRANSACTION));
+        let window = duration::parse_typed(default(Key::RollbackWindow));
+        assert_eq!(window, Ok(migrate_runtime::DEFAULT_ROLLBACK_WINDOW));
         assert_eq!(size::parse(default(Key::BackupMaxSize)), Some(migrate_runtime::backup::DEFAULT_MAX_BACKUP_SIZE));
         let retention = migrate_runtime::backup::DEFAULT_RETENTION;
         assert_eq!(default(Key::BackupRetentionCount).parse().ok(), retention.count);

@@ -24,8 +24,8 @@ const FULL: usize = 4096;
 const SCRIPT: usize = 2 + TEXT + 32;
 /// Whether there is one, seconds, nanoseconds.
 const DURATION: usize = 1 + 8 + 4;
-/// Version, name, three optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
-const MIGRATION: usize = 24 + 4 * TEXT + 3 + 2 * DURATION + 2 * 4;
+/// Version, name, four optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
+const MIGRATION: usize = 24 + 5 * TEXT + 3 + 2 * DURATION + 2 * 4;
 /// Holds no text.
 const NONE: u32 = u32::MAX;
 
@@ -63,7 +63,7 @@ impl Encoded {
         }
         record.extend(self.text(migration.name())?);
         let minimum = migration.min_runtime_version().map(|version| version.to_string());
-        for text in [migration.description(), minimum.as_deref(), migration.irreversible()] {
+        for text in [migration.description(), minimum.as_deref(), migration.irreversible(), migration.expects_text()] {
             match text {
                 Some(text) => record.extend(self.text(text)?),
                 None => record.extend(NONE.to_le_bytes().into_iter().chain([0; TEXT - 4])),
@@ -174,7 +174,8 @@ impl Record {
     ) -> Migration {
         let version = self.version();
         let name = Cow::Borrowed(self.text());
-        let [description, min_runtime_version, irreversible] = [(); 3].map(|()| self.option_text().map(Cow::Borrowed));
+        let [description, min_runtime_version, irreversible, expects] =
+            [(); 4].map(|()| self.option_text().map(Cow::Borrowed));
         let [transaction, foreign_keys_off] = [(); 2].map(|()| self.byte() == 1);
         let phase = match self.byte() {
             0 => None,
@@ -187,6 +188,7 @@ impl Record {
             description,
             min_runtime_version,
             irreversible,
+            expects,
             phase,
             transaction,
             foreign_keys_off,
@@ -272,6 +274,7 @@ mod tests {
                 description: Some("Ünï".into()),
                 min_runtime_version: Some("2.0.0-0".into()),
                 irreversible: Some("".into()),
+                expects: Some("table users\nindex by_email".into()),
                 phase: Some(Phase::Contract),
                 transaction: false,
                 foreign_keys_off: true,

@@ -16,11 +16,13 @@ pub mod duration;
 #[doc(hidden)]
 pub mod embedded;
 pub mod fingerprint;
+pub mod health;
 pub mod instances;
 pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod rollback;
 pub mod size;
 pub mod sql;
 pub mod stale;

@@ -12,7 +12,7 @@ use jsonc_parser::{CollectOptions, parse_to_ast};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
 use crate::duration;
-use crate::migration::{Phase, Settings};
+use crate::migration::{ObjectKind, Phase, Settings, expects_text};
 use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
@@ -35,8 +35,6 @@ pub struct Metadata {
     pub author: Option<String>,
     /// Where `phase` stands in the file.
     pub phase_span: Range<usize>,
-    /// Objects that must exist afterwards, by kind, such as `tables`.
-    pub expects: BTreeMap<String, Vec<String>>,
     /// Diagnostics silenced here, each with its reason.
     pub allow: BTreeMap<Code, Allowed>,
 }
@@ -99,7 +97,6 @@ pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Di
             min_runtime_version_span: 0..0,
             author: None,
             phase_span: 0..0,
-            expects: BTreeMap::new(),
             allow: BTreeMap::new(),
         },
     };
@@ -299,18 +296,44 @@ impl Reader<'_> {
         let Value::Object(object) = value else {
             return self.wrong_type("expects", "an object of lists", value);
         };
+        let mut seen: Vec<&str> = Vec::new();
+        let mut expected = Vec::new();
         for property in &object.properties {
-            let kind = property.name.as_str();
-            let key = format!("expects.{kind}");
+            let word = property.name.as_str();
+            let key = format!("expects.{word}");
+            let Some(kind) = ObjectKind::ALL.into_iter().find(|kind| kind.plural() == word) else {
+                self.unknown_expects(word, span(&property.name));
+                continue;
+            };
             let Some(names) = self.strings(&key, &property.value) else {
                 continue;
             };
-            let names = names.into_iter().map(|(name, _)| name).collect();
-            if self.metadata.expects.insert(kind.to_owned(), names).is_some() {
+            if seen.contains(&word) {
                 let message = format!("key `{key}` is given twice");
                 self.report(Code::DuplicateKey, span(&property.name), message, KEEP_ONE.to_owned());
+                continue;
+            }
+            seen.push(word);
+            for (name, at) in names {
+                if name.trim().is_empty() || name.chars().any(char::is_control) {
+                    let message = format!("`{name}` in `{key}` is not the name of a {kind}");
+                    let help = "write it as the database knows it, with its schema if need be".to_owned();
+                    self.report(Code::NotOneLine, at, message, help);
+                    continue;
+                }
+                expected.push((kind, name));
             }
         }
+        self.metadata.settings.expects = expects_text(&expected);
+    }
+
+    fn unknown_expects(&mut self, word: &str, at: Range<usize>) {
+        let kinds = ObjectKind::ALL.map(ObjectKind::plural);
+        let help = match did_you_mean(word, kinds) {
+            Some(kind) => format!("did you mean `{kind}`?"),
+            None => format!("the kinds are {}", listed(kinds)),
+        };
+        self.report(Code::UnknownKey, at, format!("unknown key `expects.{word}`"), help);
     }
 
     fn allow(&mut self, value: &Value<'_>) {

@@ -115,6 +115,55 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The kind of an object that a migration says must exist afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A table; on PostgreSQL also a partitioned or foreign one.
+    Table,
+    /// A view; on PostgreSQL also a materialized one.
+    View,
+    /// An index.
+    Index,
+}
+
+impl ObjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Table, Self::View, Self::Index];
+
+    /// The word for one of them.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+            Self::Index => "index",
+        }
+    }
+
+    /// The word used in `metadata.json`.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Table => "tables",
+            Self::View => "views",
+            Self::Index => "indexes",
+        }
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Expected objects as one text, a line each: constant data for the macro. Names have no line ends.
+#[cfg(feature = "source")]
+pub(crate) fn expects_text(expected: &[(ObjectKind, String)]) -> Option<Text> {
+    let lines: Vec<String> = expected.iter().map(|(kind, name)| format!("{kind} {name}")).collect();
+    (!lines.is_empty()).then(|| Cow::Owned(lines.join("\n")))
+}
+
 /// One SQL file of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -194,6 +243,8 @@ pub struct Settings {
     pub description: Option<Text>,
     pub min_runtime_version: Option<Text>,
     pub irreversible: Option<Text>,
+    /// See [`expects_text`].
+    pub expects: Option<Text>,
     pub phase: Option<Phase>,
     pub transaction: bool,
     pub foreign_keys_off: bool,
@@ -207,6 +258,7 @@ impl Settings {
         description: None,
         min_runtime_version: None,
         irreversible: None,
+        expects: None,
         phase: None,
         transaction: true,
         foreign_keys_off: false,
@@ -266,6 +318,20 @@ impl Migration {
     #[must_use]
     pub fn irreversible(&self) -> Option<&str> {
         self.settings.irreversible.as_deref()
+    }
+
+    /// The objects that must exist once it is applied.
+    pub fn expects(&self) -> impl Iterator<Item = (ObjectKind, &str)> {
+        let lines = self.settings.expects.as_deref().unwrap_or_default().lines();
+        lines.filter_map(|line| {
+            let (kind, name) = line.split_once(' ')?;
+            Some((ObjectKind::ALL.into_iter().find(|it| it.as_str() == kind)?, name))
+        })
+    }
+
+    #[cfg(feature = "source")]
+    pub(crate) fn expects_text(&self) -> Option<&str> {
+        self.settings.expects.as_deref()
     }
 
     /// Its part in a change that takes two steps, if it has one.

@@ -240,10 +240,11 @@ pub fn plan(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, target: 
     }
 }
 
-struct Planner<'a> {
-    registry: &'a Registry,
-    snapshot: &'a Snapshot,
-    dialect: Dialect,
+/// Makes steps of migrations and rows.
+pub(crate) struct Planner<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) dialect: Dialect,
 }
 
 impl Planner<'_> {
@@ -321,7 +322,7 @@ impl Planner<'_> {
 
     /// The step that undoes a row: by the registry's down script if the registry holds what was applied, else by the
     /// one stored in the ledger.
-    fn undo(&self, row: &LedgerRow) -> Result<Step, PlanError> {
+    pub(crate) fn undo(&self, row: &LedgerRow) -> Result<Step, PlanError> {
         let (version, name) = (row.version, row.name.clone());
         match row.status {
             Status::Applying => return Err(PlanError::Interrupted { version, name }),

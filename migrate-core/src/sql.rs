@@ -27,6 +27,7 @@ mod locks;
 #[cfg(feature = "postgres-syntax")]
 mod postgres_grammar;
 mod problem;
+mod removed;
 mod script;
 mod segment;
 mod split;
@@ -43,6 +44,7 @@ pub use postgres_grammar::postgres_syntax_error;
 #[cfg(any(feature = "sqlite-syntax", feature = "postgres-syntax"))]
 pub use problem::SyntaxError;
 pub use problem::{Problem, SqlError};
+pub use removed::removed_names;
 pub use script::Script;
 pub use segment::{Segment, SegmentKind, segments};
 pub use text::{excerpt, line_column, offset_of_character};

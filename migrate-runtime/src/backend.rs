@@ -9,10 +9,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
+use migrate_core::health::{Expected, Found};
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::{ChangeKind, Past, PastChange, PastRun};
 #[cfg(feature = "postgres")]
 use migrate_core::sql::Statement;
 use migrate_core::sql::{self, Segment};
@@ -173,6 +175,24 @@ pub trait Backend: Send {
         entries: &[HistoryEntry<'_>],
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Reads from the history which runs there were and what they changed. Only asked where our tables are there.
+    fn past(&mut self) -> impl Future<Output = Result<Past, Error>> + Send;
+
+    /// Finds out what checks ask, in the order of the questions, without changing anything, and reads the ledger with them if
+    /// it is wanted. In one round trip.
+    fn observe(
+        &mut self,
+        questions: &[Question],
+        ledger: bool,
+        bound: Duration,
+    ) -> impl Future<Output = Result<Observation, Error>> + Send;
+
+    /// Tries to write our tables, or to create one where there are none, in a transaction that is rolled back.
+    fn try_writing(&mut self, bound: Duration) -> impl Future<Output = Result<Found, Error>> + Send;
+
+    /// Runs the verify script of a step again, in a transaction that may not write.
+    fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> impl Future<Output = Result<Found, Error>> + Send;
+
     /// [`acquire`](Self::acquire) also from a holder that is alive, which then fails at its fence. Not while a
     /// transaction of the holder's is under way: what it has proved stays true until its end.
     fn seize(
@@ -234,6 +254,59 @@ pub enum Raised {
     Overtaken,
     /// It had ended before the connection was lost.
     Ended,
+}
+
+/// What a check asks of a database, as far as it can be asked together with others.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// How much room the disk has.
+    DiskSpace,
+    /// What is wrong with the file.
+    Integrity,
+    /// Which indexes are invalid.
+    InvalidIndexes,
+    /// Which transactions are prepared.
+    PreparedTransactions,
+    /// Who has had a transaction open for longer than this.
+    LongTransactions(Duration),
+    /// Who has held a table in a transaction for longer than this.
+    Blockers(Duration),
+    /// Which replication slots nobody reads.
+    ReplicationSlots,
+    /// Which of these tables belong to somebody else, and whether something may be created beside them.
+    Ownership(Vec<String>),
+    /// Which of these do not exist.
+    Missing(Vec<Expected>),
+    /// Which rows refer to missing ones.
+    ForeignKeys,
+    /// Which constraints are not validated.
+    Constraints,
+}
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// For each question.
+    pub found: Vec<Found>,
+    /// The ledger, if it was wanted.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A run of the past, from the rows of a query: its number, and how many milliseconds ago it began.
+pub(crate) fn past_run(run: i64, age_ms: i64) -> PastRun {
+    PastRun { run, age: Duration::from_millis(age_ms.try_into().unwrap_or(0)) }
+}
+
+/// What took effect in the past, from a row of the history; `None` for what changes nothing of where migrations stand.
+pub(crate) fn past_change(table: &str, run: i64, version: &str, operation: &str) -> Result<Option<PastChange>, Error> {
+    let kind = match operation {
+        "up" => ChangeKind::Up,
+        "down" => ChangeKind::Down,
+        "force" | "baseline" => ChangeKind::Amended,
+        _ => return Ok(None),
+    };
+    let damaged = |error| ledger_error(table, &format!("`{version}` is no version: {error}"));
+    Ok(Some(PastChange { run, version: version.parse().map_err(damaged)?, kind }))
 }
 
 /// What is the same for all rows that a run writes.

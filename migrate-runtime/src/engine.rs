@@ -8,11 +8,13 @@ mod amend;
 mod backup;
 mod deferred;
 mod gate;
+mod health;
 mod instances;
 mod matrix;
 mod recovery;
 #[cfg(feature = "backup")]
 mod restore;
+mod rollback;
 mod run_lock;
 mod steps;
 mod stored;
@@ -28,16 +30,19 @@ use migrate_core::ledger::{FORMAT, LockHolder, Snapshot};
 use migrate_core::migration::Role;
 use migrate_core::plan::{Plan, PlanError, Target, downgrade, plan};
 use migrate_core::registry::Registry;
+use migrate_core::rollback::Strategy;
 use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
 #[cfg(feature = "backup")]
 pub(crate) use self::backup::CreateBackup;
 pub(crate) use self::deferred::FinishDeferred;
+pub(crate) use self::health::CheckHealth;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
 pub(crate) use self::matrix::ReadMatrix;
 #[cfg(feature = "backup")]
 pub(crate) use self::restore::{FindRunSnapshot, RestoreBackup, Which};
+pub(crate) use self::rollback::CanRollBack;
 pub use self::run_lock::LockRelease;
 pub(crate) use self::run_lock::{ReadLock, ReleaseLock};
 use self::steps::{Ended, Lock};
@@ -45,6 +50,7 @@ pub(crate) use self::stored::ReadStored;
 use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::health::{Health, OnUnhealthy};
 use crate::migrator::SharedRegistry;
 use crate::observer::Event;
 use crate::options::{Settings, Tables, unexpected};
@@ -113,6 +119,8 @@ pub(crate) struct Migrate {
 pub(crate) enum Goal {
     /// Run scripts until the target is reached.
     Reach(Target),
+    /// Take back what one run applied.
+    RollBack(i64, Strategy),
     /// Change what the ledger says.
     Amend(Amendment),
 }
@@ -158,8 +166,8 @@ impl Operation for Migrate {
                 Locked::Ours(mut run, fence, decision) => {
                     self.tell(&Event::Started(&decision.plan));
                     let ended = match &self.goal {
-                        Goal::Reach(_) => {
-                            self.execute(backend, &mut run, fence, &decision.plan, &decision.demands).await
+                        Goal::Reach(_) | Goal::RollBack(..) => {
+                            self.execute_between_checks(backend, &mut run, fence, &decision).await
                         }
                         Goal::Amend(amendment) => self.amend(backend, &run, fence, amendment, &decision.plan).await,
                     };
@@ -203,6 +211,7 @@ impl Decision {
             assessment: self.assessment.clone(),
             plan: self.plan.clone(),
             steps: Vec::new(),
+            health: Health::default(),
             blocked_by: Vec::new(),
             backup: None,
         }
@@ -244,7 +253,7 @@ impl Migrate {
         let (plan, refusal) = if self.refuses(&assessment) {
             self.way_back::<B>(&snapshot, &assessment)
         } else {
-            (self.plan::<B>(&snapshot, &assessment)?, None)
+            (self.plan(backend, &snapshot, &assessment).await?, None)
         };
         let refused = refusal.is_some();
         if let Some(error) = refusal.filter(|_| self.mode != Mode::ExecuteUnlessIncompatible) {
@@ -257,11 +266,17 @@ impl Migrate {
         Ok(Decision { assessment, refused, plan, demands, seen, holder })
     }
 
-    fn plan<B: Backend>(&self, snapshot: &Snapshot, assessment: &Assessment) -> Result<Plan, Error> {
+    async fn plan<B: Backend>(
+        &self,
+        backend: &mut B,
+        snapshot: &Snapshot,
+        assessment: &Assessment,
+    ) -> Result<Plan, Error> {
         match &self.goal {
             Goal::Reach(target) => {
                 plan(&self.registry, snapshot, B::DIALECT, *target).map_err(|error| plan_error(&error))
             }
+            Goal::RollBack(run, strategy) => self.plan_rollback(backend, snapshot, *run, *strategy).await,
             Goal::Amend(amendment) => amend(&self.registry, snapshot, assessment, B::DIALECT, amendment)
                 .map(|changes| Plan { changes, ..Plan::default() })
                 .map_err(|error| amend::amend_error(&error)),
@@ -348,7 +363,10 @@ impl Migrate {
             runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
             registry_digest: self.registry.digest().to_string(),
             registry_name: self.registry.name().map(str::to_owned),
-            plan: plan.to_string(),
+            plan: match &self.goal {
+                Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
+                Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
+            },
         }
     }
 
@@ -478,32 +496,33 @@ impl Migrate {
         ended: Ended,
         earlier: Vec<StepReport>,
     ) -> Result<Report, Error> {
-        let text = ended.error.as_ref().map(ToString::to_string);
-        let outcome = match (&ended.error, &ended.blocked) {
-            (Some(_), _) => "failed",
-            (None, Some(_)) => "deferred",
-            (None, None) => "succeeded",
+        let unhealthy = health::unhealthy(&ended.health.after);
+        let text = ended.error.as_ref().or(unhealthy.as_ref()).map(ToString::to_string);
+        let (outcome, word) = match (&ended.error, &ended.blocked, &unhealthy) {
+            (Some(_), _, _) => (Outcome::Failed, "failed"),
+            // What is left to be done says more of a run than what its checks found.
+            (None, Some(_), _) => (Outcome::Deferred, "deferred"),
+            (None, None, Some(_)) => (Outcome::Unhealthy, "unhealthy"),
+            (None, None, None) => (Outcome::Done, "succeeded"),
         };
         let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
+        let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
+        let error = ended.error.or(unhealthy.filter(|_| fails));
         let released = match ended.lock {
             Lock::Held(fence) if !is_lost => {
-                self.release(backend, run, fence, RunEnd { outcome, error: text.as_deref() }).await
+                self.release(backend, run, fence, RunEnd { outcome: word, error: text.as_deref() }).await
             }
             // Its successor has closed this run, or will when the lease has ended.
             Lock::Held(_) | Lock::Overtaken | Lock::OutOfReach => Ok(()),
         };
-        let outcome = match (&ended.error, &ended.blocked) {
-            (Some(_), _) => Outcome::Failed,
-            (None, Some(_)) => Outcome::Deferred,
-            (None, None) => Outcome::Done,
-        };
-        let report = Report { run: Some(run.id), steps: ended.steps, backup: ended.backup, ..decision.report(outcome) };
+        let Ended { steps, health, backup, .. } = ended;
+        let report = Report { run: Some(run.id), steps, health, backup, ..decision.report(outcome) };
         let report = match ended.blocked {
             Some(blocked) => report.blocked(blocked),
             None => report,
         };
         let report = report.after(earlier);
-        match (ended.error, released) {
+        match (error, released) {
             (None, Ok(())) => Ok(report),
             (None, Err(error)) => Err(error.with_report(report)),
             (Some(error), released) => {

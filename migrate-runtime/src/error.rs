@@ -62,6 +62,9 @@ pub enum ErrorKind {
     ReadOnly,
     /// Our tables are damaged: some are missing, or a row cannot be read.
     Ledger,
+    /// A health check of severity error failed: before the first step, and nothing was done; or after the last one, and the run
+    /// was told to fail then.
+    Unhealthy,
     /// The database failed outside a migration's script.
     Database,
     /// A backup could not be taken, read or put back: no room or rights, damaged files, a tool that is missing or too old.
@@ -296,6 +299,12 @@ impl Error {
     #[must_use]
     pub fn is_connection_lost(&self) -> bool {
         self.0.connection_lost
+    }
+
+    /// Whether it was cancelled because it took too long.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        let code = self.0.database.as_ref().and_then(|database| database.code.as_deref());
+        self.0.kind == ErrorKind::Cancelled || code == Some("57014")
     }
 
     /// Whether a part of the statement that failed may have taken effect: it commits by itself.

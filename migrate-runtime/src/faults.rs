@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
+use migrate_core::rollback::Past;
 use migrate_core::sql::Segment;
 use migrate_core::version::SchemaVersion;
 
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Work,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Work,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{Copied, Measure, Order, Restoration, Survey};
@@ -186,6 +189,10 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn sleep(duration: Duration) -> ();
         fn amend(run: &Run, fence: Fence, edits: &[Edit<'_>], entries: &[HistoryEntry<'_>]) -> ();
         fn seize(run: &Run, seen: Fence) -> (Option<Fence>, Snapshot);
+        fn past() -> Past;
+        fn observe(questions: &[Question], ledger: bool, bound: Duration) -> Observation;
+        fn try_writing(bound: Duration) -> Found;
+        fn verify_again(work: &Work<'_>, bound: Duration) -> Found;
         #[cfg(feature = "backup")]
         fn measure() -> Measure;
         #[cfg(feature = "backup")]

@@ -75,6 +75,7 @@ mod failpoint;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub mod faults;
+mod health;
 mod identity;
 mod instance;
 mod migrator;
@@ -95,11 +96,13 @@ pub use database::{BorrowedConnection, Sqlite};
 pub use migrate_core::amend::{Action, Amendment, Change, Repair, Standing};
 pub use migrate_core::compat::matrix::{Cell, Matrix, Minimum, Program, Schema};
 pub use migrate_core::compat::{Assessment, Entry, MigrationState, Reason, ReasonCode, Verdict};
+pub use migrate_core::health::{Check, CheckResult, CheckState, Moment, Severity};
 pub use migrate_core::instances::RunningInstance;
 pub use migrate_core::ledger::{LedgerRow, LockHolder, Status};
-pub use migrate_core::migration::{Dialect, Migration, Phase, Role, Script};
+pub use migrate_core::migration::{Dialect, Migration, ObjectKind, Phase, Role, Script};
 pub use migrate_core::plan::{Direction, Origin, Plan, Step, Target};
 pub use migrate_core::registry::Registry;
+pub use migrate_core::rollback::{Answer, Obstacle, Strategy};
 pub use migrate_core::stale::Stale;
 pub use migrate_core::version::SchemaVersion;
 /// Embeds a directory of migrations: constant data, checked while the program compiles.
@@ -165,11 +168,18 @@ pub use crate::call::{Call, Operation};
 pub use crate::database::{AnyDatabase, Database};
 pub use crate::engine::LockRelease;
 pub use crate::error::{Blocker, DatabaseError, Error, ErrorKind, Location};
+pub use crate::health::{
+    DEFAULT_HEALTH_RETRIES, DEFAULT_HEALTH_TIMEOUT, DEFAULT_LONG_TRANSACTION, Health, HealthChecks, OnUnhealthy,
+};
 pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
-pub use crate::options::{DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TABLE};
-pub use crate::report::{FreedLock, HistoryRow, Outcome, Report, RunBackup, StepOutcome, StepReport, StoredScript};
+pub use crate::options::{
+    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_ROLLBACK_WINDOW, DEFAULT_TABLE,
+};
+pub use crate::report::{
+    FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, RunBackup, StepOutcome, StepReport, StoredScript,
+};
 #[cfg(feature = "backup")]
 pub use crate::report::{Restored, RunSnapshot};
 pub use crate::scratch::ScratchDatabase;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use migrate_core::amend::{Amendment, Repair};
 use migrate_core::compat::matrix::Matrix;
 use migrate_core::compat::{Assessment, Entry, Verdict};
+use migrate_core::health::CheckResult;
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::migration::{Migration, Phase};
 use migrate_core::plan::{Plan, Target};
 use migrate_core::registry::Registry;
+use migrate_core::rollback::Strategy;
 use migrate_core::version::SchemaVersion;
 use semver::Version;
 
@@ -19,16 +21,17 @@ use semver::Version;
 use crate::backup::{Backup, BackupOptions, Contents, RestoreOptions};
 use crate::call::{Call, Operation};
 use crate::database::Database;
+use crate::engine::{
+    CanRollBack, CheckHealth, FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances,
+    ReadLock, ReadMatrix, ReadRepairs, ReadStored, Register, ReleaseLock,
+};
 #[cfg(feature = "backup")]
 use crate::engine::{CreateBackup, FindRunSnapshot, RestoreBackup, Which};
-use crate::engine::{
-    FinishDeferred, Goal, Inspect, LockRelease, Migrate, Mode, ReadHistory, ReadInstances, ReadLock, ReadMatrix,
-    ReadRepairs, ReadStored, Register, ReleaseLock,
-};
+use crate::health::{HealthChecks, OnUnhealthy};
 use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
 use crate::options::Settings;
-use crate::report::{FreedLock, HistoryRow, Report, StoredScript};
+use crate::report::{FreedLock, HistoryRow, Report, RollbackAnswers, StoredScript};
 #[cfg(feature = "backup")]
 use crate::report::{Restored, RunSnapshot};
 use crate::stop::Stop;
@@ -249,6 +252,48 @@ impl Migrator {
     #[must_use]
     pub fn stop(mut self, stop: Stop) -> Self {
         self.settings.stop = stop;
+        self
+    }
+
+    /// Which health checks are made around a run. Default: [`HealthChecks::Basic`].
+    #[must_use]
+    pub fn health_checks(mut self, checks: HealthChecks) -> Self {
+        self.settings.health.checks = checks;
+        self
+    }
+
+    /// How long each health check may take. Default: 30 s.
+    #[must_use]
+    pub fn health_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.health.timeout = timeout;
+        self
+    }
+
+    /// How many times a health check is tried again after a failure that may pass, such as a busy file. Default: 2.
+    #[must_use]
+    pub fn health_retries(mut self, retries: u32) -> Self {
+        self.settings.health.retries = retries;
+        self
+    }
+
+    /// How long another session's transaction may be open on PostgreSQL before a health check speaks of it. Default: 60 s.
+    #[must_use]
+    pub fn long_transaction(mut self, bound: Duration) -> Self {
+        self.settings.health.long_transaction = bound;
+        self
+    }
+
+    /// What a run does about a health check that fails after its last step. Default: [`OnUnhealthy::Warn`].
+    #[must_use]
+    pub fn on_unhealthy(mut self, action: OnUnhealthy) -> Self {
+        self.settings.health.on_unhealthy = action;
+        self
+    }
+
+    /// How long ago a run may have begun that is rolled back, by the database's clock. Default: 24 hours.
+    #[must_use]
+    pub fn rollback_window(mut self, window: Duration) -> Self {
+        self.settings.rollback_window = window;
         self
     }
 
@@ -522,6 +567,51 @@ impl Migrator {
         self.migrate(database, Goal::Reach(target), Mode::DryRun)
     }
 
+    /// Takes back exactly what one run applied, last migration first. A run of which nothing is left is no error.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down); [`Plan`](crate::ErrorKind::Plan) with every reason why that cannot be done: an unknown run, a
+    /// newer one on top of it, a migration without a way back, longer ago than
+    /// [`rollback_window`](Self::rollback_window). Nothing is undone then.
+    pub fn roll_back<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        strategy: Strategy,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::RollBack(run, strategy), Mode::Execute)
+    }
+
+    /// What [`roll_back`](Self::roll_back) would do. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and those that `roll_back` would give before its first step.
+    pub fn plan_rollback<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: i64,
+        strategy: Strategy,
+    ) -> Call<'d, D, impl Operation<Output = Report> + use<D>> {
+        self.migrate(database, Goal::RollBack(run, strategy), Mode::DryRun)
+    }
+
+    /// Whether a run can be rolled back, by which strategy, and why not; without a number the newest run of which something
+    /// is left. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check). A run that cannot be rolled back is an answer, not an error.
+    pub fn can_roll_back<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        run: Option<i64>,
+    ) -> Call<'d, D, impl Operation<Output = RollbackAnswers> + use<D>> {
+        let operation = CanRollBack { registry: self.registry.clone(), settings: self.settings.clone(), run };
+        Call::new(database, operation)
+    }
+
     /// Changes what the ledger says without running any script: forces the standing of a migration, repairs rows, or
     /// records a baseline. All changes and their history rows commit together; the report's plan lists them.
     ///
@@ -731,6 +821,20 @@ impl Migrator {
         database: &'d mut D,
     ) -> Call<'d, D, impl Operation<Output = MigrationHealth> + use<D>> {
         self.inspect(database, |assessment| MigrationHealth::of(&assessment))
+    }
+
+    /// Makes every health check there is on this database, one by one, whatever [`health_checks`](Self::health_checks) says. Writes
+    /// nothing that stays: the right to write is tried in a transaction that is rolled back. Some checks read the whole database.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), or a connection that is lost meanwhile. A check that fails is an answer,
+    /// not an error.
+    pub fn health<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+    ) -> Call<'d, D, impl Operation<Output = Vec<CheckResult>> + use<D>> {
+        Call::new(database, CheckHealth { registry: self.registry.clone(), settings: self.settings.clone() })
     }
 
     /// Where every migration stands that the registry or the ledger knows. Writes nothing.

@@ -1,5 +1,6 @@
 //! Progress, told while a run goes on.
 
+use migrate_core::health::CheckResult;
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Plan, Step};
@@ -28,6 +29,8 @@ pub enum Event<'a> {
     WaitingForOldConnection,
     /// The lock is taken, and this is what will be done.
     Started(&'a Plan),
+    /// A health check failed, before the first step or after the last one.
+    CheckFailed(&'a CheckResult),
     /// The backup before the first step was taken.
     BackedUp(&'a RunBackup),
     /// A step outside a transaction begins; the others are told when they are done.

@@ -10,6 +10,7 @@ use semver::Version;
 #[cfg(feature = "backup")]
 use crate::backup::BackupOptions;
 use crate::error::{Error, ErrorKind};
+use crate::health::HealthOptions;
 use crate::identity::Identity;
 use crate::observer::Observer;
 use crate::report::StoredScript;
@@ -26,6 +27,9 @@ pub const DEFAULT_MAX_RETRIES: u32 = 10;
 
 /// The first pause between two tries; it doubles each time, up to ten seconds.
 pub const DEFAULT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// How long ago a run may have begun that is rolled back, unless told otherwise.
+pub const DEFAULT_ROLLBACK_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The settings of one operation.
 #[derive(Clone)]
@@ -56,6 +60,9 @@ pub(crate) struct Settings {
     pub(crate) application_role: Option<String>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stop: Stop,
+    pub(crate) health: HealthOptions,
+    /// How long ago a run may have begun that is rolled back.
+    pub(crate) rollback_window: Duration,
     /// Whether and how runs are backed up.
     #[cfg(feature = "backup")]
     pub(crate) backup: Option<BackupOptions>,
@@ -83,6 +90,8 @@ impl Settings {
             application_role: None,
             observer: None,
             stop: Stop::new(),
+            health: HealthOptions::default(),
+            rollback_window: DEFAULT_ROLLBACK_WINDOW,
             #[cfg(feature = "backup")]
             backup: None,
         }

@@ -6,10 +6,12 @@ use migrate_core::compat::{Assessment, Entry};
 use migrate_core::instances::RunningInstance;
 use migrate_core::ledger::LockHolder;
 use migrate_core::plan::{Direction, Plan, Step};
+use migrate_core::rollback::{Answer, Strategy};
 use migrate_core::version::SchemaVersion;
 
 #[cfg(feature = "backup")]
 use crate::backup::Backup;
+use crate::health::Health;
 
 /// What a run did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Report {
     /// What it did, in order. The last one of a failed run is the one that failed; a run
     /// that was stopped between two steps has none.
     pub steps: Vec<StepReport>,
+    /// What the health checks around it came to.
+    pub health: Health,
     /// The running programs that the first step left would break. Empty unless the run ended for their sake.
     pub blocked_by: Vec<RunningInstance>,
     /// What became of the backup before it; `None` when none was asked for.
@@ -107,6 +111,23 @@ impl Report {
     }
 }
 
+/// Whether a run can be rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackAnswers {
+    /// The run; `None` when none was named and nothing is left to roll back.
+    pub run: Option<i64>,
+    /// What each strategy would do, or why it cannot, the recommended one first.
+    pub answers: Vec<Answer>,
+}
+
+impl RollbackAnswers {
+    /// The strategy to use, if there is one.
+    #[must_use]
+    pub fn recommended(&self) -> Option<Strategy> {
+        self.answers.iter().find(|answer| answer.obstacles.is_empty()).map(|answer| answer.strategy)
+    }
+}
+
 /// What came of freeing the run lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreedLock {
@@ -132,6 +153,8 @@ pub enum Outcome {
     DryRun,
     /// The database is incompatible and was left alone, without an error because the options say so.
     Refused,
+    /// Every step of the plan is done and committed, and a health check of severity error failed afterwards.
+    Unhealthy,
     /// A step failed, or the run was stopped. Only seen in the report that travels with an error.
     Failed,
 }
@@ -183,7 +206,8 @@ pub struct HistoryRow {
     pub operation: String,
     /// The version of the migration, if it is about one.
     pub version: Option<String>,
-    /// `started`, `succeeded`, `failed`, `interrupted`, `deferred` or `nothing_to_do`.
+    /// `started`, `succeeded`, `failed`, `interrupted`, `deferred`, `nothing_to_do`, or `unhealthy` for a run that is done and left a health
+    /// check failing.
     pub outcome: String,
     /// The error in full, for a failure.
     pub error: Option<String>,

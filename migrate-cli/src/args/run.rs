@@ -98,6 +98,31 @@ pub(crate) struct DownArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The run, by its number in the history; with `--can` the newest one of which something is left, unless it is given.
+    #[arg(long, value_name = "RUN", required_unless_present = "can")]
+    pub(crate) run: Option<i64>,
+    /// Say by which strategies it can be rolled back and why not by others, and do nothing. The exit code is 70 if by none.
+    #[arg(long, conflicts_with_all = ["dry_run", "yes", "confirm"])]
+    pub(crate) can: bool,
+    /// How to roll it back: `undo` runs the down scripts of what it applied, last one first.
+    #[arg(long, value_name = "STRATEGY", default_value = "undo")]
+    pub(crate) strategy: RollbackStrategy,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) confirmation: Confirmation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RollbackStrategy {
+    Undo,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RedoArgs {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,

@@ -3,7 +3,7 @@
 use migrate_runtime::Target;
 
 use super::confirm;
-use super::run::{Request, run};
+use super::run::{Aim, Request, run};
 use crate::args::DownArgs;
 use crate::config::Session;
 use crate::error::Error;
@@ -25,7 +25,12 @@ pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) ->
         (None, steps) => Target::DownBy(steps.unwrap_or(1) as usize),
     };
     run(
-        &Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation: Some(&args.confirmation) },
+        &Request {
+            aim: Aim::Reach(target),
+            dry_run: args.dry_run,
+            fleet: args.fleet,
+            confirmation: Some(&args.confirmation),
+        },
         session,
         printer,
     )

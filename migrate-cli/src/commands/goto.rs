@@ -3,7 +3,7 @@
 use migrate_runtime::{SchemaVersion, Target};
 
 use super::confirm;
-use super::run::{Request, run};
+use super::run::{Aim, Request, run};
 use crate::args::GotoArgs;
 use crate::config::Session;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) fn goto(args: &GotoArgs, session: &mut Session, printer: &Printer) ->
     } else {
         None
     };
-    run(&Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation }, session, printer)
+    run(&Request { aim: Aim::Reach(target), dry_run: args.dry_run, fleet: args.fleet, confirmation }, session, printer)
 }
 
 /// Down if anything above the version is applied, else up.

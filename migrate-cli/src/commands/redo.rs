@@ -3,7 +3,7 @@
 use migrate_runtime::Target;
 
 use super::confirm;
-use super::run::{Request, run};
+use super::run::{Aim, Request, run};
 use crate::args::RedoArgs;
 use crate::config::Session;
 use crate::error::Error;
@@ -16,5 +16,5 @@ pub(super) fn check(args: &RedoArgs, protected: bool, printer: &Printer) -> Resu
 
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let confirmation = Some(&args.confirmation);
-    run(&Request { target: Target::Redo, dry_run: false, fleet: args.fleet, confirmation }, session, printer)
+    run(&Request { aim: Aim::Reach(Target::Redo), dry_run: false, fleet: args.fleet, confirmation }, session, printer)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use migrate_core::size::show;
 use migrate_runtime::{
-    Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, Plan,
-    Progress, Report, RunBackup, SchemaVersion, Step, StepOutcome, StepReport, Target,
+    AnyDatabase, CheckResult, Direction, Entry, Error as RuntimeError, ErrorKind, Event, MigrationState, Migrator,
+    Outcome, Phase, Plan, Progress, Report, RunBackup, SchemaVersion, Step, StepOutcome, StepReport, Strategy, Target,
 };
 
 use super::{confirm, stored};
@@ -20,11 +20,45 @@ use crate::signals;
 
 /// What is to be run.
 pub(super) struct Request<'a> {
-    pub(super) target: Target,
+    pub(super) aim: Aim,
     pub(super) dry_run: bool,
     pub(super) fleet: FleetArgs,
     /// What was typed to confirm it; `None` for what needs no confirmation.
     pub(super) confirmation: Option<&'a Confirmation>,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aim {
+    /// Reach a target.
+    Reach(Target),
+    /// Take back what one run applied.
+    RollBack(i64, Strategy),
+}
+
+impl Aim {
+    fn plan(self, migrator: &Migrator, database: &mut AnyDatabase) -> Result<Report, Error> {
+        let planned = match self {
+            Self::Reach(target) => migrator.plan(database, target).wait(),
+            Self::RollBack(run, strategy) => migrator.plan_rollback(database, run, strategy).wait(),
+        };
+        planned.map_err(|error| self.failure(error))
+    }
+
+    fn run(self, migrator: &Migrator, database: &mut AnyDatabase) -> Result<Report, Error> {
+        let report = match self {
+            Self::Reach(target) => migrator.run(database, target).wait(),
+            Self::RollBack(run, strategy) => migrator.roll_back(database, run, strategy).wait(),
+        };
+        report.map_err(|error| self.failure(error))
+    }
+
+    fn failure(self, error: RuntimeError) -> Error {
+        match self {
+            Self::Reach(target) => failure(error, target),
+            Self::RollBack(..) => error.into(),
+        }
+    }
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
@@ -32,10 +66,9 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     if let Some(bound) = request.fleet.wait_for_fleet {
         migrator = migrator.wait_for_fleet(bound);
     }
-    let failed = |error| failure(error, request.target);
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
-        let planned = session.migrator.plan(&mut session.database, request.target).wait().map_err(failed)?;
+        let planned = request.aim.plan(&session.migrator, &mut session.database)?;
         let scripts = stored::scripts(&planned.plan, session)?;
         let asks = confirm::is_due(confirmation, session.protected);
         if !scripts.is_empty() {
@@ -50,20 +83,21 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
         }
     }
     let database = &mut session.database;
-    let report = if request.dry_run {
-        migrator.plan(database, request.target).wait()
-    } else {
-        migrator.stop(signals::stop(printer)).run(database, request.target).wait()
+    let report = match request.dry_run {
+        true => request.aim.plan(&migrator, database)?,
+        false => request.aim.run(&migrator.stop(signals::stop(printer)), database)?,
     };
-    let report = report.map_err(failed)?;
     if request.dry_run {
         let scripts = stored::scripts(&report.plan, session)?;
         if !scripts.is_empty() {
             printer.note(&stored::shown(&scripts, &report.plan));
         }
     }
-    printer.answer(&Document::new(json::Run::done(&report, request.target)), || closing(&report));
-    if matches!(request.target, Target::Phase(_)) && !request.dry_run {
+    let unhealthy = report.health.after.iter().filter(|result| result.is_error());
+    unhealthy.for_each(|result| warn_of(result, printer));
+    let up = matches!(request.aim, Aim::Reach(target) if target.is_up());
+    printer.answer(&Document::new(json::Run::done(&report, up)), || closing(&report));
+    if matches!(request.aim, Aim::Reach(Target::Phase(_))) && !request.dry_run {
         report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
     }
     if let Some(error) = report.plan.ends_with.as_ref().filter(|_| request.dry_run) {
@@ -121,6 +155,8 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             plan.steps.iter().for_each(|step| printer.detail(&intention(step)));
             plan.changes.iter().for_each(|change| printer.detail(&format!("to {change}")));
         }
+        // One of severity error is told when the run has ended, or ends it.
+        Event::CheckFailed(result) if !result.is_error() => warn_of(result, printer),
         Event::BackedUp(RunBackup::Taken { id, file, size, remark, .. }) => {
             printer.detail(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
             remark.iter().for_each(|remark| printer.note(&format!("backed up as {id}: {remark}")));
@@ -137,6 +173,11 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         }
         _ => {}
     }
+}
+
+fn warn_of(result: &CheckResult, printer: &Printer) {
+    let help = result.help.iter().map(|help| format!(": {help}")).collect::<String>();
+    printer.warning(&format!("check {result}{help}"));
 }
 
 /// In tenths, so that it can be told without end on a slow terminal.
@@ -167,13 +208,14 @@ fn closing(report: &Report) -> String {
     match report.outcome {
         Outcome::DryRun => planned(&report.plan),
         Outcome::NothingToDo => format!("nothing to do: {}", place(report.assessment.database_version)),
-        _ => {
+        outcome => {
             let changes = [(Direction::Up, "applied"), (Direction::Down, "undone")].map(|(direction, word)| {
                 let number = report.steps.iter().filter(|step| step.direction == direction).count();
                 (number > 0).then(|| format!("{} {word}", count(number, "migration")))
             });
             let changes: Vec<String> = changes.into_iter().flatten().collect();
-            let done = format!("done: {}; {}", changes.join(", "), place(version_after(report)));
+            let but = if outcome == Outcome::Unhealthy { ", but unhealthy" } else { "" };
+            let done = format!("done{but}: {}; {}", changes.join(", "), place(version_after(report)));
             // Whoever migrates a database for the first time may not know what else there is.
             let first = report.assessment.database_version.is_none();
             if first { format!("{done}; next: `migrate status`") } else { done }

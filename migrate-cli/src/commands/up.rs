@@ -2,7 +2,7 @@
 
 use migrate_runtime::{Phase, Target};
 
-use super::run::{Request, run};
+use super::run::{Aim, Request, run};
 use crate::args::{UpArgs, UpPhase};
 use crate::config::Session;
 use crate::error::Error;
@@ -17,5 +17,9 @@ pub(super) fn up(args: &UpArgs, session: &mut Session, printer: &Printer) -> Res
         (None, None, Some(UpPhase::Contract)) => Target::Phase(Phase::Contract),
         (None, None, None) => Target::Latest,
     };
-    run(&Request { target, dry_run: args.dry_run, fleet: args.fleet, confirmation: None }, session, printer)
+    run(
+        &Request { aim: Aim::Reach(target), dry_run: args.dry_run, fleet: args.fleet, confirmation: None },
+        session,
+        printer,
+    )
 }

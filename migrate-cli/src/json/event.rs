@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::amend::Amendment;
 use super::backup::BeforeRun;
 use super::failure::Failure;
+use super::health::Checked;
 use super::instances::Instance;
 use super::run::RunStep;
 use super::run_lock::Holder;
@@ -46,6 +47,8 @@ pub(crate) enum Happening {
     },
     /// The run lock is taken, and this is what will be done.
     Started { steps: Vec<PlannedStep>, changes: Vec<Amendment> },
+    /// A health check failed, before the first step or after the last one.
+    CheckFailed(Checked),
     /// The backup before the first step is complete.
     BackedUp { backup: BeforeRun },
     /// A step outside a transaction begins; the others are told when they are done.
@@ -93,6 +96,7 @@ impl Happening {
                 steps: plan.steps.iter().map(PlannedStep::from).collect(),
                 changes: plan.changes.iter().map(Amendment::from).collect(),
             },
+            Event::CheckFailed(result) => Self::CheckFailed(Checked::from(*result)),
             Event::BackedUp(backup) => Self::BackedUp { backup: BeforeRun::from(*backup) },
             Event::StepStarted(step) => Self::StepStarted(PlannedStep::from(*step)),
             Event::StepEnded(step) => Self::StepEnded(RunStep::from(*step)),

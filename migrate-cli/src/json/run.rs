@@ -1,23 +1,25 @@
 //! What runs and plans say.
 
-use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport, Target};
+use migrate_runtime::{Entry, Outcome, Phase, Plan, Report, Step, StepOutcome, StepReport};
 use serde::Serialize;
 
 use super::backup::BeforeRun;
 use super::failure::Failure;
+use super::health::Around;
 use crate::error::Error;
 
-/// `up`, `down`, `redo`, `goto`.
+/// `up`, `down`, `redo`, `goto`, `rollback`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {
-    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "failed", "dry_run"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["done", "nothing_to_do", "failed", "dry_run", "unhealthy"])))]
     outcome: &'static str,
     steps: Vec<RunStep>,
     error: Option<Failure>,
     run: Option<i64>,
     ends_with: Option<String>,
     remaining: Vec<Remaining>,
+    health: Option<Around>,
     backup: Option<BeforeRun>,
 }
 
@@ -50,7 +52,8 @@ pub(crate) struct RunStep {
 }
 
 impl Run {
-    pub(crate) fn done(report: &Report, target: Target) -> Self {
+    /// `up`: whether it was to apply, so that what is left pending belongs to the answer.
+    pub(crate) fn done(report: &Report, up: bool) -> Self {
         if report.outcome == Outcome::DryRun {
             return Self::planned(&report.plan);
         }
@@ -60,7 +63,8 @@ impl Run {
             error: None,
             run: report.run,
             ends_with: None,
-            remaining: if target.is_up() { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            remaining: if up { report.remaining().map(Remaining::from).collect() } else { Vec::new() },
+            health: Around::of(&report.health),
             backup: report.backup.as_ref().map(BeforeRun::from),
         }
     }
@@ -72,12 +76,16 @@ impl Run {
             _ => None,
         };
         Self {
-            outcome: "failed",
+            outcome: match report {
+                Some(report) if report.outcome == Outcome::Unhealthy => outcome(Outcome::Unhealthy),
+                _ => "failed",
+            },
             steps: report.map(|report| report.steps.iter().map(RunStep::from).collect()).unwrap_or_default(),
             error: Some(Failure::from(error)),
             run: report.and_then(|report| report.run),
             ends_with: None,
             remaining: Vec::new(),
+            health: report.and_then(|report| Around::of(&report.health)),
             backup: report.and_then(|report| report.backup.as_ref()).map(BeforeRun::from),
         }
     }
@@ -91,6 +99,7 @@ impl Run {
             run: None,
             ends_with: plan.ends_with.as_ref().map(ToString::to_string),
             remaining: Vec::new(),
+            health: None,
             backup: None,
         }
     }
@@ -132,6 +141,7 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::DryRun => "dry_run",
         Outcome::Deferred => "deferred",
         Outcome::Refused => "refused",
+        Outcome::Unhealthy => "unhealthy",
         _ => "failed",
     }
 }

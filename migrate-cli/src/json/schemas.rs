@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{
-    Amended, Backups, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, History, Init,
-    Instances, Line, List, Lock, LockRelease, New, OneBackup, Pending, Planned, PrunedBackups, Repairs, RestoredBackup,
-    Run, RunLock, SchemaDiff, SchemaDump, Status, Tested, Text, Validate, Verified, Version,
+    Amended, Backups, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, Health, History,
+    Init, Instances, Line, List, Lock, LockRelease, New, OneBackup, Pending, Planned, PrunedBackups, Repairs,
+    RestoredBackup, Rollback, Run, RunLock, SchemaDiff, SchemaDump, Status, Tested, Text, Validate, Verified, Version,
 };
 
 /// Each document, and the verbs that print it. A new one is a line here; its types derive `JsonSchema` in tests.
@@ -28,6 +28,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Line>("event", &[]),
         schema::<Fixed>("fix", &["fix"]),
         schema::<Graph>("graph", &["graph"]),
+        schema::<Health>("health", &["health"]),
         schema::<History>("history", &["history"]),
         schema::<Init>("init", &["init"]),
         schema::<Instances>("instances", &["instances"]),
@@ -40,7 +41,8 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Planned>("plan", &["plan"]),
         schema::<Repairs>("repairs", &["repair"]),
         schema::<RestoredBackup>("restore", &["restore", "backup restore"]),
-        schema::<Run>("run", &["up", "down", "redo", "goto"]),
+        schema::<Rollback>("rollback", &["rollback"]),
+        schema::<Run>("run", &["up", "down", "redo", "goto", "rollback"]),
         schema::<SchemaDiff>("schema_diff", &["schema diff"]),
         schema::<SchemaDump>("schema_dump", &["schema dump"]),
         schema::<Status>("status", &["status"]),

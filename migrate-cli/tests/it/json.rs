@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{BROKEN, Project, USERS_AND_POSTS, check_keys};
 
 const ERROR: [&str; 8] = ["kind", "message", "help", "migration", "location", "statement", "code", "detail"];
-const RUN: [&str; 8] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "backup"];
+const RUN: [&str; 9] = ["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"];
 const STEP: [&str; 5] = ["version", "direction", "outcome", "execution_time_ms", "name"];
 
 #[test]

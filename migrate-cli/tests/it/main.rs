@@ -13,6 +13,7 @@ mod directory;
 mod events;
 mod exit_codes;
 mod fix;
+mod health;
 mod instances;
 mod json;
 mod ledger;
@@ -20,6 +21,7 @@ mod library;
 mod operator;
 mod pipelines;
 mod postgres;
+mod rollback;
 mod scratch;
 #[cfg(target_os = "linux")]
 mod screens;

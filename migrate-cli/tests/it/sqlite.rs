@@ -198,7 +198,7 @@ DROP TABLE posts;
     let document = project.document(
         "up --to 1.0.0",
         0,
-        &["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "backup"],
+        &["format", "outcome", "steps", "error", "run", "ends_with", "remaining", "health", "backup"],
     );
     assert_eq!(document["remaining"], serde_json::json!([{"version": "1.1.0", "name": "posts", "phase": null}]));
 }

@@ -106,7 +106,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
         let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
-            ["MIGRATION_", "BACKUP_", "PG"].iter().any(|start| name.starts_with(start))
+            ["MIGRATION_", "BACKUP_", "PG", "HEALTH_", "ROLLBACK_"].iter().any(|start| name.starts_with(start))
         });
         for variable in ours.chain(["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"].map(Into::into)) {
             command.env_remove(variable);
@@ -197,7 +197,7 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 14] = [
+pub(crate) const REDACTIONS: [(&str, &str); 16] = [
     (r"took \d+ ms", "took [ms] ms"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
     (r"\((\d+ ms|\d+\.\d s)\)", "([ms] ms)"),
@@ -208,6 +208,11 @@ pub(crate) const REDACTIONS: [(&str, &str); 14] = [
     (r"\b[0-9a-f]{64}\b", "[checksum]"),
     (r"127\.0\.0\.1:\d+/\w+", "127.0.0.1:[port]/[database]"),
     (r#"host "127\.0\.0\.1", user "(\w+)", database "\w+""#, r#"host "[host]", user "$1", database "[database]""#),
+    (
+        r"[\d.]+ [TGMK]iB free, and the database takes [\d.]+ (bytes|[MK]iB)",
+        "[size] free, and the database takes [size]",
+    ),
+    (r#""execution_time_ms":\d+"#, r#""execution_time_ms":0"#),
     (r"\b\d{8}T\d{9}Z-[0-9a-f]{8}\b", "[backup]"),
     (r"\d+(\.\d)? KiB", "[size] KiB"),
     (r"/[^\s`]+/app\.db", "[folder]/app.db"),

@@ -56,6 +56,7 @@ fn reads_every_key() {
         description: Some("Ünïcode – “quoted” \"text\"".into()),
         min_runtime_version: Some("2.0.0-0".into()),
         irreversible: Some("drops data".into()),
+        expects: Some("table users\ntable posts".into()),
         phase: Some(Phase::Contract),
         transaction: false,
         foreign_keys_off: true,
@@ -66,7 +67,6 @@ fn reads_every_key() {
     let texts: Vec<&str> = metadata.dependencies.iter().map(|it| it.text.as_str()).collect();
     assert_eq!(texts, ["1.0.0", ">=1.0, <1.2"]);
     assert_eq!(metadata.author.as_deref(), Some("A. Uthor"));
-    assert_eq!(metadata.expects["tables"], ["users", "posts"]);
     assert_eq!(metadata.allow[&Code::TimeoutInScript].reason, "measured");
     check(r#"{"version": "1.2.0", "name": "users"}"#, &[]);
 }
@@ -99,6 +99,11 @@ fn refuses_keys_that_are_missing_unknown_or_given_twice() {
     check_key(
         r#"  "expects": {"tables": [], "tables": []}"#,
         &["2:29 duplicate-key: key `expects.tables` is given twice"],
+    );
+    check_key(r#"  "expects": {"tabels": ["users"]}"#, &["2:15 unknown-key: unknown key `expects.tabels`"]);
+    check_key(
+        r#"  "expects": {"tables": [" ", "users"]}"#,
+        &["2:26 not-one-line: ` ` in `expects.tables` is not the name of a table"],
     );
 }
 

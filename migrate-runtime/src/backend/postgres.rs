@@ -5,6 +5,7 @@
 //! that lets the lease's renewal pass and blocks a take-over.
 
 mod bare;
+mod health;
 mod instances;
 mod lease;
 mod message;
@@ -18,10 +19,12 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::sql::{Kind, Segment, SegmentKind, Statement};
 use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
@@ -36,8 +39,8 @@ use self::session::Session;
 use self::tables::Names;
 use self::watch::{Seen, Watch, Watched};
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Took, Work,
-    ledger_error, mentions,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Took, Work, ledger_error, mentions,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -653,6 +656,23 @@ impl Backend for PostgresBackend<'_> {
             None => Ok(()),
             Some(error) => Err(error.of_ledger(fence, "the ledger could not be changed")),
         }
+    }
+
+    async fn past(&mut self) -> Result<Past, Error> {
+        let rows = self.ask("the history could not be read", self.names.past()).await?;
+        self.names.parse_past(&rows)
+    }
+
+    async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {
+        self.answer(questions, ledger, bound).await
+    }
+
+    async fn try_writing(&mut self, bound: Duration) -> Result<Found, Error> {
+        self.write_and_roll_back(bound).await
+    }
+
+    async fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> Result<Found, Error> {
+        self.verify_read_only(work, bound).await
     }
 
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {

@@ -5,6 +5,7 @@
 //! which every transaction of a run checks after `BEGIN IMMEDIATE`.
 
 mod file_lock;
+mod health;
 mod instances;
 #[cfg(feature = "backup")]
 mod restored;
@@ -15,10 +16,12 @@ mod tables;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::sql::{Segment, SegmentKind};
 use migrate_core::version::SchemaVersion;
 use rusqlite::{Connection, OpenFlags};
@@ -29,8 +32,8 @@ pub(crate) use self::script::plain_error;
 use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
-    Backend, Edit, Fence, HistoryEntry, InstanceRow, Place, Raised, Registered, Run, RunEnd, Stored, Took, Work,
-    lock_lost, mentions,
+    Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
+    Stored, Took, Work, lock_lost, mentions,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -556,6 +559,26 @@ impl Backend for SqliteBackend<'_> {
             }
             entries.iter().try_for_each(|entry| self.names.add_history(connection, run, entry))
         })
+    }
+
+    async fn past(&mut self) -> Result<Past, Error> {
+        let names = self.names.clone();
+        match self.reader()? {
+            Some(connection) => tables::in_read_transaction(connection, |connection| names.past(connection)),
+            None => Ok(Past::default()),
+        }
+    }
+
+    async fn observe(&mut self, questions: &[Question], ledger: bool, bound: Duration) -> Result<Observation, Error> {
+        self.answer(questions, ledger, bound)
+    }
+
+    async fn try_writing(&mut self, _bound: Duration) -> Result<Found, Error> {
+        self.write_and_roll_back()
+    }
+
+    async fn verify_again(&mut self, work: &Work<'_>, bound: Duration) -> Result<Found, Error> {
+        self.verify_read_only(work, bound)
     }
 
     async fn seize(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {

@@ -10,6 +10,7 @@ use super::{Migrate, retry_pause, rules, with_changed_scripts, work};
 use crate::backend::{Backend, Edit, Fence, HistoryEntry, Run, Work};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::health::Health;
 use crate::migrator::SharedRegistry;
 use crate::options::{Settings, Tables};
 
@@ -62,7 +63,14 @@ impl Migrate {
             });
         }
         let amended = self.amend_with_retries(backend, run, fence, &edits, &entries).await;
-        Ended { steps: Vec::new(), error: amended.err(), blocked: None, lock: Lock::Held(fence), backup: None }
+        Ended {
+            steps: Vec::new(),
+            error: amended.err(),
+            blocked: None,
+            lock: Lock::Held(fence),
+            health: Health::default(),
+            backup: None,
+        }
     }
 
     async fn amend_with_retries<B: Backend>(

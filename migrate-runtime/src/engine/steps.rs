@@ -11,6 +11,7 @@ use super::gate::{Blocked, Gate};
 use super::{Migrate, plan_error, retry_pause, work};
 use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
 use crate::error::{Error, ErrorKind};
+use crate::health::Health;
 use crate::observer::{Event, Progress};
 use crate::report::{RunBackup, StepOutcome, StepReport};
 
@@ -21,6 +22,7 @@ pub(super) struct Ended {
     /// Who was in the way, if somebody was.
     pub(super) blocked: Option<Blocked>,
     pub(super) lock: Lock,
+    pub(super) health: Health,
     /// What became of the backup before them.
     pub(super) backup: Option<RunBackup>,
 }
@@ -77,7 +79,7 @@ impl<'a> Walk<'a> {
     }
 
     fn end(self, error: Option<Error>, lock: Lock) -> Ended {
-        Ended { steps: self.steps, error, blocked: None, lock, backup: None }
+        Ended { steps: self.steps, error, blocked: None, lock, health: Health::default(), backup: None }
     }
 }
 

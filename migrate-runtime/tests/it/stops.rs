@@ -158,8 +158,8 @@ fn a_wait_for_the_lock_stops(bench: &impl Bench) {
 fn a_pause_before_another_try_stops(bench: &impl Bench) {
     let stop = Stop::new();
     let asks = stop.clone();
-    // The requests are: read, take the lock, the first step.
-    let fault = Fault { at: 3, moment: Moment::Before, lasting: false, kind: Kind::Passing };
+    // The requests are: read, take the lock, the checks before, the first step.
+    let fault = Fault { at: 4, moment: Moment::Before, lasting: false, kind: Kind::Passing };
     let mut database = Faulty::new(bench.open(), Some(fault));
     let migrator = migrator(&[USERS, TAGS]).stop(stop).observer(move |event: &Event<'_>| {
         if let Event::Retrying { .. } = event {

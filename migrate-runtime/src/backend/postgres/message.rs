@@ -309,6 +309,16 @@ impl MessageError {
         }
     }
 
+    /// Whether it would write in a transaction that may not.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.state == Some(SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
+    /// Whether it was cancelled, by a timeout or by somebody.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state == Some(SqlState::QUERY_CANCELED)
+    }
+
     /// Whether the connection is gone with it.
     pub(super) fn is_connection_lost(&self) -> bool {
         self.lost

@@ -8,12 +8,13 @@ use std::time::Duration;
 use migrate_core::checksum::{ALGORITHM, Checksum};
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::{Direction, Step};
+use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
 
 use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::session;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
 use crate::database::postgres::Token;
 use crate::error::Error;
 use crate::options::Tables;
@@ -23,6 +24,7 @@ use crate::report::HistoryRow;
 pub(super) const FENCE_LOST: &str = "migrate: the fence is gone at ";
 pub(super) const PREDECESSOR_MISSING: &str = "migrate: the step before is missing at ";
 pub(super) const VERIFICATION_FAILED: &str = "migrate: not true at ";
+pub(super) const NO_PRIVILEGE: &str = "migrate: a privilege on history or state is missing at ";
 pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
 
 /// A time stamp as RFC 3339 in UTC.
@@ -153,6 +155,11 @@ impl Names {
         Ok(self.present)
     }
 
+    /// State and ledger.
+    pub(super) fn select_both(&self) -> [String; 2] {
+        [self.select_state(), self.select_ledger()]
+    }
+
     pub(super) fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
@@ -259,6 +266,38 @@ impl Names {
             recorded = rfc3339("recorded_at"),
             history = self.history_table(),
         )])
+    }
+
+    /// Selects the runs of the past, and what they changed.
+    pub(super) fn past(&self) -> Message<'static> {
+        let history = self.history_table();
+        Message::of(&[
+            &format!(
+                "SELECT run, (extract(epoch FROM pg_catalog.clock_timestamp() - recorded_at) * 1000)::bigint FROM {history}
+                 WHERE operation = 'run' AND outcome = 'started' ORDER BY id"
+            ),
+            &format!(
+                "SELECT run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                 ORDER BY id"
+            ),
+        ])
+    }
+
+    pub(super) fn parse_past(&self, rows: &[Vec<Row>]) -> Result<Past, Error> {
+        let table = &*self.plain[1];
+        let [runs, changes] = rows else {
+            return Err(ledger_error(table, "the server gave fewer answers than questions"));
+        };
+        let mut past = Past::default();
+        for row in runs {
+            let row = Fields { row, table };
+            past.runs.push(past_run(row.number(0)?, row.number(1)?));
+        }
+        for row in changes {
+            let row = Fields { row, table };
+            past.changes.extend(past_change(table, row.number(0)?, &row.text(1)?, &row.text(2)?)?);
+        }
+        Ok(past)
     }
 
     pub(super) fn parse_history(&self, row: &Row) -> Result<HistoryRow, Error> {
@@ -614,6 +653,37 @@ impl Names {
             self.history_table(),
             history_values(run, &run.id.to_string(), entry)
         )
+    }
+
+    /// What writes our tables as a run does, for a transaction that is rolled back. The row is nobody's, and the state row, which
+    /// runs wait for, is left alone.
+    pub(super) fn try_writing(&self) -> Vec<String> {
+        let (ledger, history, state) = (self.ledger(), self.history_table(), self.state());
+        let trial = "E'health ' || pg_catalog.pg_backend_pid()";
+        let privileges = format!(
+            "SELECT CASE WHEN pg_catalog.has_table_privilege({history}, 'INSERT')
+                 AND pg_catalog.has_table_privilege({state}, 'UPDATE')
+             THEN 1 ELSE (E'{NO_PRIVILEGE}' || pg_catalog.clock_timestamp())::int END",
+            history = literal(&history),
+            state = literal(&state),
+        );
+        vec![
+            format!(
+                "INSERT INTO {ledger} (version, name, checksum, applied_at, execution_time_ms, status, dependencies, kind,
+                                       up_sql, registry_digest, transactional, foreign_keys_off)
+                 VALUES ({trial}, '', '', pg_catalog.clock_timestamp(), 0, 'applied', '[]', 'sql', '', '', true, false)"
+            ),
+            format!("UPDATE {ledger} SET progress = 1 WHERE version = {trial}"),
+            format!("DELETE FROM {ledger} WHERE version = {trial}"),
+            privileges,
+        ]
+    }
+
+    /// Creates a table in the schema of our tables, for a transaction that is rolled back.
+    pub(super) fn try_creating(&self) -> Option<String> {
+        let schema = self.schema.as_deref()?;
+        let name = format!("{}_health", self.plain[0]);
+        Some(format!("CREATE TABLE {}.{} ()", identifier(schema), identifier(&name)))
     }
 
     /// Adds the ledger row of a migration.

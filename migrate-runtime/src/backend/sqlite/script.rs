@@ -156,18 +156,23 @@ pub(super) fn without_foreign_keys<T>(
     }
 }
 
-/// Every foreign-key violation of the database, counted by table and referenced table.
-pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<BTreeMap<(String, String), usize>, Error> {
-    let read = || -> rusqlite::Result<BTreeMap<(String, String), usize>> {
-        let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-        let mut rows = statement.query([])?;
-        let mut found = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            *found.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
-        }
-        Ok(found)
-    };
-    read().map_err(|error| {
+/// Rows that refer to missing ones, counted by table and referenced table.
+pub(super) type Violations = BTreeMap<(String, String), usize>;
+
+/// Every foreign-key violation of the database.
+pub(super) fn all_violations(connection: &Connection) -> rusqlite::Result<Violations> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        *found.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+    }
+    Ok(found)
+}
+
+/// The violations that there are around a step.
+pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<Violations, Error> {
+    all_violations(connection).map_err(|error| {
         plain_error("foreign keys could not be checked", &error)
             .with_migration(work.step.version)
             .with_location(work.script.location(0))
@@ -176,11 +181,7 @@ pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<BTr
 
 /// Fails if there are violations that were not there before. Rows are counted and not compared one by one: a rebuilt
 /// table numbers its rows anew.
-pub(super) fn no_new_violations(
-    connection: &Connection,
-    work: &Work<'_>,
-    before: &BTreeMap<(String, String), usize>,
-) -> Result<(), Error> {
+pub(super) fn no_new_violations(connection: &Connection, work: &Work<'_>, before: &Violations) -> Result<(), Error> {
     for ((table, parent), count) in violations(connection, work)? {
         let known = before.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
         if count > known {

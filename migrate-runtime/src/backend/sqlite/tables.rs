@@ -6,12 +6,13 @@ use migrate_core::checksum::{ALGORITHM, Checksum};
 use migrate_core::fingerprint::Fingerprint;
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::plan::Step;
+use migrate_core::rollback::{Past, PastRun};
 use migrate_core::version::SchemaVersion;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error};
+use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
 use crate::error::Error;
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -163,6 +164,11 @@ impl Names {
         )
     }
 
+    /// Writes the state row without changing it.
+    pub(super) fn touch(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute(&format!("UPDATE {} SET fence = fence WHERE id = 1", self.state), []).map(drop)
+    }
+
     /// Adds what tables of an older format lack.
     pub(super) fn upgrade(&self, connection: &Connection) -> Result<(), Error> {
         let failed = |error: rusqlite::Error| plain_error("the ledger could not be upgraded", &error);
@@ -283,6 +289,31 @@ impl Names {
             connection.prepare(&sql)?.query_map([limit], history_row)?.collect()
         };
         read().map_err(|error| plain_error("the history could not be read", &error))
+    }
+
+    /// The runs of the past, and what they changed.
+    pub(super) fn past(&self, connection: &Connection) -> Result<Past, Error> {
+        let failed = |error: rusqlite::Error| plain_error("the history could not be read", &error);
+        let runs = format!(
+            "SELECT run, CAST((julianday('now') - julianday(recorded_at)) * 86400000 AS INTEGER) FROM {}
+             WHERE operation = 'run' AND outcome = 'started' ORDER BY id",
+            self.history
+        );
+        let changes = format!(
+            "SELECT run, version, operation FROM {} WHERE version IS NOT NULL AND outcome = 'succeeded' ORDER BY id",
+            self.history
+        );
+        let read_runs = || -> rusqlite::Result<Vec<PastRun>> {
+            connection.prepare(&runs)?.query_map([], |row| Ok(past_run(row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let read_changes = || -> rusqlite::Result<Vec<(i64, String, String)>> {
+            connection.prepare(&changes)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        };
+        let mut past = Past { runs: read_runs().map_err(failed)?, changes: Vec::new() };
+        for (run, version, operation) in read_changes().map_err(failed)? {
+            past.changes.extend(past_change(&self.plain[1], run, &version, &operation)?);
+        }
+        Ok(past)
     }
 
     /// The fence of the run that holds the lock.
