@@ -275,12 +275,12 @@ pub(crate) enum Verb {
     /// Take backups, look at them, and put them back.
     #[command(
         subcommand,
-        after_help = "Examples:\n  migrate backup create\n  migrate backup list\n  migrate backup verify latest --deep\n  migrate backup restore 20260131T101500Z-0123abcd\n  migrate backup prune --dry-run"
+        after_help = "Examples:\n  migrate backup create\n  migrate backup list\n  migrate backup verify latest --deep\n  migrate backup restore 20260131T101500123Z-0123abcd\n  migrate backup prune --dry-run"
     )]
     Backup(BackupVerb),
     /// Put a backup back; what is there now is kept as one.
     #[command(
-        after_help = "Examples:\n  migrate restore latest --dry-run\n  migrate restore 20260131T101500Z-0123abcd"
+        after_help = "Examples:\n  migrate restore latest --dry-run\n  migrate restore 20260131T101500123Z-0123abcd"
     )]
     Restore(RestoreArgs),
     /// Say that a migration is applied, or is not, without running it.

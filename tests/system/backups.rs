@@ -45,13 +45,15 @@ impl Scene {
         assert_eq!(end.code, Some(0), "{line:?}: {}", end.stderr);
     }
 
-    /// Kills a command at places spread over all that it goes through, and also after times that are drawn.
-    fn strike(&self, line: &[&str], mut before: impl FnMut(), mut check: impl FnMut(&str)) {
+    /// Kills a command at places spread over all that it goes through, also after times that are drawn, and last where its
+    /// effect is there: at the last place that is called so.
+    fn strike(&self, line: &[&str], effect: &str, mut before: impl FnMut(), mut check: impl FnMut(&str)) {
         before();
-        let mut points = 0;
+        let (mut points, mut effects) = (0, 0);
         let mut child = self.child(line, true);
-        while child.next_point().is_some() {
+        while let Some(point) = child.next_point() {
             points += 1;
+            effects += usize::from(point.starts_with(effect));
             child.go_on();
         }
         assert!(points >= PLACES, "{line:?} goes through {points} places only");
@@ -71,6 +73,17 @@ impl Scene {
             child.kill();
             check(&format!("{line:?} after {after:?}"));
         }
+        before();
+        let mut child = self.child(line, true);
+        while effects > 0 {
+            let point = child.next_point().unwrap_or_else(|| panic!("{line:?} ended before `{effect}`"));
+            effects -= usize::from(point.starts_with(effect));
+            if effects > 0 {
+                child.go_on();
+            }
+        }
+        child.kill();
+        check(&format!("{line:?} at the last `{effect}`"));
     }
 
     /// The ids of the backups; each of them can be restored.
@@ -118,6 +131,7 @@ fn killed_while_a_backup_of_sqlite_is_taken() {
         let (scene, path, _home) = sqlite_scene(mode);
         scene.strike(
             &["backup", "create"],
+            "backup: the file has its name",
             || (),
             |context| {
                 assert_eq!(generation(&path, context), "1 in 3200", "{context}");
@@ -147,7 +161,7 @@ fn killed_while_a_backup_of_sqlite_is_restored() {
             let connection = rusqlite::Connection::open(&path).expect("the file opens");
             connection.execute("UPDATE rows SET generation = 2", []).expect("the rows can be changed");
         };
-        scene.strike(&restore, change, |context| {
+        scene.strike(&restore, "copied pages: 0 left", change, |context| {
             let found = generation(&path, context);
             assert!(["1 in 3200", "2 in 3200"].contains(&&*found), "{context}: {found}");
             seen.insert(found);
@@ -179,6 +193,7 @@ fn killed_while_a_backup_of_postgres_is_restored() {
     let mut seen = std::collections::BTreeSet::new();
     scene.strike(
         &restore,
+        "restore: it is committed",
         || drop(database.psql("UPDATE rows SET generation = 2")),
         |context| {
             // What the killed process had begun notices that it is alone.

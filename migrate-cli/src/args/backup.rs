@@ -20,7 +20,7 @@ pub(crate) enum BackupVerb {
     )]
     Verify(VerifyArgs),
     /// Put one back; what is there now is kept as one.
-    #[command(after_help = "Example:\n  migrate backup restore 20260131T101500Z-0123abcd")]
+    #[command(after_help = "Example:\n  migrate backup restore 20260131T101500123Z-0123abcd")]
     Restore(RestoreArgs),
     /// Remove the old ones. The newest good one of a database stays.
     #[command(after_help = "Examples:\n  migrate backup prune --dry-run\n  migrate backup prune --keep 3")]

@@ -213,7 +213,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 16] = [
         "[size] free, and the database takes [size]",
     ),
     (r#""execution_time_ms":\d+"#, r#""execution_time_ms":0"#),
-    (r"\b\d{8}T\d{6}Z-[0-9a-f]{8}\b", "[backup]"),
+    (r"\b\d{8}T\d{9}Z-[0-9a-f]{8}\b", "[backup]"),
     (r"\d+(\.\d)? KiB", "[size] KiB"),
     (r"/[^\s`]+/app\.db", "[folder]/app.db"),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),

@@ -232,7 +232,7 @@ impl BackupDirectory {
     }
 }
 
-/// Whether the name of a file is one that we give: `NAME-20260131T101500Z-0123abcd.sqlite.zst`.
+/// Whether the name of a file is one that we give: `NAME-20260131T101500123Z-0123abcd.sqlite.zst`.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".zst").unwrap_or(&name);
@@ -243,15 +243,15 @@ fn is_ours(path: &Path) -> bool {
         let (rest, random) = stem.rsplit_once('-')?;
         let (_, time) = rest.rsplit_once('-')?;
         let (day, time) = time.strip_suffix('Z')?.split_once('T')?;
-        Some(digits(random, 8) && digits(day, 8) && digits(time, 6))
+        Some(digits(random, 8) && digits(day, 8) && digits(time, 9))
     });
     id.unwrap_or(false)
 }
 
 /// A new id, and the time in it as RFC 3339.
 pub(crate) fn new_id() -> (String, String) {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let plain: String = time.chars().filter(|character| !matches!(character, '-' | ':')).collect();
+    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let plain: String = time.chars().filter(|character| !matches!(character, '-' | ':' | '.')).collect();
     (format!("{plain}-{:08x}", random()), time)
 }
 
