@@ -14,7 +14,6 @@ use crate::report::Report;
 /// and the database's own message and code. [`help`](Self::help) says what to do. Passwords never appear in either.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -357,8 +356,17 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
+    /// What a program prints that returns the error from `main`: the sentence, the statement, and what to do about it. The
+    /// report and the assessment, which name every migration, are asked for by themselves.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        write!(f, "{self}")?;
+        if let Some(statement) = &self.0.statement {
+            write!(f, "\n  statement: {statement}")?;
+        }
+        if let Some(help) = &self.0.help {
+            write!(f, "\n\nhint: {help}")?;
+        }
+        Ok(())
     }
 }
 

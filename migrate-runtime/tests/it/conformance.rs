@@ -140,6 +140,9 @@ fn a_failing_script_leaves_nothing_of_itself(bench: &impl Bench) {
     let location = error.location().unwrap();
     assert_eq!((&*location.path, location.line), ("migrations_v2/v1.1.0_bad/up.sql", 3));
     assert_eq!(error.statement(), Some("INSERT INTO missing VALUES (1)"));
+    let printed_by_main = format!("{error:?}");
+    let expected = format!("{error}\n  statement: INSERT INTO missing VALUES (1)\n\nhint: {}", error.help().unwrap());
+    assert_eq!(printed_by_main, expected);
     assert!(error.database().unwrap().message.contains("missing"), "{error}");
     assert!(error.database().unwrap().code.is_some(), "{error}");
     assert_eq!(bench.tables(), ["users"]);
