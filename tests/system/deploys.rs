@@ -30,6 +30,31 @@ impl Ground {
         }
     }
 
+    /// The option that names a role of an application, where there are roles.
+    fn application_role(&self) -> String {
+        match self {
+            Self::Sqlite(_) => String::new(),
+            Self::Postgres(database) => {
+                let role = format!("{}_app", database.name());
+                database.psql(&format!("CREATE ROLE \"{role}\""));
+                format!("--application-role {role}")
+            }
+        }
+    }
+
+    /// The rights of that role on the ledger and on the instances.
+    fn assert_granted(&self) {
+        if let Self::Postgres(database) = self {
+            let role = format!("{}_app", database.name());
+            let may = |table: &str, right: &str| {
+                database.psql(&format!("SELECT has_table_privilege('{role}', '{table}', '{right}')"))
+            };
+            assert_eq!(may("schema_migrations_v2", "SELECT"), "t");
+            assert_eq!(may("schema_migrations_v2", "UPDATE"), "f");
+            assert_eq!(may("schema_migrations_v2_instances", "INSERT"), "t");
+        }
+    }
+
     fn value(&self, sql: &str) -> String {
         match self {
             Self::Sqlite(place) => sqlite(&place.path().join("wallet.db"), sql),
@@ -62,9 +87,13 @@ impl Releases {
     /// A command over the migrations of release 0.3.0, as its pipeline runs it.
     #[track_caller]
     fn pipeline(&self, line: &str) -> String {
-        let directory = root().join("examples/wallet-server/releases/0.3.0");
+        done(&run(&mut self.of_pipeline(line)))
+    }
+
+    fn of_pipeline(&self, line: &str) -> Command {
         let mut command = self.command(&self.migrate, line);
-        done(&run(command.arg("--dir").arg(directory)))
+        command.arg("--dir").arg(root().join("examples/wallet-server/releases/0.3.0"));
+        command
     }
 }
 
@@ -251,8 +280,15 @@ fn deploys(ground: &Ground) {
         let _over = Over(&balancer.over);
         balancer.sees_enough();
 
-        // Expand: the old version goes on, is ready, and starts.
+        // What the release notes say, and what the set looks like before it is released.
+        let table = releases
+            .pipeline("compatibility --runtime-version 0.3.0 --program 0.1.0 --program 0.2.0 --format markdown");
+        assert!(table.contains("| 2.0.0"), "{table}");
+        releases.pipeline("validate --runtime-version 0.3.0");
+
+        // Expand: the old version goes on, is ready, and starts. The new one may start as well.
         done(&run(&mut releases.command(&releases.new, "migrate up --phase expand")));
+        done(&run(&mut releases.command(&releases.new, "migrate check")));
         balancer.sees_enough();
         assert!(first[0].is_ready());
         let restarted = old();
@@ -263,18 +299,39 @@ fn deploys(ground: &Ground) {
         balancer.serve_with(&[&first[0], &second[0]]);
 
         // Backfill, while both versions serve. Neither has heard of it.
-        assert!(releases.pipeline("up --to 1.9.0").contains("applied 1.9.0 fill_full_name"));
+        let backfill = format!("up --to 1.9.0 {}", ground.application_role());
+        assert!(releases.pipeline(&backfill).contains("applied 1.9.0 fill_full_name"));
+        ground.assert_granted();
         balancer.sees_enough();
         assert!(first[0].is_ready() && second[0].is_ready());
-        balancer.serve_with(&[&second[0], &second[1]]);
 
-        // Contract: the new version goes on with a schema that it has never heard of; the old one refuses.
-        assert!(releases.pipeline("up --phase contract").contains("applied 2.0.0 users_without_name"));
+        // Contract: an old server is still there, so the step is not taken, or waits for it to leave.
+        let running = releases.pipeline("instances");
+        assert_eq!(running.matches("0.1.0").count(), 1, "{running}");
+        let blocked = run(&mut releases.of_pipeline("up --phase contract"));
+        assert_eq!(blocked.code, 75, "{blocked:?}");
+        assert!(blocked.stderr.contains("0.1.0"), "{blocked:?}");
+        let mut waiting = releases.of_pipeline("up --phase contract --wait-for-fleet 10m");
+        let waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("migrate can be started");
+        until("the run to say what it intends", || {
+            ground.value("SELECT coalesce(intended_floor, '') FROM schema_migrations_v2_state") == "0.2.0"
+        });
+        balancer.serve_with(&[&second[0], &second[1]]);
+        let waited = waiting.wait_with_output().expect("migrate can be waited for");
+        assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
+        assert!(String::from_utf8_lossy(&waited.stdout).contains("applied 2.0.0 users_without_name"), "{waited:?}");
+
+        // The new version goes on with a schema that it has never heard of; the old one refuses.
         balancer.sees_enough();
         assert!(second[0].is_ready());
         refuses_to_start(&releases);
 
         // The image is rolled back: the old version undoes what shuts it out, by the script in the ledger.
+        done(&run(&mut releases.command(&releases.old, "migrate compatibility")));
+        for line in ["migrate down --to 1.9.0 --dry-run", "migrate plan --to 1.9.0 --sql"] {
+            let shown = run(&mut releases.command(&releases.old, line));
+            assert!(done(&shown).contains("2.0.0"), "{shown:?}");
+        }
         let down = run(&mut releases.command(&releases.old, "migrate down --to 1.9.0 --yes"));
         assert!(done(&down).contains("undone 2.0.0 users_without_name"), "{down:?}");
         assert!(down.stderr.contains("-- down 2.0.0 users_without_name: stored in the ledger"), "{down:?}");

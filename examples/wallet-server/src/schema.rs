@@ -1,28 +1,74 @@
-//! Brings the database to the version that this server needs.
+//! Brings the database to the version that this server needs, and keeps it from being taken away while the server runs.
 
-use migrate_runtime::{AnyDatabase, Error, Event, Migrator, Outcome, StepOutcome};
+use migrate_runtime::{
+    AnyDatabase, AutoMigrateOptions, Error, Event, Instance, Migrator, Outcome, Report, StepOutcome, Stop,
+};
+use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::{MIGRATIONS, console};
 
-/// Applies what is pending, or refuses; says on standard output what was done.
-///
-/// A server that needs no migration does not wait. One that does waits for another server that migrates, but not for ever:
-/// whoever started it should hear of it.
-pub(crate) async fn bring_up_to_date(config: &Config) -> Result<(), Error> {
-    let mut database = AnyDatabase::from_url(&config.database_url)?;
-    let migrator = Migrator::new(&MIGRATIONS).wait_lock(config.wait).observer(tell);
-    let report = migrator.auto_migrate(&mut database).await?;
+/// The schema, for as long as this server serves: nobody takes a step that would break it before it has left.
+pub(crate) struct Schema {
+    _instance: Instance,
+    deferred: Option<Deferred>,
+}
+
+/// Steps that older servers would not survive, and that wait until these are gone.
+struct Deferred {
+    task: JoinHandle<()>,
+    stop: Stop,
+}
+
+impl Schema {
+    /// Applies what is pending, or refuses; says on standard output what was done.
+    ///
+    /// A server that needs no migration does not wait. One that does waits for another server that migrates, but not for
+    /// ever: whoever started it should hear of it. What would break an older server that still runs is done when that has
+    /// left.
+    pub(crate) async fn bring_up_to_date(config: &Config) -> Result<Self, Error> {
+        let mut database = AnyDatabase::from_url(&config.database_url)?;
+        let stop = Stop::new();
+        let migrator = Migrator::new(&MIGRATIONS).wait_lock(config.wait).observer(tell).stop(stop.clone());
+        let options = AutoMigrateOptions { defer_breaking: true, ..AutoMigrateOptions::default() };
+        let report = migrator.auto_migrate_with(&mut database, options).await?;
+        console::say(summary(&report));
+        let instance = migrator.register_instance(&mut database).await?;
+        let deferred = (report.outcome == Outcome::Deferred)
+            .then(|| Deferred { task: tokio::spawn(finish_deferred(migrator, database)), stop });
+        Ok(Self { _instance: instance, deferred })
+    }
+
+    /// Ends what is still waiting; the next start finishes it.
+    pub(crate) async fn let_go(self) {
+        if let Some(Deferred { task, stop }) = self.deferred {
+            stop.after_this_step();
+            if let Err(error) = task.await {
+                console::complain(format_args!("the deferred migrations: {error}"));
+            }
+        }
+    }
+}
+
+async fn finish_deferred(migrator: Migrator, mut database: AnyDatabase) {
+    match migrator.finish_deferred(&mut database).await {
+        Ok(report) => console::say(summary(&report)),
+        // The server goes on: it works with the schema as it is.
+        Err(error) => console::complain(format_args!("the deferred migrations: {error}")),
+    }
+}
+
+fn summary(report: &Report) -> String {
     let version = match report.steps.last() {
         Some(step) => Some(step.version),
         None => report.assessment.database_version,
     };
     let version = version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
-    console::say(match report.outcome {
+    match report.outcome {
         Outcome::NothingToDo => format!("schema is up to date at {version}"),
+        Outcome::Deferred => format!("schema is at {version}; the rest waits until older servers are gone"),
         _ => format!("schema was brought to {version}"),
-    });
-    Ok(())
+    }
 }
 
 /// A line as each step is done, not when all are: somebody may be waiting for the server to come up.

@@ -7,11 +7,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::console;
 use crate::failure::Failure;
 use crate::health::Probe;
 use crate::routes::{self, App};
+use crate::schema::Schema;
 use crate::store::Store;
-use crate::{console, schema};
 
 /// Runs the server until it is told to stop.
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
@@ -19,7 +20,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {
-    schema::bring_up_to_date(config).await.map_err(Failure::Schema)?;
+    let schema = Schema::bring_up_to_date(config).await.map_err(Failure::Schema)?;
     let store = Store::open(&config.database_url).await.map_err(Failure::Store)?;
     let app = App { store: Arc::new(store), probe: Arc::new(Probe::new(&config.database_url)) };
 
@@ -30,6 +31,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     console::say(format_args!("listening on http://{address}"));
 
     axum::serve(listener, routes::router(app)).with_graceful_shutdown(stop.wait()).await.map_err(Failure::System)?;
+    schema.let_go().await;
     console::say("stopped");
     Ok(())
 }
