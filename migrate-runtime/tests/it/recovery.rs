@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use migrate_runtime::{ErrorKind, Event, Migrator, Outcome, Postgres};
+use migrate_runtime::{ErrorKind, Event, HealthChecks, Migrator, Outcome, Postgres};
 use testkit::postgres::Server;
 use testkit::proxy::{Fate, Proxy};
 
@@ -151,12 +151,13 @@ fn the_wait_for_what_a_lost_connection_sent_is_told() {
         false => Fate::Pass,
     });
     let step = ("1.0.0", "waits", "SELECT pg_advisory_xact_lock(7); CREATE TABLE users (id integer)", "");
-    let migrator =
-        migrator(&[step]).lock_timeout(Duration::from_secs(600)).observer(move |event: &Event<'_>| match event {
-            Event::Started(_) => armed.store(true, Ordering::SeqCst),
-            Event::WaitingForOldConnection => waiting.send(()).unwrap(),
-            _ => {}
-        });
+    // The checks before the first step would be the message that is struck.
+    let migrator = migrator(&[step]).health_checks(HealthChecks::Off).lock_timeout(Duration::from_secs(600));
+    let migrator = migrator.observer(move |event: &Event<'_>| match event {
+        Event::Started(_) => armed.store(true, Ordering::SeqCst),
+        Event::WaitingForOldConnection => waiting.send(()).unwrap(),
+        _ => {}
+    });
     let mut database = Postgres::from_url(&proxy.url_for(&bench.database)).unwrap();
     std::thread::scope(|scope| {
         let run = scope.spawn(|| migrator.up(&mut database).wait().unwrap());
