@@ -28,7 +28,7 @@ pub(crate) use failure::Failed;
 pub(crate) use health::Health;
 pub(crate) use history::History;
 pub(crate) use instances::Instances;
-pub(crate) use rollback::Rollback;
+pub(crate) use rollback::{Rollback, SNAPSHOT};
 pub(crate) use run::{Planned, PlannedStep, Run};
 pub(crate) use run_lock::{LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]

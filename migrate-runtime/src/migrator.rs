@@ -737,7 +737,7 @@ impl Migrator {
     }
 
     /// Whether the backup that was taken before a run can be put back: there is one, no newer run has changed the database,
-    /// and it is not older than `window`. Writes nothing.
+    /// and it is not older than [`rollback_window`](Self::rollback_window). Writes nothing.
     ///
     /// # Errors
     ///
@@ -747,9 +747,8 @@ impl Migrator {
         &self,
         database: &'d mut D,
         run: i64,
-        window: Duration,
     ) -> Call<'d, D, impl Operation<Output = RunSnapshot> + use<D>> {
-        Call::new(database, FindRunSnapshot { settings: self.settings.clone(), run, window })
+        Call::new(database, FindRunSnapshot { settings: self.settings.clone(), run })
     }
 
     /// [`restore_backup`](Self::restore_backup) of the one that was taken before a run.
@@ -763,10 +762,9 @@ impl Migrator {
         &self,
         database: &'d mut D,
         run: i64,
-        window: Duration,
         options: RestoreOptions,
     ) -> Call<'d, D, impl Operation<Output = Restored> + use<D>> {
-        self.restore(database, Which::BeforeRun { run, window }, options)
+        self.restore(database, Which::BeforeRun { run }, options)
     }
 
     /// Judges the database: compatible, needs migration, or incompatible, with every reason. Writes nothing.

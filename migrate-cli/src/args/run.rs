@@ -105,7 +105,7 @@ pub(crate) struct RollbackArgs {
     /// Say by which strategies it can be rolled back and why not by others, and do nothing. The exit code is 70 if by none.
     #[arg(long, conflicts_with_all = ["dry_run", "yes", "confirm"])]
     pub(crate) can: bool,
-    /// How to roll it back: `undo` runs the down scripts of what it applied, last one first.
+    /// How to roll it back.
     #[arg(long, value_name = "STRATEGY", default_value = "undo")]
     pub(crate) strategy: RollbackStrategy,
     #[command(flatten)]
@@ -119,7 +119,10 @@ pub(crate) struct RollbackArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RollbackStrategy {
+    /// Run the down scripts of what it applied, last one first.
     Undo,
+    /// Put back the backup that was taken before it: everything that was written since is lost.
+    Snapshot,
 }
 
 #[derive(Debug, Args)]

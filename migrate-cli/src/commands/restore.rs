@@ -7,7 +7,7 @@ use super::amend::check_consent;
 use super::backup::line;
 use super::confirm;
 use super::run::observed;
-use crate::args::RestoreArgs;
+use crate::args::{Confirmation, RestoreArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -20,22 +20,47 @@ pub(super) fn check(args: &RestoreArgs, protected: bool, printer: &Printer) -> R
 }
 
 pub(super) fn restore(args: &RestoreArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let options = RestoreOptions { force: args.force, from_other: args.from_other, dry_run: true };
+    let options = RestoreOptions { force: args.force, from_other: args.from_other, dry_run: args.consent.dry_run };
+    put_back(&Which::Id(&args.id), &options, &args.consent.confirmation, session, printer)
+}
+
+/// Which backup is put back.
+pub(super) enum Which<'a> {
+    /// The one with an id, or `latest`.
+    Id(&'a str),
+    /// The one that was taken before a run, if nothing speaks against it.
+    BeforeRun(i64),
+}
+
+/// Puts a backup back, after it was shown and confirmed.
+pub(super) fn put_back(
+    which: &Which<'_>,
+    options: &RestoreOptions,
+    confirmation: &Confirmation,
+    session: &mut Session,
+    printer: &Printer,
+) -> Result<Exit, Error> {
     let migrator = observed(session.migrator.clone(), printer);
-    let mut id = args.id.clone();
-    if !args.consent.dry_run {
-        confirm::check_name(&args.consent.confirmation, session)?;
-        if confirm::is_due(&args.consent.confirmation, session.protected) {
-            let planned = migrator.restore_backup(&mut session.database, &id, options.clone()).wait()?;
+    let migrator = if options.dry_run { migrator } else { migrator.stop(signals::stop(printer)) };
+    let mut put_back = |which: &Which<'_>, options: RestoreOptions, session: &mut Session| match which {
+        Which::Id(id) => migrator.restore_backup(&mut session.database, id, options).wait(),
+        Which::BeforeRun(run) => migrator.restore_run_snapshot(&mut session.database, *run, options).wait(),
+    };
+    let mut restored = None;
+    if !options.dry_run {
+        confirm::check_name(confirmation, session)?;
+        if confirm::is_due(confirmation, session.protected) {
+            let planned = put_back(which, RestoreOptions { dry_run: true, ..options.clone() }, session)?;
             printer.aside(&format!("to restore: {}", line(&planned.backup)));
             confirm::ask(&format!("replace everything in {}?", session.database), session, printer)?;
             // What was shown, also where a newer one would be `latest` by now.
-            id = planned.backup.id;
+            restored = Some(put_back(&Which::Id(&planned.backup.id), options.clone(), session)?);
         }
     }
-    let options = RestoreOptions { dry_run: args.consent.dry_run, ..options };
-    let migrator = if args.consent.dry_run { migrator } else { migrator.stop(signals::stop(printer)) };
-    let restored = migrator.restore_backup(&mut session.database, &id, options).wait()?;
+    let restored = match restored {
+        Some(restored) => restored,
+        None => put_back(which, options.clone(), session)?,
+    };
     printer.answer(&Document::new(json::RestoredBackup::from(&restored)), || closing(&restored));
     Ok(Exit::Done)
 }

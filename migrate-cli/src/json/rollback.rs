@@ -1,16 +1,19 @@
 //! `rollback --can`.
 
-use migrate_runtime::{Answer, Obstacle, RollbackAnswers, Strategy};
+use migrate_runtime::{Answer, Obstacle, RollbackAnswers, RunSnapshot};
 use serde::Serialize;
 
 use super::run::RunStep;
+
+/// The strategy that puts the backup back which was taken before the run.
+pub(crate) const SNAPSHOT: &str = "snapshot";
 
 /// Whether a run can be rolled back.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rollback {
     run: Option<i64>,
-    #[cfg_attr(test, schemars(extend("enum" = ["undo", null])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["undo", "snapshot", null])))]
     recommended: Option<&'static str>,
     strategies: Vec<Way>,
 }
@@ -18,10 +21,11 @@ pub(crate) struct Rollback {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Way {
-    #[cfg_attr(test, schemars(extend("enum" = ["undo"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["undo", "snapshot"])))]
     strategy: &'static str,
     possible: bool,
     steps: Vec<RunStep>,
+    backup: Option<String>,
     reasons: Vec<InTheWay>,
 }
 
@@ -34,12 +38,14 @@ struct InTheWay {
 }
 
 impl Rollback {
-    pub(crate) fn new(answers: &RollbackAnswers) -> Self {
-        Self {
-            run: answers.run,
-            recommended: answers.recommended().map(Strategy::as_str),
-            strategies: answers.answers.iter().map(Way::from).collect(),
-        }
+    /// `snapshot` is there when a run is.
+    pub(crate) fn new(
+        answers: &RollbackAnswers,
+        snapshot: Option<&RunSnapshot>,
+        recommended: Option<&'static str>,
+    ) -> Self {
+        let ways = answers.answers.iter().map(Way::from).chain(snapshot.map(Way::from));
+        Self { run: answers.run, recommended, strategies: ways.collect() }
     }
 }
 
@@ -49,7 +55,25 @@ impl From<&Answer> for Way {
             strategy: answer.strategy.as_str(),
             possible: answer.obstacles.is_empty(),
             steps: answer.plan.steps.iter().map(RunStep::from).collect(),
+            backup: None,
             reasons: answer.obstacles.iter().map(InTheWay::from).collect(),
+        }
+    }
+}
+
+impl From<&RunSnapshot> for Way {
+    fn from(snapshot: &RunSnapshot) -> Self {
+        let reasons = snapshot.obstacles.iter().map(|message| InTheWay {
+            code: "no_snapshot",
+            message: message.clone(),
+            help: "`migrate backup list` shows what there is; `migrate restore ID` puts any of it back".to_owned(),
+        });
+        Self {
+            strategy: SNAPSHOT,
+            possible: snapshot.obstacles.is_empty(),
+            steps: Vec::new(),
+            backup: snapshot.backup.as_ref().map(|backup| backup.id.clone()),
+            reasons: reasons.collect(),
         }
     }
 }

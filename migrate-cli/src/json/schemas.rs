@@ -40,7 +40,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Pending>("pending", &["pending"]),
         schema::<Planned>("plan", &["plan"]),
         schema::<Repairs>("repairs", &["repair"]),
-        schema::<RestoredBackup>("restore", &["restore", "backup restore"]),
+        schema::<RestoredBackup>("restore", &["restore", "backup restore", "rollback"]),
         schema::<Rollback>("rollback", &["rollback"]),
         schema::<Run>("run", &["up", "down", "redo", "goto", "rollback"]),
         schema::<SchemaDiff>("schema_diff", &["schema diff"]),

@@ -29,7 +29,7 @@ pub(crate) enum Which {
     /// The one with an id.
     Id(String),
     /// The one that was taken before a run.
-    BeforeRun { run: i64, window: Duration },
+    BeforeRun { run: i64 },
 }
 
 /// Puts a backup back.
@@ -46,7 +46,6 @@ pub(crate) struct RestoreBackup {
 pub(crate) struct FindRunSnapshot {
     pub(crate) settings: Settings,
     pub(crate) run: i64,
-    pub(crate) window: Duration,
 }
 
 impl Operation for FindRunSnapshot {
@@ -57,7 +56,7 @@ impl Operation for FindRunSnapshot {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<RunSnapshot, Error> {
-        snapshot_before(backend, &self.settings, self.run, self.window).await
+        snapshot_before(backend, &self.settings, self.run).await
     }
 }
 
@@ -117,8 +116,8 @@ impl RestoreBackup {
                 let options = self.settings.backup.clone().unwrap_or_default();
                 directory(&options, &backend.measure().await?)?.find(id)
             }
-            Which::BeforeRun { run, window } => {
-                let found = snapshot_before(backend, &self.settings, *run, *window).await?;
+            Which::BeforeRun { run } => {
+                let found = snapshot_before(backend, &self.settings, *run).await?;
                 match (found.backup, found.obstacles.is_empty()) {
                     (Some(backup), true) => Ok(backup),
                     _ => {
@@ -258,12 +257,8 @@ pub(super) fn verify_options(settings: &Settings) -> VerifyOptions {
 }
 
 /// The backup that was taken before a run, and what speaks against putting it back.
-async fn snapshot_before<B: Backend>(
-    backend: &mut B,
-    settings: &Settings,
-    run: i64,
-    window: Duration,
-) -> Result<RunSnapshot, Error> {
+async fn snapshot_before<B: Backend>(backend: &mut B, settings: &Settings, run: i64) -> Result<RunSnapshot, Error> {
+    let window = settings.rollback_window;
     let options = settings.backup.clone().unwrap_or_default();
     let measure = backend.measure().await?;
     let backups = directory(&options, &measure)?.list()?.backups;

@@ -299,22 +299,20 @@ fn before_a_run_it_is_found_by_the_number_of_the_run() {
     let more = [TABLES[0], TABLES[1], ("1.2.0", "gone", "DELETE FROM users", "")];
     let newer = crate::bench::migrator(&more).backup(BackupOptions::default());
     let run = newer.up(&mut bench.open()).wait().unwrap().run.unwrap();
-    let day = Duration::from_secs(24 * 60 * 60);
-    assert_eq!(newer.run_snapshot(&mut bench.open(), run, day).wait().unwrap().obstacles, [""; 0]);
-    let none = newer.run_snapshot(&mut bench.open(), run + 5, day).wait().unwrap();
+    assert_eq!(newer.run_snapshot(&mut bench.open(), run).wait().unwrap().obstacles, [""; 0]);
+    let none = newer.run_snapshot(&mut bench.open(), run + 5).wait().unwrap();
     assert_eq!(none.obstacles, [format!("there is no backup from before run {}", run + 5)]);
     // The first run found an empty database.
-    let first = newer.run_snapshot(&mut bench.open(), run - 1, day).wait().unwrap();
+    let first = newer.run_snapshot(&mut bench.open(), run - 1).wait().unwrap();
     assert_eq!(first.obstacles.len(), 2, "{:?}", first.obstacles);
-    let error =
-        newer.restore_run_snapshot(&mut bench.open(), run - 1, day, RestoreOptions::default()).wait().unwrap_err();
+    let error = newer.restore_run_snapshot(&mut bench.open(), run - 1, RestoreOptions::default()).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Plan);
     assert!(error.to_string().contains(&format!("newer runs have changed the database: {run}")), "{error}");
-    newer.restore_run_snapshot(&mut bench.open(), run, day, RestoreOptions::default()).wait().unwrap();
+    newer.restore_run_snapshot(&mut bench.open(), run, RestoreOptions::default()).wait().unwrap();
     assert_eq!(contents(&bench).len(), 3);
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
     // What was restored is a change of its own.
-    let again = migrator.run_snapshot(&mut bench.open(), run, day).wait().unwrap();
+    let again = migrator.run_snapshot(&mut bench.open(), run).wait().unwrap();
     assert_eq!(again.obstacles, [format!("newer runs have changed the database: {}", run + 1)]);
 }
 
