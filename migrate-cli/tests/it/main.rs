@@ -12,12 +12,14 @@ mod configuration;
 mod directory;
 mod events;
 mod exit_codes;
+mod first_steps;
 mod fix;
 mod health;
 mod instances;
 mod json;
 mod ledger;
 mod library;
+mod next_steps;
 mod operator;
 mod pipelines;
 mod postgres;
@@ -26,6 +28,7 @@ mod scratch;
 #[cfg(target_os = "linux")]
 mod screens;
 mod sqlite;
+mod suggestions;
 mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;
