@@ -172,7 +172,9 @@ fn execute(
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
-        Verb::Reset(args) => down::check_reset(args, connection.protected, printer)?,
+        Verb::Reset(args) => {
+            amend::check_consent("`reset` may destroy data", &args.consent, connection.protected, printer)?;
+        }
         Verb::Rollback(args) => rollback::check(args, connection.protected, printer)?,
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use migrate_runtime::SchemaVersion;
 
-use super::consent::Confirmation;
+use super::consent::{Confirmation, Consent};
 use super::values::{duration, steps, version};
 
 /// What to do about running programs that a step would break.
@@ -100,11 +100,8 @@ pub(crate) struct DownArgs {
 pub(crate) struct ResetArgs {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
+    pub(crate) consent: Consent,
 }
 
 #[derive(Debug, Args)]
