@@ -58,6 +58,16 @@ fn there_and_back() {
 }
 
 #[test]
+fn a_run_says_which_backup_it_took() {
+    let project = project();
+    let quiet = with_backups(&project, "up --quiet");
+    assert_eq!((quiet.code, &*quiet.stderr), (0, ""));
+    let told = with_backups(&project, "down --yes");
+    let line = told.stderr.lines().find(|line| line.starts_with("backed up as ")).unwrap_or_default();
+    assert!(line.contains(" KiB): ") && line.contains("app.db.backups"), "{told:?}");
+}
+
+#[test]
 fn before_a_run() {
     let project = project();
     let run = json(&project, "up --json");

@@ -113,6 +113,21 @@ fn what_only_looks_does_not_wait_for_a_tidy_directory() {
 }
 
 #[test]
+fn warnings_of_the_directory_are_told_where_it_is_used() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    project.done("backup create");
+    project.remove("migrations_v2/v1.1.0_posts/down.sql");
+    let warns = |line: &str| project.migrate(line).output.stderr.contains("the directory has 1 warning");
+    for line in ["version", "history", "lock show", "backup list", "backup create", "backup verify", "backup prune"] {
+        assert!(!warns(line), "{line}");
+    }
+    for line in ["status", "up", "plan", "check"] {
+        assert!(warns(line), "{line}");
+    }
+}
+
+#[test]
 fn a_database_can_be_looked_at_from_anywhere() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up");
