@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod replaced;
 pub mod rollback;
 pub mod size;
 pub mod sql;
