@@ -42,6 +42,8 @@ pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
 #[cfg(feature = "source")]
+pub mod squash;
+#[cfg(feature = "source")]
 pub mod template;
 
 #[cfg(test)]

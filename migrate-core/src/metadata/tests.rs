@@ -271,7 +271,7 @@ fn refuses_what_squash_does_not_write() {
             "2:26 invalid-replaces: `1.2` in `replaces` is no version",
             "2:41 invalid-replaces: `A` in `replaces` is no name",
             "2:59 unknown-key: unknown key `replaces.checksum.mysql`",
-            "2:99 invalid-replaces: `2` in `replaces` is no min runtime version",
+            "2:98 invalid-replaces: `2` in `replaces` is no min runtime version",
         ],
     );
 }
