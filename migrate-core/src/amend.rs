@@ -447,7 +447,11 @@ impl Amender<'_> {
                     }
                     _ => {}
                 },
-                Some(_) if entry.state == MigrationState::Replaced && !self.in_part() => {}
+                Some(_) if entry.state == MigrationState::Replaced => {
+                    if self.in_part() {
+                        return misfit("was squashed, and not all that was squashed with it is applied");
+                    }
+                }
                 Some(_) if !entry.known => return misfit("is not in it"),
                 Some(_) if entry.state == MigrationState::Changed => return misfit("was changed after it was applied"),
                 Some(_) if missing => return misfit("is applied, and a lower one is not"),

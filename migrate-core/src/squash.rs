@@ -222,8 +222,7 @@ impl Squasher<'_> {
             for dialect in dialects {
                 terminate(&mut sql, *dialect);
             }
-            let end = if sql.ends_with('\n') { "" } else { "\n" };
-            format!("-- {} {}\n{sql}{end}", migration.version(), migration.name())
+            format!("-- {} {}\n{}\n", migration.version(), migration.name(), sql.trim_end())
         };
         let mut parts: Vec<String> = self.replaced.iter().map(part).collect();
         if role == Role::Down {

@@ -26,6 +26,7 @@ mod scratch;
 #[cfg(target_os = "linux")]
 mod screens;
 mod sqlite;
+mod squash;
 mod templates;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -90,6 +90,19 @@ fn changes_of_the_ledger_are_shown_and_asked_for() {
 }
 
 #[test]
+fn squash_shows_what_it_would_do_and_asks() {
+    let project = Project::new(USERS_AND_POSTS);
+    let refused = at_a_terminal(&project, "squash --to 1.1.0", "n\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    for part in ["to remove: v1.0.0_users", "2 migrations in migrations_v2 become one? [y/N]", "not confirmed"] {
+        assert!(refused.stdout.contains(part), "{part}: {refused:?}");
+    }
+    assert!(project.path("migrations_v2/v1.0.0_users").exists());
+    assert_eq!(at_a_terminal(&project, "squash --to 1.1.0", "y\n").code, 0);
+    assert!(!project.path("migrations_v2/v1.0.0_users").exists());
+}
+
+#[test]
 fn an_answer_is_to_what_was_shown() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up");

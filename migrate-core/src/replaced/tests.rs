@@ -103,7 +103,7 @@ fn a_baseline_puts_one_row_in_their_place() {
     assert_eq!(amended("", "1.2.0"), "record_baseline@1.2.0 ");
     assert_eq!(
         amended("1.0.0 1.1.0", "1.2.0"),
-        "error: the ledger does not hold the beginning of this set: migration 1.0.0 is not in it"
+        "error: the ledger does not hold the beginning of this set: migration 1.0.0 was squashed, and not all that was squashed with it is applied"
     );
 }
 
