@@ -46,7 +46,7 @@ pub(super) fn squash(
     };
     let mut squashed_set = squashed(&request).map_err(|error| refusal(&error))?;
     let urls = scratch_urls(&squashed_set, &dialects, connection)?;
-    let mut staged = Staged::new(directory, &registry, squashed_set.clone(), &dialects)?;
+    let mut staged = Staged::new(directory, &registry, &squashed_set, &dialects)?;
     let mut proven = Vec::new();
     let mut index = 0;
     while let Some(url) = urls.get(index) {
@@ -62,7 +62,7 @@ pub(super) fn squash(
                     squashed(&Request { irreversible: Some(reason), ..request }).map_err(|error| refusal(&error))?;
                 // One stage at a time: they have the same place.
                 drop(staged);
-                staged = Staged::new(directory, &registry, squashed_set.clone(), &dialects)?;
+                staged = Staged::new(directory, &registry, &squashed_set, &dialects)?;
                 proven.clear();
                 index = 0;
                 continue;
@@ -92,8 +92,8 @@ struct Staged {
 }
 
 impl Staged {
-    fn new(directory: &Path, before: &Registry, squashed: Squashed, dialects: &[Dialect]) -> Result<Self, Error> {
-        let stage = Stage::new(directory, before, &squashed)?;
+    fn new(directory: &Path, before: &Registry, squashed: &Squashed, dialects: &[Dialect]) -> Result<Self, Error> {
+        let stage = Stage::new(directory, before, squashed)?;
         let shown = directory.display().to_string();
         let options = LoadOptions { dialects: dialects.to_vec(), check_lock: false, ..LoadOptions::new(shown) };
         let loaded = source::load(stage.path(), &options);
