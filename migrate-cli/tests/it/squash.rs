@@ -38,8 +38,9 @@ fn read(project: &Project, path: &str) -> String {
 
 /// The names in the directory.
 fn listed(project: &Project) -> Vec<String> {
-    let entries = fs::read_dir(project.path("migrations_v2")).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = fs::read_dir(project.path("migrations_v2")).expect("the directory can be read");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let mut names: Vec<String> = entries.filter_map(name).collect();
     names.sort();
     names
 }
