@@ -181,7 +181,7 @@ pub use crate::report::{
     FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, RunBackup, StepOutcome, StepReport, StoredScript,
 };
 #[cfg(feature = "backup")]
-pub use crate::report::{Restored, RunSnapshot};
+pub use crate::report::{Restored, RunSnapshot, SnapshotObstacle};
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
 pub use crate::structure::Structure;

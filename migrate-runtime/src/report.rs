@@ -1,6 +1,10 @@
 //! What a run did.
 
+#[cfg(feature = "backup")]
+use std::fmt;
 use std::path::PathBuf;
+#[cfg(feature = "backup")]
+use std::time::Duration;
 
 use migrate_core::compat::{Assessment, Entry};
 use migrate_core::instances::RunningInstance;
@@ -80,8 +84,77 @@ pub struct Restored {
 pub struct RunSnapshot {
     /// The full backup that was taken before the run.
     pub backup: Option<Backup>,
-    /// What speaks against it, in words. It can be put back when there is nothing.
-    pub obstacles: Vec<String>,
+    /// Every reason why it cannot be put back; none if it can.
+    pub obstacles: Vec<SnapshotObstacle>,
+}
+
+/// Why the state before a run cannot be put back.
+#[cfg(feature = "backup")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnapshotObstacle {
+    /// No full backup of this database was taken before the run.
+    NoBackup {
+        /// The run.
+        run: i64,
+    },
+    /// The backup is older than is allowed.
+    TooOld {
+        /// The backup's id.
+        backup: String,
+        /// How old it may be.
+        window: Duration,
+    },
+    /// Later runs have changed the database, which would be lost.
+    NewerRuns {
+        /// Their numbers, lowest first.
+        runs: Vec<i64>,
+    },
+}
+
+#[cfg(feature = "backup")]
+impl SnapshotObstacle {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoBackup { .. } => "no_backup",
+            Self::TooOld { .. } => "too_old",
+            Self::NewerRuns { .. } => "newer_run",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::NoBackup { .. } => "`migrate backup list` shows what there is".to_owned(),
+            Self::TooOld { backup, .. } => {
+                format!(
+                    "allow it by a longer `rollback_window` (ROLLBACK_WINDOW), or put it back with `migrate restore {backup}`"
+                )
+            }
+            Self::NewerRuns { .. } => {
+                "roll those back first, or put any backup back with `migrate restore ID`".to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(feature = "backup")]
+impl fmt::Display for SnapshotObstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBackup { run } => write!(f, "there is no backup from before run {run}"),
+            Self::TooOld { backup, window } => {
+                write!(f, "the backup {backup} is older than {}", humantime::format_duration(*window))
+            }
+            Self::NewerRuns { runs } => {
+                let runs: Vec<String> = runs.iter().map(i64::to_string).collect();
+                write!(f, "newer runs have changed the database: {}", runs.join(", "))
+            }
+        }
+    }
 }
 
 impl Report {

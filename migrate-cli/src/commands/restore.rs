@@ -42,7 +42,7 @@ pub(super) fn put_back(
 ) -> Result<Exit, Error> {
     let migrator = observed(session.migrator.clone(), printer);
     let migrator = if options.dry_run { migrator } else { migrator.stop(signals::stop(printer)) };
-    let mut put_back = |which: &Which<'_>, options: RestoreOptions, session: &mut Session| match which {
+    let put_back = |which: &Which<'_>, options: RestoreOptions, session: &mut Session| match which {
         Which::Id(id) => migrator.restore_backup(&mut session.database, id, options).wait(),
         Which::BeforeRun(run) => migrator.restore_run_snapshot(&mut session.database, *run, options).wait(),
     };
@@ -53,8 +53,12 @@ pub(super) fn put_back(
             let planned = put_back(which, RestoreOptions { dry_run: true, ..options.clone() }, session)?;
             printer.aside(&format!("to restore: {}", line(&planned.backup)));
             confirm::ask(&format!("replace everything in {}?", session.database), session, printer)?;
-            // What was shown, also where a newer one would be `latest` by now.
-            restored = Some(put_back(&Which::Id(&planned.backup.id), options.clone(), session)?);
+            // What was shown, also where a newer one would be `latest` by now. There is one only from before a run.
+            let shown = match which {
+                Which::Id(_) => Which::Id(&planned.backup.id),
+                Which::BeforeRun(run) => Which::BeforeRun(*run),
+            };
+            restored = Some(put_back(&shown, options.clone(), session)?);
         }
     }
     let restored = match restored {

@@ -85,6 +85,6 @@ fn lines_of_snapshot(snapshot: &RunSnapshot) -> Vec<String> {
             .chain(backup)
             .collect();
     }
-    let reasons = snapshot.obstacles.iter().map(|it| format!("  {it}"));
+    let reasons = snapshot.obstacles.iter().flat_map(|it| [format!("  {it}"), format!("    {}", it.help())]);
     [format!("{}: not possible", json::SNAPSHOT)].into_iter().chain(reasons).collect()
 }

@@ -1,6 +1,6 @@
 //! `rollback --can`.
 
-use migrate_runtime::{Answer, Obstacle, RollbackAnswers, RunSnapshot};
+use migrate_runtime::{Answer, Obstacle, RollbackAnswers, RunSnapshot, SnapshotObstacle};
 use serde::Serialize;
 
 use super::run::RunStep;
@@ -63,18 +63,19 @@ impl From<&Answer> for Way {
 
 impl From<&RunSnapshot> for Way {
     fn from(snapshot: &RunSnapshot) -> Self {
-        let reasons = snapshot.obstacles.iter().map(|message| InTheWay {
-            code: "no_snapshot",
-            message: message.clone(),
-            help: "`migrate backup list` shows what there is; `migrate restore ID` puts any of it back".to_owned(),
-        });
         Self {
             strategy: SNAPSHOT,
             possible: snapshot.obstacles.is_empty(),
             steps: Vec::new(),
             backup: snapshot.backup.as_ref().map(|backup| backup.id.clone()),
-            reasons: reasons.collect(),
+            reasons: snapshot.obstacles.iter().map(InTheWay::from).collect(),
         }
+    }
+}
+
+impl From<&SnapshotObstacle> for InTheWay {
+    fn from(obstacle: &SnapshotObstacle) -> Self {
+        Self { code: obstacle.as_str(), message: obstacle.to_string(), help: obstacle.help() }
     }
 }
 

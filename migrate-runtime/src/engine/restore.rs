@@ -15,7 +15,7 @@ use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::migrator::SharedRegistry;
 use crate::options::{Settings, Tables};
-use crate::report::{Outcome, Restored, RunSnapshot};
+use crate::report::{Outcome, Restored, RunSnapshot, SnapshotObstacle};
 
 /// The pause between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -85,15 +85,7 @@ impl Operation for RestoreBackup {
         };
         let fence = self.lock(backend, &run).await?;
         let mut run = Run { id: fence, ..run };
-        let restoring = Restoring {
-            registry: &self.registry,
-            settings: &self.settings,
-            backup: &backup,
-            extracted: extracted.as_ref(),
-            force: self.options.force,
-            of_this_run: false,
-        };
-        match restoring.restore(backend, &run, fence).await {
+        match self.restore(backend, &backup, extracted.as_ref(), &run, fence).await {
             Ok(done) => {
                 run.id = done.fence;
                 backend.release(&run, done.fence, RunEnd { outcome: "succeeded", error: None }).await?;
@@ -118,18 +110,40 @@ impl RestoreBackup {
             }
             Which::BeforeRun { run } => {
                 let found = snapshot_before(backend, &self.settings, *run).await?;
-                match (found.backup, found.obstacles.is_empty()) {
-                    (Some(backup), true) => Ok(backup),
-                    _ => {
-                        let why = found.obstacles.join("; ");
-                        let message = format!("the state before run {run} cannot be put back: {why}");
-                        Err(Error::new(ErrorKind::Plan, message).with_help(
-                            "`migrate backup list` shows what there is, `migrate restore ID` puts any of it back",
-                        ))
+                match (found.backup, found.obstacles.first()) {
+                    (Some(backup), None) => Ok(backup),
+                    (_, first) => {
+                        let why: Vec<String> = found.obstacles.iter().map(SnapshotObstacle::to_string).collect();
+                        let message = format!("the state before run {run} cannot be put back: {}", why.join("; "));
+                        let help = first.map(SnapshotObstacle::help).unwrap_or_default();
+                        Err(Error::new(ErrorKind::Plan, message).with_help(help))
                     }
                 }
             }
         }
+    }
+
+    /// Puts it back under the lock, unless another run came in between what was found and the lock.
+    async fn restore<B: Backend>(
+        &self,
+        backend: &mut B,
+        backup: &Backup,
+        extracted: Option<&Extracted>,
+        run: &Run,
+        fence: Fence,
+    ) -> Result<Done, Error> {
+        if let Which::BeforeRun { .. } = self.which {
+            self.find(backend).await?;
+        }
+        let restoring = Restoring {
+            registry: &self.registry,
+            settings: &self.settings,
+            backup,
+            extracted,
+            force: self.options.force,
+            of_this_run: false,
+        };
+        restoring.restore(backend, run, fence).await
     }
 
     async fn lock<B: Backend>(&self, backend: &mut B, run: &Run) -> Result<Fence, Error> {
@@ -268,9 +282,9 @@ async fn snapshot_before<B: Backend>(backend: &mut B, settings: &Settings, run: 
     });
     let mut obstacles = Vec::new();
     match &backup {
-        None => obstacles.push(format!("there is no backup from before run {run}")),
+        None => obstacles.push(SnapshotObstacle::NoBackup { run }),
         Some(backup) if age_of(backup, SystemTime::now()) > window => {
-            obstacles.push(format!("the backup {} is older than {}", backup.id, humantime::format_duration(window)));
+            obstacles.push(SnapshotObstacle::TooOld { backup: backup.id.clone(), window });
         }
         Some(_) => {}
     }
@@ -284,8 +298,7 @@ async fn snapshot_before<B: Backend>(backend: &mut B, settings: &Settings, run: 
     newer.sort_unstable();
     newer.dedup();
     if !newer.is_empty() {
-        let newer: Vec<String> = newer.iter().map(i64::to_string).collect();
-        obstacles.push(format!("newer runs have changed the database: {}", newer.join(", ")));
+        obstacles.push(SnapshotObstacle::NewerRuns { runs: newer });
     }
     Ok(RunSnapshot { backup, obstacles })
 }
