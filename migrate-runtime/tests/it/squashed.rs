@@ -32,7 +32,7 @@ fn squashed() -> Migrator {
     let set = squash(&request).unwrap();
     let directory = Directory::simple(&[TAGS]);
     for (file, text) in &set.files {
-        directory.write(&format!("{}/{file}", set.directory), text);
+        directory.write(format!("{}/{file}", set.directory), text);
     }
     of(registry_at(directory.path()))
 }
