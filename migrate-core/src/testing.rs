@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use crate::checksum::{ALGORITHM, Checksum};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{FORMAT, LedgerRow, OLDEST_READER, Snapshot, State};
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings};
 use crate::plan::{Plan, Target};
 use crate::registry::Registry;
@@ -124,6 +125,34 @@ pub(crate) fn target(text: &str) -> Target {
         ["down", "all"] => Target::DownAll,
         ["redo"] => Target::Redo,
         _ => panic!("`{text}` is no target"),
+    }
+}
+
+/// What a start reads of a ledger; `None` when there are no tables.
+pub(crate) fn summary(snapshot: &Snapshot) -> Option<Summary> {
+    let mut fingerprint = Fingerprint::default();
+    for row in &snapshot.rows {
+        let minimum = row.min_runtime_version.as_deref();
+        fingerprint.add(&row.version.to_string(), &row.checksum, minimum, row.status.as_str());
+    }
+    let state = snapshot.state.as_ref()?;
+    Some(Summary {
+        oldest_reader: state.oldest_reader,
+        registry_name: state.registry_name.clone(),
+        checksum_algorithm: state.checksum_algorithm.clone(),
+        fingerprint: fingerprint.value(),
+    })
+}
+
+/// A run that is at work.
+pub(crate) fn holder() -> LockHolder {
+    LockHolder {
+        owner: "ann".to_owned(),
+        host: "a".to_owned(),
+        process: 7,
+        acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
+        expires_at: None,
+        live: true,
     }
 }
 

@@ -1,10 +1,8 @@
 use super::*;
 use crate::amend::{Amendment, amend};
 use crate::compat::{Assessment, MigrationState, Rules, Verdict, is_current, judge};
-use crate::fingerprint::Fingerprint;
-use crate::ledger::{LockHolder, Summary};
 use crate::plan::{Target, plan};
-use crate::testing::{DIALECT, registry, snapshot};
+use crate::testing::{DIALECT, holder, registry, snapshot, summary};
 
 /// The exit code, then the reasons as `code@version`, then what `up` would run.
 #[track_caller]
@@ -80,8 +78,8 @@ fn minimums_of_the_rows_are_judged() {
     let verdict = |version| judge(&registry, &snapshot, DIALECT, &rules(version)).verdict;
     assert_eq!(verdict("1.9.0"), Verdict::Incompatible);
     assert_eq!(verdict("2.0.0"), Verdict::Compatible);
-    assert!(!is_current(&registry, &summary(&snapshot), DIALECT, &rules("1.9.0")));
-    assert!(is_current(&registry, &summary(&snapshot), DIALECT, &rules("2.0.0")));
+    assert!(!is_current(&registry, &summary(&snapshot).unwrap(), DIALECT, &rules("1.9.0")));
+    assert!(is_current(&registry, &summary(&snapshot).unwrap(), DIALECT, &rules("2.0.0")));
 }
 
 #[test]
@@ -127,34 +125,11 @@ fn survives_being_a_text() {
     }
 }
 
-fn summary(snapshot: &Snapshot) -> Summary {
-    let mut fingerprint = Fingerprint::default();
-    for row in &snapshot.rows {
-        let minimum = row.min_runtime_version.as_deref();
-        fingerprint.add(&row.version.to_string(), &row.checksum, minimum, row.status.as_str());
-    }
-    let state = snapshot.state.as_ref().unwrap();
-    Summary {
-        oldest_reader: state.oldest_reader,
-        registry_name: state.registry_name.clone(),
-        checksum_algorithm: state.checksum_algorithm.clone(),
-        fingerprint: fingerprint.value(),
-    }
-}
-
 /// Every ledger of the three replaced migrations and one above, judged a second time by rules that only count.
 #[test]
 fn the_verdict_over_all_ledgers() {
     const STATES: [&str; 6] = ["", "applied", "baseline", "edited", "applying", "reverting"];
     let registry = registry(SQUASHED);
-    let live = LockHolder {
-        owner: "ann".to_owned(),
-        host: "a".to_owned(),
-        process: 7,
-        acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
-        expires_at: None,
-        live: true,
-    };
     let mut number = 0;
     for first in STATES {
         for second in STATES {
@@ -165,7 +140,7 @@ fn the_verdict_over_all_ledgers() {
                         let words = rows.iter().filter(|(_, state)| !state.is_empty());
                         let ledger: String = words.map(|(version, state)| format!("{version}:{state} ")).collect();
                         let mut database = snapshot(&format!("- {ledger}"));
-                        database.state.as_mut().unwrap().lock = is_live.then(|| live.clone());
+                        database.state.as_mut().unwrap().lock = is_live.then(holder);
                         let of_old = [first, second, third];
                         let expected = expected(of_old, above, is_live);
                         let assessment = judge(&registry, &database, DIALECT, &Rules::default());
@@ -182,7 +157,7 @@ fn the_verdict_over_all_ledgers() {
 
                         let compatible = assessment.verdict == Verdict::Compatible;
                         let plain = found.iter().all(|code| *code == "replaced");
-                        let current = is_current(&registry, &summary(&database), DIALECT, &Rules::default());
+                        let current = is_current(&registry, &summary(&database).unwrap(), DIALECT, &Rules::default());
                         assert_eq!(current, compatible && plain, "{ledger}");
                         number += 1;
                     }
