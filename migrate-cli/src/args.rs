@@ -20,7 +20,9 @@ pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitA
 pub(crate) use run::{
     DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, ResetArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
 };
-pub(crate) use set::{CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, TemplateKind, ValidateArgs};
+pub(crate) use set::{
+    CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, SquashArgs, TemplateKind, ValidateArgs,
+};
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use values::{DatabaseUrl, duration, program_version};
 
@@ -133,6 +135,9 @@ pub(crate) enum DirectoryVerb {
     /// Repair names, metadata, migrations.lock, and a version that two branches took. No script is touched.
     #[command(after_help = FIX_EXAMPLES)]
     Fix(FixArgs),
+    /// Make one migration of everything up to a version, if both leave the same on a scratch database.
+    #[command(after_help = SQUASH_EXAMPLES)]
+    Squash(SquashArgs),
     /// Take each migration up, down and up again on a scratch database, and compare what it leaves.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     #[command(after_help = TEST_EXAMPLES)]
@@ -331,6 +336,16 @@ Examples:
   migrate fix --yes
   migrate fix --renumber v1.2.0_tags";
 
+const SQUASH_EXAMPLES: &str = "\
+The set as it is and the squashed one are run on scratch databases: SQLite's are in memory, for PostgreSQL name a server. Where schema or
+rows differ, nothing is changed. A database that applied all of the former migrations goes on as it is; one that applied only some of
+them must first get to the version with the former set.
+
+Examples:
+  migrate squash --to 2.0.0 --dry-run
+  migrate squash --to 2.0.0 --name initial_schema
+  migrate squash --to 2.0.0 --shadow-url postgres://app@localhost/postgres --yes";
+
 const TEST_EXAMPLES: &str = "\
 After down, the schema and every row must be as before up; after the second up, the schema as after the first. Rows of
 fixtures.sql are there meanwhile. This is what `migration_tests!` does in a program's own tests. SQLite runs in memory.
@@ -399,6 +414,7 @@ impl DirectoryVerb {
     pub(crate) fn shadow_url(&self) -> Option<&DatabaseUrl> {
         match self {
             Self::Validate(args) => args.shadow_url.as_ref(),
+            Self::Squash(args) => args.shadow.shadow_url.as_ref(),
             #[cfg(any(feature = "sqlite", feature = "postgres"))]
             Self::Test(args) => args.shadow.shadow_url.as_ref(),
             Self::Schema(verb) => verb.shadow_url(),

@@ -34,6 +34,7 @@ mod scratch;
 #[cfg(feature = "program")]
 mod shell;
 mod source;
+mod squash;
 mod status;
 mod stored;
 #[cfg(all(feature = "program", any(feature = "sqlite", feature = "postgres")))]
@@ -98,6 +99,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
             None => lock::lock(args, directory, printer),
         },
         DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
+        DirectoryVerb::Squash(args) => squash::squash(args, directory, &connection, printer),
         DirectoryVerb::Validate(_) => validate::validate(directory, &configuration, printer),
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         DirectoryVerb::Test(args) => test::test(args, directory, &connection, printer),

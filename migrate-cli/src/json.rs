@@ -34,7 +34,8 @@ pub(crate) use run_lock::{Holder, LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]
 pub(crate) use schemas::schemas;
 pub(crate) use set::{
-    Doctor, Fixed, Graph, Init, LeftOver, List, Listed, Lock, New, NewMigration, Node, Symptom, Validate, problems,
+    Doctor, Fixed, Graph, Init, LeftOver, List, Listed, Lock, New, NewMigration, Node, ProvenOn, Squashed, Symptom,
+    Validate, problems,
 };
 pub(crate) use shell::{Config, ShownSetting, Text};
 pub(crate) use standing::{Pending, Status, Version};

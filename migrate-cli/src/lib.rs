@@ -55,6 +55,7 @@
 )]
 
 mod args;
+mod bar;
 mod commands;
 mod config;
 mod configuration;

@@ -11,6 +11,7 @@ use migrate_runtime::{SchemaVersion, Verdict};
 use serde::Serialize;
 
 use crate::args::{Color, OutputOptions};
+use crate::bar::{Bar, Shown};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Happening, Line};
@@ -26,6 +27,8 @@ pub struct Output {
     colors: [ColorChoice; 2],
     /// Whether somebody can answer a question.
     interactive: bool,
+    /// Whether somebody sees a bar on standard error.
+    watched: bool,
     program: Option<String>,
 }
 
@@ -36,6 +39,7 @@ impl Output {
         Self {
             colors: [AutoStream::choice(&io::stdout()), AutoStream::choice(&io::stderr())],
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            watched: io::stderr().is_terminal(),
             stdout: Box::new(io::stdout()),
             stderr: Box::new(io::stderr()),
             program: None,
@@ -50,6 +54,7 @@ impl Output {
             stderr: Box::new(stderr),
             colors: [ColorChoice::Never; 2],
             interactive: false,
+            watched: false,
             program: None,
         }
     }
@@ -72,11 +77,15 @@ impl Output {
             stderr: AutoStream::new(self.stderr, stderr),
             failure: None,
             progress: String::new(),
+            bar: None,
         };
         // The last line of `--events` is the document of `--json`.
         let options = OutputOptions { json: options.json || options.events, ..options };
         let streams = Arc::new(Mutex::new(streams));
-        Printer { streams, options, interactive: self.interactive, program: self.program, began: Instant::now() }
+        let watched = self.watched && !options.quiet && !options.json;
+        let colored = stderr != ColorChoice::Never;
+        let Self { interactive, program, .. } = self;
+        Printer { streams, options, interactive, watched, colored, program, began: Instant::now() }
     }
 }
 
@@ -93,6 +102,8 @@ pub(crate) struct Printer {
     streams: Arc<Mutex<Streams>>,
     options: OutputOptions,
     interactive: bool,
+    watched: bool,
+    colored: bool,
     program: Option<String>,
     began: Instant,
 }
@@ -104,6 +115,21 @@ struct Streams {
     failure: Option<io::Error>,
     /// What was last said of progress.
     progress: String,
+    /// What is drawn below all that is printed.
+    bar: Option<Bar>,
+}
+
+/// A bar on standard error, as long as this lives.
+pub(crate) struct Watched {
+    printer: Printer,
+    shown: Option<Shown>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.printer.streams().bar = None;
+        drop(self.shown.take());
+    }
 }
 
 impl Printer {
@@ -154,7 +180,23 @@ impl Printer {
         if !self.interactive || std::mem::replace(&mut self.streams().progress, text.to_owned()) == text {
             return;
         }
-        self.note(text);
+        let bar = self.streams().bar.clone();
+        match bar.filter(Bar::is_shown) {
+            Some(bar) => bar.say(text.to_owned()),
+            None => self.note(text),
+        }
+    }
+
+    /// Shows a bar on a terminal, if it comes to last, until the value is dropped. What is printed meanwhile stands above it.
+    pub(crate) fn watch(&self) -> Watched {
+        let shown = self.watched.then(|| Shown::new(self.colored));
+        self.streams().bar = shown.as_ref().map(Shown::bar);
+        Watched { printer: self.clone(), shown }
+    }
+
+    /// The bar, where there is one.
+    pub(crate) fn bar(&self) -> Option<Bar> {
+        self.streams().bar.clone()
     }
 
     /// Something worth knowing that is not the answer.
@@ -200,7 +242,9 @@ impl Printer {
     pub(crate) fn aside(&self, text: &str) {
         let text = program::named(text, self.program.as_deref());
         // Where nobody listens to errors, there is nobody to tell.
-        let _ = writeln!(self.streams().stderr, "{text}");
+        let mut streams = self.streams();
+        let bar = streams.bar.clone();
+        let _ = above(bar.as_ref(), || writeln!(streams.stderr, "{text}"));
     }
 
     pub(crate) fn verbose(&self) -> bool {
@@ -255,15 +299,26 @@ impl Printer {
 
     fn data(&self, text: &str) {
         let mut streams = self.streams();
-        if streams.failure.is_none()
-            && let Err(error) = writeln!(streams.stdout, "{text}").and_then(|()| streams.stdout.flush())
-        {
+        let bar = streams.bar.clone();
+        if streams.failure.is_some() {
+            return;
+        }
+        let written = above(bar.as_ref(), || writeln!(streams.stdout, "{text}").and_then(|()| streams.stdout.flush()));
+        if let Err(error) = written {
             streams.failure = Some(error);
         }
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Prints while the bar is away, if there is one.
+fn above<T>(bar: Option<&Bar>, print: impl FnOnce() -> T) -> T {
+    match bar {
+        Some(bar) => bar.aside(print),
+        None => print(),
     }
 }
 

@@ -61,7 +61,7 @@ fn verdict_on_all_applied(bencher: Bencher<'_, '_>, size: usize) {
 #[divan::bench(args = SIZES)]
 fn fingerprint(bencher: Bencher<'_, '_>, size: usize) {
     let registry = registry(size);
-    bencher.counter(ItemsCount::new(size)).bench(|| registry.fingerprint(Dialect::Sqlite));
+    bencher.counter(ItemsCount::new(size)).bench(|| registry.fingerprints(Dialect::Sqlite));
 }
 
 #[divan::bench(args = SIZES, consts = [0, 1])]

@@ -104,6 +104,8 @@ pub enum Action {
     Accept,
     /// It is removed.
     Forget,
+    /// It is removed, since the migration of this version, which replaces it, is recorded in its place.
+    Supersede(SchemaVersion),
     /// Its uncertain part, which has this number, counts as finished.
     FinishPart(u32),
     /// Its uncertain part, which has this number, counts as not begun.
@@ -120,6 +122,7 @@ impl Action {
             Self::Complete => "complete",
             Self::Accept => "accept",
             Self::Forget => "forget",
+            Self::Supersede(_) => "supersede",
             Self::FinishPart(_) => "finish_part",
             Self::RepeatPart(_) => "repeat_part",
         }
@@ -136,6 +139,7 @@ impl fmt::Display for Change {
             Action::Complete => write!(f, "record {version} {name}, which was interrupted, as applied"),
             Action::Accept => write!(f, "accept the changed script of {version} {name}"),
             Action::Forget => write!(f, "forget {version} {name}: it counts as not applied"),
+            Action::Supersede(by) => write!(f, "remove the row of {version} {name}, which {by} replaces"),
             Action::FinishPart(part) => write!(f, "go on with {version} {name} behind its part {part}"),
             Action::RepeatPart(part) => write!(f, "go on with {version} {name} with its part {part}"),
         }
@@ -393,6 +397,8 @@ impl Amender<'_> {
             Some(Standing::NotApplied) => Action::Forget,
             None if self.has(version, ReasonCode::Changed) => self.record(entry, Action::Accept)?,
             None if self.has(version, ReasonCode::ChangedInComments) => Action::Accept,
+            // It is judged with the one that replaces it.
+            None if entry.state == MigrationState::Replaced => return Ok(None),
             None => match &entry.row {
                 Some(row) if !entry.known && row.has_down => {
                     return Err(AmendError::CanBeUndone { version, below: below(self.snapshot, version) });
@@ -427,10 +433,25 @@ impl Amender<'_> {
         }
         let mut changes = Vec::new();
         let mut missing = false;
+        let superseded = self.superseded(version);
         for entry in &self.assessment.migrations {
             let misfit = |problem| Err(AmendError::NotABeginning { version: entry.version, problem });
             match &entry.row {
                 Some(row) if !row.status.is_complete() => return misfit("was interrupted"),
+                Some(row) if superseded => match entry.state {
+                    MigrationState::Replaced => changes.push(change(entry, Action::Supersede(version))),
+                    _ if entry.version == version => {
+                        let name = row.name.clone();
+                        changes.push(Change { version, name, action: Action::Supersede(version) });
+                        changes.push(change(entry, self.record(entry, Action::RecordBaseline)?));
+                    }
+                    _ => {}
+                },
+                Some(_) if entry.state == MigrationState::Replaced => {
+                    if self.in_part() {
+                        return misfit("was squashed, and not all that was squashed with it is applied");
+                    }
+                }
                 Some(_) if !entry.known => return misfit("is not in it"),
                 Some(_) if entry.state == MigrationState::Changed => return misfit("was changed after it was applied"),
                 Some(_) if missing => return misfit("is applied, and a lower one is not"),
@@ -444,6 +465,16 @@ impl Amender<'_> {
             }
         }
         Ok(changes)
+    }
+
+    /// Whether the version is that of a migration for which the rows of those stand that it replaces.
+    fn superseded(&self, version: SchemaVersion) -> bool {
+        self.has(version, ReasonCode::Replaced)
+    }
+
+    /// Whether some of the migrations that another one replaces are applied, and not all of them.
+    fn in_part(&self) -> bool {
+        self.assessment.reasons.iter().any(|reason| reason.code == ReasonCode::ReplacedInPart)
     }
 
     /// An action that records the registry's script, which must be there.
@@ -502,6 +533,7 @@ pub fn repairs(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Repair> {
             ReasonCode::Changed | ReasonCode::ChangedInComments => vec![repair],
             ReasonCode::Interrupted => [vec!["migrate up".to_owned()], settle].concat(),
             ReasonCode::InterruptedForGood => settle,
+            ReasonCode::Replaced => vec![format!("migrate baseline {version}")],
             // Another program may need it: most often nothing is wrong.
             ReasonCode::Unknown | ReasonCode::UnknownMajor => {
                 let has_down = snapshot.find(version).is_some_and(|row| row.has_down);
@@ -515,7 +547,11 @@ pub fn repairs(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Repair> {
         };
         let safe = reason.code == ReasonCode::ChangedInComments;
         let unknown = matches!(reason.code, ReasonCode::Unknown | ReasonCode::UnknownMajor);
-        let condition = if unknown { "; only if that one is gone for good:" } else { "" };
+        let condition = match reason.code {
+            ReasonCode::Replaced => "; once no program from before is left:",
+            _ if unknown => "; only if that one is gone for good:",
+            _ => "",
+        };
         let problem = format!("{}{condition}", reason.message);
         repairs.push(Repair { version: Some(version), problem, commands, safe });
     }

@@ -14,6 +14,7 @@ use crate::checksum;
 use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
+use crate::replaced::{Coverage, Part, coverage};
 use crate::sql;
 use crate::version::SchemaVersion;
 
@@ -43,7 +44,9 @@ fn judge_holding(
     dialect: Dialect,
     rules: &Rules,
 ) -> Assessment {
-    let mut judge = Judge { registry, held, snapshot, dialect, rules, reasons: Vec::new() };
+    // Only the first migration of a set replaces others.
+    let coverage = held.first().map_or(Coverage::None, |first| coverage(first, snapshot, dialect));
+    let mut judge = Judge { registry, held, snapshot, dialect, rules, coverage, reasons: Vec::new() };
     judge.tables();
     let migrations = judge.migrations();
     let reasons = judge.reasons;
@@ -64,7 +67,7 @@ fn judge_holding(
 pub fn is_current(registry: &Registry, summary: &Summary, dialect: Dialect, rules: &Rules) -> bool {
     let readable = summary.oldest_reader <= FORMAT && summary.checksum_algorithm == checksum::ALGORITHM;
     let foreign = summary.registry_name.as_deref().zip(registry.name()).is_some_and(|(theirs, ours)| theirs != ours);
-    let same = registry.fingerprint(dialect) == Some(summary.fingerprint);
+    let same = registry.fingerprints(dialect).contains(&summary.fingerprint);
     readable && !foreign && same && meets_its_own_minimums(registry, rules)
 }
 
@@ -76,8 +79,13 @@ fn meets_its_own_minimums(registry: &Registry, rules: &Rules) -> bool {
     if registry.runtime_version().as_ref() == Some(ours) {
         return true;
     }
-    let mut minimums = registry.migrations().iter().filter_map(Migration::min_runtime_version);
-    minimums.all(|minimum| ours.cmp_precedence(&minimum).is_ge())
+    let migrations = registry.migrations();
+    let meets = |minimum: Version| ours.cmp_precedence(&minimum).is_ge();
+    // Of what the first one replaces, too: it may be what is applied.
+    let replaced = migrations.first().map(Migration::replaces).unwrap_or_default();
+    let mut replaced = replaced.iter().flatten().filter_map(|it| it.min_runtime_version.as_deref());
+    migrations.iter().filter_map(Migration::min_runtime_version).all(meets)
+        && replaced.all(|minimum| Version::parse(minimum).is_ok_and(meets))
 }
 
 /// What the verdict depends on beside registry and database.
@@ -217,6 +225,8 @@ pub enum MigrationState {
     Interrupted,
     /// Recorded as applied without running.
     Baseline,
+    /// Applied, and since then squashed into another migration of the registry, which stands for it.
+    Replaced,
 }
 
 impl MigrationState {
@@ -230,6 +240,7 @@ impl MigrationState {
             Self::Unknown => "unknown",
             Self::Interrupted => "interrupted",
             Self::Baseline => "baseline",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -260,6 +271,8 @@ struct Judge<'a> {
     snapshot: &'a Snapshot,
     dialect: Dialect,
     rules: &'a Rules,
+    /// What the ledger holds of what the first migration replaces.
+    coverage: Coverage,
     reasons: Vec<Reason>,
 }
 
@@ -322,7 +335,13 @@ impl Judge<'_> {
         if let Some(row) = row {
             self.floor(row);
         }
+        let covered = match (migration, row) {
+            (Some(migration), _) => self.covered(migration, row),
+            (None, Some(row)) => self.is_replaced(row).then_some(MigrationState::Replaced),
+            (None, None) => None,
+        };
         let state = match (migration, row) {
+            _ if covered.is_some() => covered.unwrap_or(MigrationState::Replaced),
             (Some(migration), None) => self.pending(migration),
             (Some(migration), Some(row)) => self.known(migration, row),
             (None, Some(row)) => self.unknown(row),
@@ -345,6 +364,48 @@ impl Judge<'_> {
                 .or(row.map(|row| row.checksum.clone()))
                 .unwrap_or_default(),
         }
+    }
+
+    /// Whether a row is of a migration that the first one replaces, and is judged with it.
+    fn is_replaced(&self, row: &LedgerRow) -> bool {
+        match &self.coverage {
+            Coverage::None => false,
+            Coverage::Whole(versions) => versions.contains(&row.version),
+            Coverage::Part(part) => part.has_row(row.version),
+        }
+    }
+
+    /// Where a migration stands for which the rows of others stand; `None` when none do.
+    fn covered(&mut self, migration: &Migration, row: Option<&LedgerRow>) -> Option<MigrationState> {
+        let version = migration.version();
+        if self.held.first().map(Migration::version) != Some(version) {
+            return None;
+        }
+        let is_complete = row.is_some_and(|row| row.status.is_complete());
+        let (code, message, state) = match &self.coverage {
+            Coverage::None => return None,
+            Coverage::Whole(versions) => {
+                let replaced = span_of(versions);
+                let message = format!("migration {version} replaces {replaced}, which the ledger holds in its place");
+                (ReasonCode::Replaced, message, MigrationState::Applied)
+            }
+            Coverage::Part(part) if self.lock_is_live() && !part.unfinished.is_empty() && !is_complete => {
+                let message = format!("what migration {version} replaces is being worked on by another run");
+                (ReasonCode::InProgress, message, MigrationState::Pending)
+            }
+            Coverage::Part(part) => {
+                let message = format!("migration {version} replaces others, and {}", problem_of(part));
+                let state = if row.is_some() { MigrationState::Changed } else { MigrationState::Pending };
+                (ReasonCode::ReplacedInPart, message, state)
+            }
+        };
+        self.find(code, Some(version), message);
+        if code == ReasonCode::ReplacedInPart
+            && let Some(reason) = self.reasons.last_mut()
+        {
+            reason.remedy = reason.remedy.take().map(|remedy| remedy.replace("VERSION", &version.to_string()));
+        }
+        Some(state)
     }
 
     fn pending(&mut self, migration: &Migration) -> MigrationState {
@@ -481,6 +542,30 @@ impl Judge<'_> {
     fn lock_is_live(&self) -> bool {
         self.snapshot.live_lock().is_some()
     }
+}
+
+/// `1.0.0`, `1.0.0 and 1.1.0`, `1.0.0 to 1.4.0`.
+fn span_of(versions: &[SchemaVersion]) -> String {
+    match versions {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, second] => format!("{first} and {second}"),
+        [first, .., last] => format!("{first} to {last}"),
+    }
+}
+
+/// Why the rows of replaced migrations do not stand for the new one.
+fn problem_of(part: &Part) -> String {
+    let parts = [
+        (&part.lacking, "is not applied", "are not applied"),
+        (&part.changed, "was applied with another script", "were applied with other scripts"),
+        (&part.unfinished, "was interrupted", "were interrupted"),
+    ];
+    let parts = parts.into_iter().filter(|(versions, ..)| !versions.is_empty()).map(|(versions, one, many)| {
+        let listed: Vec<String> = versions.iter().map(ToString::to_string).collect();
+        format!("{} {}", listed.join(", "), if versions.len() == 1 { one } else { many })
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

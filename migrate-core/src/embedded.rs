@@ -24,8 +24,8 @@ const FULL: usize = 4096;
 const SCRIPT: usize = 2 + TEXT + 32;
 /// Whether there is one, seconds, nanoseconds.
 const DURATION: usize = 1 + 8 + 4;
-/// Version, name, four optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
-const MIGRATION: usize = 24 + 5 * TEXT + 3 + 2 * DURATION + 2 * 4;
+/// Version, name, five optional texts, two flags, the phase, two durations, the number of dependencies and of scripts.
+const MIGRATION: usize = 24 + 6 * TEXT + 3 + 2 * DURATION + 2 * 4;
 /// Holds no text.
 const NONE: u32 = u32::MAX;
 
@@ -63,7 +63,14 @@ impl Encoded {
         }
         record.extend(self.text(migration.name())?);
         let minimum = migration.min_runtime_version().map(|version| version.to_string());
-        for text in [migration.description(), minimum.as_deref(), migration.irreversible(), migration.expects_text()] {
+        let texts = [
+            migration.description(),
+            minimum.as_deref(),
+            migration.irreversible(),
+            migration.expects_text(),
+            migration.replaces_text(),
+        ];
+        for text in texts {
             match text {
                 Some(text) => record.extend(self.text(text)?),
                 None => record.extend(NONE.to_le_bytes().into_iter().chain([0; TEXT - 4])),
@@ -174,8 +181,8 @@ impl Record {
     ) -> Migration {
         let version = self.version();
         let name = Cow::Borrowed(self.text());
-        let [description, min_runtime_version, irreversible, expects] =
-            [(); 4].map(|()| self.option_text().map(Cow::Borrowed));
+        let [description, min_runtime_version, irreversible, expects, replaces] =
+            [(); 5].map(|()| self.option_text().map(Cow::Borrowed));
         let [transaction, foreign_keys_off] = [(); 2].map(|()| self.byte() == 1);
         let phase = match self.byte() {
             0 => None,
@@ -189,6 +196,7 @@ impl Record {
             min_runtime_version,
             irreversible,
             expects,
+            replaces,
             phase,
             transaction,
             foreign_keys_off,
@@ -275,6 +283,7 @@ mod tests {
                 min_runtime_version: Some("2.0.0-0".into()),
                 irreversible: Some("".into()),
                 expects: Some("table users\nindex by_email".into()),
+                replaces: Some("1.0.0 users - - -\n".into()),
                 phase: Some(Phase::Contract),
                 transaction: false,
                 foreign_keys_off: true,

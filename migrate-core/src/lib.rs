@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod migration;
 pub mod plan;
 pub mod registry;
+pub mod replaced;
 pub mod rollback;
 pub mod size;
 pub mod sql;
@@ -40,6 +41,8 @@ pub mod metadata;
 pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
+#[cfg(feature = "source")]
+pub mod squash;
 #[cfg(feature = "source")]
 pub mod template;
 

@@ -1,6 +1,7 @@
 //! `metadata.json`: every key checked, every problem at its line and column.
 
 mod json;
+mod replaces;
 mod text;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct Metadata {
     pub author: Option<String>,
     /// Where `phase` stands in the file.
     pub phase_span: Range<usize>,
+    /// Where `replaces` stands in the file.
+    pub replaces_span: Range<usize>,
     /// Diagnostics silenced here, each with its reason.
     pub allow: BTreeMap<Code, Allowed>,
 }
@@ -60,7 +63,7 @@ pub struct Dependency {
 }
 
 /// Every key of `metadata.json`, required ones first.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 17] = [
     "version",
     "name",
     "description",
@@ -71,6 +74,7 @@ pub const KEYS: [&str; 16] = [
     "irreversible",
     "phase",
     "expects",
+    "replaces",
     "kind",
     "foreign_keys",
     "lock_timeout",
@@ -97,6 +101,7 @@ pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Di
             min_runtime_version_span: 0..0,
             author: None,
             phase_span: 0..0,
+            replaces_span: 0..0,
             allow: BTreeMap::new(),
         },
     };
@@ -195,6 +200,7 @@ impl Reader<'_> {
                 };
             }
             "expects" => self.expects(value),
+            "replaces" => self.replaces(value),
             "kind" => {
                 self.choice(key, value, &["sql"]);
             }

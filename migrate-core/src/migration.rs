@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::checksum::Checksum;
+use crate::replaced::{self, Replaced};
 use crate::version::SchemaVersion;
 
 /// The file that describes a migration.
@@ -245,6 +246,8 @@ pub struct Settings {
     pub irreversible: Option<Text>,
     /// See [`expects_text`].
     pub expects: Option<Text>,
+    /// See [`replaced::text`](crate::replaced).
+    pub replaces: Option<Text>,
     pub phase: Option<Phase>,
     pub transaction: bool,
     pub foreign_keys_off: bool,
@@ -259,6 +262,7 @@ impl Settings {
         min_runtime_version: None,
         irreversible: None,
         expects: None,
+        replaces: None,
         phase: None,
         transaction: true,
         foreign_keys_off: false,
@@ -332,6 +336,18 @@ impl Migration {
     #[cfg(feature = "source")]
     pub(crate) fn expects_text(&self) -> Option<&str> {
         self.settings.expects.as_deref()
+    }
+
+    /// The migrations that it stands for, lowest version first: those of the set that was squashed into it; then, where that
+    /// set began with a squashed migration itself, the same with what that one had replaced; and so on. Empty for most.
+    #[must_use]
+    pub fn replaces(&self) -> Vec<Vec<Replaced>> {
+        self.settings.replaces.as_deref().map(replaced::generations).unwrap_or_default()
+    }
+
+    #[cfg(feature = "source")]
+    pub(crate) fn replaces_text(&self) -> Option<&str> {
+        self.settings.replaces.as_deref()
     }
 
     /// Its part in a change that takes two steps, if it has one.

@@ -8,6 +8,7 @@ use crate::amend::Change;
 use crate::ledger::{LedgerRow, Snapshot, Status};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
+use crate::replaced::{Coverage, coverage};
 use crate::version::SchemaVersion;
 
 pub use self::downgrade::downgrade;
@@ -158,6 +159,13 @@ pub enum PlanError {
         /// The reason it gives for being irreversible.
         reason: Option<String>,
     },
+    /// A migration was applied before it was squashed into another one, so that it cannot be applied again by itself.
+    Replaced {
+        /// The migration.
+        version: SchemaVersion,
+        /// Its name.
+        name: String,
+    },
     /// A migration was interrupted and stands in the way.
     Interrupted {
         /// The migration.
@@ -174,6 +182,7 @@ impl PlanError {
         match self {
             Self::UnknownTarget { version, .. }
             | Self::NoWayBack { version, .. }
+            | Self::Replaced { version, .. }
             | Self::Interrupted { version, .. } => *version,
         }
     }
@@ -187,6 +196,7 @@ impl PlanError {
             }
             Self::UnknownTarget { head: None, .. } => "there are no migrations".to_owned(),
             Self::NoWayBack { version, .. } => format!("write a down script for migration {version}"),
+            Self::Replaced { .. } => "use the program or checkout from before they were squashed".to_owned(),
             Self::Interrupted { .. } => "finish it first with `migrate up`".to_owned(),
         }
     }
@@ -201,6 +211,12 @@ impl fmt::Display for PlanError {
             }
             Self::NoWayBack { version, name, reason: Some(reason) } => {
                 write!(f, "migration {version} `{name}` is irreversible: {reason}")
+            }
+            Self::Replaced { version, name } => {
+                write!(
+                    f,
+                    "migration {version} `{name}` was squashed since it was applied, and this set does not hold it"
+                )
             }
             Self::Interrupted { version, name } => {
                 write!(f, "migration {version} `{name}` was interrupted half way")
@@ -256,10 +272,25 @@ impl Planner<'_> {
         Err(PlanError::UnknownTarget { version, head: self.registry.head().max(applied) })
     }
 
+    /// The migration for which the rows of those stand that it replaces: it never runs over them.
+    fn covered(&self) -> Option<SchemaVersion> {
+        let first = self.registry.migrations().first()?;
+        match coverage(first, self.snapshot, self.dialect) {
+            Coverage::None => None,
+            // Somebody is at work on them: whoever plans waits, and looks again.
+            Coverage::Part(part) if !part.unfinished.is_empty() => None,
+            Coverage::Whole(_) | Coverage::Part(_) => Some(first.version()),
+        }
+    }
+
     /// The open migrations, as long as `wanted` says so; it is told how many are planned before.
     fn up(&self, wanted: impl Fn(usize, &Migration) -> bool) -> Plan {
         let mut steps = Vec::new();
+        let covered = self.covered();
         let open = |migration: &&Migration| {
+            if covered == Some(migration.version()) {
+                return false;
+            }
             let row = self.snapshot.find(migration.version());
             row.is_none_or(|row| !row.status.is_complete())
         };
@@ -316,6 +347,9 @@ impl Planner<'_> {
         let Some(migration) = self.registry.find(version) else {
             return Err(PlanError::UnknownTarget { version, head: self.registry.head() });
         };
+        if self.covered() == Some(version) {
+            return Err(PlanError::Replaced { version, name: undone.name.clone() });
+        }
         plan.steps.push(step(migration, Direction::Up));
         Ok(plan)
     }

@@ -7,7 +7,8 @@ use crate::checksum::Checksum;
 use crate::embedded::Tables;
 use crate::fingerprint::Fingerprint;
 use crate::ledger::Status;
-use crate::migration::{Dialect, Migration, Role, Text};
+use crate::migration::{Dialect, Migration, Text};
+use crate::replaced::Replaced;
 use crate::version::SchemaVersion;
 
 /// A checked set of migrations in semver order, with a digest that names exactly this set.
@@ -27,7 +28,7 @@ pub struct Registry {
 #[derive(Clone, Debug)]
 enum Migrations {
     Given(Cow<'static, [Migration]>),
-    Embedded { tables: &'static Tables, fingerprints: [Option<u64>; 2], read: OnceLock<Vec<Migration>> },
+    Embedded { tables: &'static Tables, fingerprints: [&'static [u64]; 2], read: OnceLock<Vec<Migration>> },
 }
 
 impl Registry {
@@ -45,7 +46,7 @@ impl Registry {
         Self { name, directory, runtime_version, digest, compiled_from: None, migrations }
     }
 
-    /// A registry that is part of the program, with its [`fingerprint`](Self::fingerprint) for each dialect.
+    /// A registry that is part of the program, with its [`fingerprints`](Self::fingerprints) for each dialect.
     #[doc(hidden)]
     #[must_use]
     pub const fn embedded(
@@ -54,7 +55,7 @@ impl Registry {
         runtime_version: Option<Text>,
         digest: Checksum,
         tables: &'static Tables,
-        fingerprints: [Option<u64>; 2],
+        fingerprints: [&'static [u64]; 2],
     ) -> Self {
         let migrations = Migrations::Embedded { tables, fingerprints, read: OnceLock::new() };
         Self { name, directory, runtime_version, digest, compiled_from: None, migrations }
@@ -128,21 +129,33 @@ impl Registry {
         }
     }
 
-    /// The [`Fingerprint`] of a ledger in which exactly this set is applied; `None` when a migration has no up script for the
-    /// dialect, so that it cannot be. A constant of an embedded registry.
+    /// The [`Fingerprint`] of a ledger in which exactly this set is applied; then, where its first migration replaces others, that
+    /// of one in which these are, in its place. Empty when a migration has no up script for the dialect, so that it cannot be
+    /// applied. Constants of an embedded registry.
     #[must_use]
-    pub fn fingerprint(&self, dialect: Dialect) -> Option<u64> {
+    pub fn fingerprints(&self, dialect: Dialect) -> Cow<'static, [u64]> {
         if let Migrations::Embedded { fingerprints, .. } = &self.migrations {
-            return fingerprints[dialect as usize];
+            return Cow::Borrowed(fingerprints[dialect as usize]);
         }
-        let mut fingerprint = Fingerprint::default();
-        for migration in self.migrations() {
-            let checksum = migration.script(Role::Up, dialect)?.checksum.to_string();
-            let minimum = migration.min_runtime_version().map(|version| version.to_string());
-            let version = migration.version().to_string();
-            fingerprint.add(&version, &checksum, minimum.as_deref(), Status::Applied.as_str());
-        }
-        Some(fingerprint.value())
+        let Some((first, rest)) = self.migrations().split_first() else {
+            return Cow::Owned(vec![0]);
+        };
+        let of = |migrations: &[Replaced]| {
+            let mut fingerprint = Fingerprint::default();
+            for migration in migrations {
+                let (version, checksum) = (migration.version.to_string(), migration.checksum(dialect)?.to_string());
+                let minimum = migration.min_runtime_version.as_deref();
+                fingerprint.add(&version, &checksum, minimum, Status::Applied.as_str());
+            }
+            Some(fingerprint.value())
+        };
+        let rest: Vec<Replaced> = rest.iter().map(Replaced::of).collect();
+        let (Some(first_alone), Some(rest)) = (of(&[Replaced::of(first)]), of(&rest)) else {
+            return Cow::Owned(Vec::new());
+        };
+        // It is a sum, so that parts of it can be exchanged.
+        let replaced = first.replaces().into_iter().filter_map(|generation| of(&generation));
+        Cow::Owned([first_alone].into_iter().chain(replaced).map(|beginning| rest.wrapping_add(beginning)).collect())
     }
 
     /// The path of a file of a migration, for messages: `migrations_v2/v1.0.0_users/up.sql`.

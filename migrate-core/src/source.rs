@@ -164,6 +164,7 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
 
     set::check_versions(&folders, &mut found.diagnostics);
     set::check_dependencies(&folders, &found.meant, &mut found.diagnostics);
+    set::check_replaces(&folders, &mut found.diagnostics);
     set::check_runtime(&folders, shown, options, &mut found.diagnostics);
     let silenced = deploy::check(&folders, options, &mut found.diagnostics);
     let candidates = set::dialects(&folders, shown, options, &mut found.diagnostics);

@@ -7,37 +7,59 @@ use proptest::prelude::*;
 
 use crate::checksum::{ALGORITHM, Checksum};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{FORMAT, LedgerRow, OLDEST_READER, Snapshot, State};
+use crate::fingerprint::Fingerprint;
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings};
 use crate::plan::{Plan, Target};
 use crate::registry::Registry;
+use crate::replaced::{self, Replaced};
 
 /// The dialect of these tests.
 pub(crate) const DIALECT: Dialect = Dialect::Sqlite;
 
 /// A registry of versions separated by spaces. `1.0.0!` has no down script, `1.0.0>=2.0.0` a minimum; `1.0.0e` expands,
-/// `1.0.0c` contracts.
+/// `1.0.0c` contracts. `1.1.0=1.0.0>2.0.0,1.1.0` was squashed of two, of which the first has a minimum; `1.2.0=1.1.0s,1.2.0|...`
+/// of one that was squashed before, and of what that one had replaced.
 pub(crate) fn registry(text: &str) -> Registry {
     let migrations = text.split_whitespace().map(|word| {
+        let (word, replaces) = word.split_once('=').filter(|(word, _)| !word.ends_with('>')).unwrap_or((word, ""));
         let (word, floor) = word.split_once(">=").map_or((word, None), |(word, floor)| (word, Some(floor.to_owned())));
         let (word, phase) = match word.strip_suffix('e') {
             Some(word) => (word, Some(Phase::Expand)),
             None => word.strip_suffix('c').map_or((word, None), |word| (word, Some(Phase::Contract))),
         };
         let (version, irreversible) = word.strip_suffix('!').map_or((word, false), |version| (version, true));
-        let mut scripts = vec![Script::new(Role::Up, None, up_of(version))];
+        let up = if replaces.is_empty() { up_of(version) } else { squashed_of(version) };
+        let mut scripts = vec![Script::new(Role::Up, None, up)];
         if !irreversible {
             scripts.push(Script::new(Role::Down, None, format!("DROP TABLE t{version}")));
         }
-        let settings = Settings { min_runtime_version: floor.map(Cow::Owned), phase, ..Settings::DEFAULT };
+        let min_runtime_version = floor.map(Cow::Owned);
+        let replaces = replaced::text(&replaced_of(replaces));
+        let settings = Settings { min_runtime_version, phase, replaces, ..Settings::DEFAULT };
         Migration::from_parts(version.parse().unwrap(), "m".into(), settings, Cow::Owned(vec![]), Cow::Owned(scripts))
     });
     let migrations = Cow::Owned(migrations.collect());
     Registry::from_parts(Some("app".into()), "migrations_v2".into(), None, Checksum::of(""), migrations)
 }
 
+fn replaced_of(text: &str) -> Vec<Vec<Replaced>> {
+    let one = |word: &str| {
+        let (word, minimum) = word.split_once('>').map_or((word, None), |(word, minimum)| (word, Some(minimum)));
+        let up = word.strip_suffix('s').map_or_else(|| up_of(word), squashed_of);
+        Replaced {
+            version: word.trim_end_matches('s').parse().unwrap(),
+            name: "m".to_owned(),
+            checksums: [Some(Checksum::of(&up)); 2],
+            min_runtime_version: minimum.map(str::to_owned),
+        }
+    };
+    let generations = text.split('|').filter(|generation| !generation.is_empty());
+    generations.map(|generation| generation.split(',').map(one).collect()).collect()
+}
+
 /// A snapshot of ledger rows separated by spaces: `1.0.0` is applied unchanged, `1.0.0:applying` has that status,
-/// `1.0.0:edited` was applied with another script, `1.0.0:spaced` with other white space, `1.0.0>=2.0.0` recorded a
+/// `1.0.0:edited` was applied with another script, `1.0.0:squashed` with that of a squashed migration, `1.0.0:spaced` with other white space, `1.0.0>=2.0.0` recorded a
 /// minimum, `1.0.0!` stored no down script; `1.0.0:applying?` stands at a part of which nothing tells whether it took
 /// effect. A word of `-` gives an empty ledger, no word no tables.
 pub(crate) fn snapshot(text: &str) -> Snapshot {
@@ -61,6 +83,7 @@ fn row(word: &str) -> LedgerRow {
     let (version, status) = word.split_once(':').unwrap_or((word, "applied"));
     let up_sql = match status {
         "edited" => "SELECT 2".to_owned(),
+        "squashed" => squashed_of(version),
         "spaced" => format!("  {} -- note", up_of(version)),
         _ => up_of(version),
     };
@@ -78,6 +101,10 @@ fn row(word: &str) -> LedgerRow {
         up_sql: Some(up_sql),
         has_down,
     }
+}
+
+fn squashed_of(version: &str) -> String {
+    format!("CREATE TABLE \"s{version}\" (id INTEGER)")
 }
 
 fn up_of(version: &str) -> String {
@@ -98,6 +125,34 @@ pub(crate) fn target(text: &str) -> Target {
         ["down", "all"] => Target::DownAll,
         ["redo"] => Target::Redo,
         _ => panic!("`{text}` is no target"),
+    }
+}
+
+/// What a start reads of a ledger; `None` when there are no tables.
+pub(crate) fn summary(snapshot: &Snapshot) -> Option<Summary> {
+    let mut fingerprint = Fingerprint::default();
+    for row in &snapshot.rows {
+        let minimum = row.min_runtime_version.as_deref();
+        fingerprint.add(&row.version.to_string(), &row.checksum, minimum, row.status.as_str());
+    }
+    let state = snapshot.state.as_ref()?;
+    Some(Summary {
+        oldest_reader: state.oldest_reader,
+        registry_name: state.registry_name.clone(),
+        checksum_algorithm: state.checksum_algorithm.clone(),
+        fingerprint: fingerprint.value(),
+    })
+}
+
+/// A run that is at work.
+pub(crate) fn holder() -> LockHolder {
+    LockHolder {
+        owner: "ann".to_owned(),
+        host: "a".to_owned(),
+        process: 7,
+        acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
+        expires_at: None,
+        live: true,
     }
 }
 

@@ -99,7 +99,10 @@ impl<'a> Expansion<'a> {
         let texts = &encoded.texts;
         let [migrations, dependencies, scripts] =
             [&encoded.migrations, &encoded.dependencies, &encoded.scripts].map(|table| Literal::byte_string(table));
-        let fingerprints = Dialect::ALL.map(|dialect| self.option(registry.fingerprint(dialect)));
+        let fingerprints = Dialect::ALL.map(|dialect| {
+            let fingerprints = registry.fingerprints(dialect);
+            quote!(&[#(#fingerprints),*])
+        });
         Ok(quote! {{
             #tracking
             #warnings
@@ -133,14 +136,6 @@ impl<'a> Expansion<'a> {
             const _: &#private::str = ::core::concat!(#(::core::include_str!(#files)),*);
             const _: &[#private::Option<&#private::str>] = &[#(::core::option_env!(#variables)),*];
         })
-    }
-
-    fn option(&self, number: Option<u64>) -> TokenStream {
-        let private = &self.private;
-        match number {
-            None => quote!(#private::Option::None),
-            Some(number) => quote!(#private::Option::Some(#number)),
-        }
     }
 
     fn option_text(&self, text: Option<&str>) -> TokenStream {

@@ -119,6 +119,27 @@ impl ScratchDatabase {
         entries.map(Structure::new)
     }
 
+    /// The rows of all its tables, our own aside: each as `table: column=value, ...`, in the order of these texts. Values are
+    /// quoted as the database quotes them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unreachable`] and [`ErrorKind::Database`], with the database's words.
+    pub fn rows(&self) -> Result<Vec<String>, Error> {
+        let rows = match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(scratch) => scratch.rows(),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(scratch) => scratch.rows(),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => Ok(Vec::new()),
+        };
+        rows.map(|mut rows| {
+            rows.sort_unstable();
+            rows
+        })
+    }
+
     /// The rows of a query, each value as text, `None` for NULL.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ fn embedded(path: &Path) -> &'static Registry {
     let [migrations, dependencies, scripts] =
         [encoded.migrations, encoded.dependencies, encoded.scripts].map(|table| &*table.leak());
     let tables = Box::leak(Box::new(Tables::new(texts.leak(), migrations, dependencies, scripts)));
-    let fingerprints = Dialect::ALL.map(|dialect| read.fingerprint(dialect));
+    let fingerprints = Dialect::ALL.map(|dialect| &*read.fingerprints(dialect).into_owned().leak());
     let registry = Registry::embedded(None, "migrations_v2".into(), None, Checksum::of(""), tables, fingerprints);
     Box::leak(Box::new(registry))
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use migrate_runtime::{Dialect, SchemaVersion, Version};
 
 use super::RunLockVerb;
+use super::compare::ShadowArgs;
 use super::values::{DatabaseUrl, program_version, version};
 
 #[derive(Debug, Args)]
@@ -116,6 +117,24 @@ pub(crate) struct FixArgs {
     /// Which of two migrations of one version gets another one, where migrations.lock does not say which was released.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) renumber: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SquashArgs {
+    /// The last version that goes into it, which becomes its own.
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) to: SchemaVersion,
+    /// Its name.
+    #[arg(long, default_value = "squashed")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) shadow: ShadowArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

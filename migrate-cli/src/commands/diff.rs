@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use migrate_core::migration::Role;
-use migrate_runtime::{AnyDatabase, Dialect, Entry, Migration, Registry, Script};
+use migrate_runtime::{AnyDatabase, Dialect, Entry, Migration, MigrationState, ReasonCode, Registry, Script};
 
 use super::text_diff::unified;
 use crate::args::{DiffArgs, EmbeddedDiffArgs};
@@ -88,7 +88,15 @@ fn ledger(left: &'static str, session: &mut Session) -> Result<Comparison, Error
     let assessment = session.migrator.check(&mut session.database).wait()?;
     let dialect = config::dialect(&session.database);
     let mut comparison = Comparison::between(left, "database");
+    // Its own script was never applied, and those that it replaces are not here to be compared.
+    let stands_for_others = |entry: &Entry| {
+        let mut reasons = assessment.reasons.iter();
+        reasons.any(|it| it.code == ReasonCode::Replaced && it.version == Some(entry.version))
+    };
     for entry in &assessment.migrations {
+        if entry.state == MigrationState::Replaced || stands_for_others(entry) {
+            continue;
+        }
         let title = || format!("v{}_{}", entry.version, entry.name);
         match (entry.known, &entry.row) {
             (true, None) => comparison.only_left.push(title()),

@@ -1,6 +1,7 @@
 //! What `up`, `down` and `redo` share: asking, running, telling of progress, and the closing line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use migrate_core::size::show;
 use migrate_runtime::{
@@ -86,7 +87,10 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     let database = &mut session.database;
     let report = match request.dry_run {
         true => request.aim.plan(&migrator, database)?,
-        false => request.aim.run(&migrator.stop(signals::stop(printer)), database)?,
+        false => {
+            let _watched = printer.watch();
+            request.aim.run(&migrator.stop(signals::stop(printer)), database)?
+        }
     };
     if request.dry_run {
         let scripts = stored::scripts(&report.plan, session)?;
@@ -116,9 +120,11 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
 /// A migrator that tells of its progress.
 pub(super) fn observed(migrator: Migrator, printer: &Printer) -> Migrator {
     let progress = printer.clone();
+    let left = Mutex::new(VecDeque::new());
     migrator.observer(move |event: &Event<'_>| {
         defect::failpoint();
         progress.event(|| Happening::of(event));
+        draw(event, &progress, &mut left.lock().unwrap_or_else(PoisonError::into_inner));
         tell(event, &progress);
     })
 }
@@ -180,6 +186,29 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         }
         Event::Progress { step, progress } => {
             printer.progress(&format!("{} {}: {}", step.version, step.name, so_far(progress)));
+        }
+        _ => {}
+    }
+}
+
+/// What the bar shows, where there is one. `left` are the steps that are not done yet.
+fn draw(event: &Event<'_>, printer: &Printer, left: &mut VecDeque<String>) {
+    let Some(bar) = printer.bar() else {
+        return;
+    };
+    let title = |step: &Step| format!("{} {}", step.version, step.name);
+    match event {
+        Event::Waiting(_) => bar.say("waiting for another run".to_owned()),
+        Event::WaitingForInstances { step, .. } => bar.say(format!("{} waits for running programs", title(step))),
+        Event::WaitingForOldConnection => bar.say("waiting for the server".to_owned()),
+        Event::Started(plan) => {
+            *left = plan.steps.iter().map(title).collect();
+            bar.start(left.len(), left.front().cloned().unwrap_or_default());
+        }
+        Event::StepStarted(step) | Event::Retrying { step, .. } => bar.say(title(step)),
+        Event::StepEnded(step) if step.outcome == StepOutcome::Done => {
+            left.pop_front();
+            bar.advance(left.front().map_or_else(|| "finishing".to_owned(), String::clone));
         }
         _ => {}
     }

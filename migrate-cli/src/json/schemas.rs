@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{
     Amended, Backups, Check, Compatibility, Config, Diff, Doctor, Document, Failed, Fixed, Graph, Health, History,
     Init, Instances, Line, List, Lock, LockRelease, New, OneBackup, Pending, Planned, PrunedBackups, Repairs,
-    RestoredBackup, Rollback, Run, RunLock, SchemaDiff, SchemaDump, Status, Tested, Text, Validate, Verified, Version,
+    RestoredBackup, Rollback, Run, RunLock, SchemaDiff, SchemaDump, Squashed, Status, Tested, Text, Validate, Verified,
+    Version,
 };
 
 /// Each document, and the verbs that print it. A new one is a line here; its types derive `JsonSchema` in tests.
@@ -45,6 +46,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Run>("run", &["up", "down", "redo", "reset", "goto", "rollback"]),
         schema::<SchemaDiff>("schema_diff", &["schema diff"]),
         schema::<SchemaDump>("schema_dump", &["schema dump"]),
+        schema::<Squashed>("squash", &["squash"]),
         schema::<Status>("status", &["status"]),
         schema::<Tested>("test", &["test"]),
         schema::<Text>("text", &["completions", "man"]),

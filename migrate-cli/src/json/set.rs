@@ -1,4 +1,4 @@
-//! What concerns the migrations and no database, or more than the database: `validate`, `list`, `graph`, `lock`, `new`, `init` and `doctor`.
+//! What concerns the migrations and no database, or more than the database: `validate`, `list`, `graph`, `lock`, `new`, `fix`, `squash`, `init` and `doctor`.
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_core::fix::Left;
@@ -139,6 +139,31 @@ pub(crate) struct Fixed {
     pub(crate) actions: Vec<String>,
     pub(crate) left: Vec<LeftOver>,
     pub(crate) errors: usize,
+}
+
+/// `squash`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Squashed {
+    #[cfg_attr(test, schemars(extend("enum" = ["squashed", "dry_run"])))]
+    pub(crate) outcome: &'static str,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) files: Vec<String>,
+    pub(crate) replaced: Vec<String>,
+    pub(crate) rewritten: Vec<String>,
+    pub(crate) left_behind: Vec<String>,
+    pub(crate) irreversible: Option<String>,
+    pub(crate) proven: Vec<ProvenOn>,
+}
+
+/// A database on which both sets leave the same.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ProvenOn {
+    pub(crate) database: &'static str,
+    pub(crate) not_compared: Vec<String>,
 }
 
 /// What a person has to decide.

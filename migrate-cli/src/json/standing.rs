@@ -18,7 +18,7 @@ pub(crate) struct Status {
 struct Migration {
     version: String,
     name: String,
-    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline", "replaced"])))]
     state: &'static str,
     applied_at: Option<String>,
     execution_time_ms: Option<u64>,

@@ -78,7 +78,7 @@ pub(crate) struct Compatibility {
 struct Minimum {
     version: String,
     name: String,
-    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["applied", "pending", "changed", "unknown", "interrupted", "baseline", "replaced"])))]
     state: &'static str,
     min_runtime_version: String,
 }

@@ -28,6 +28,7 @@ mod scratch;
 #[cfg(target_os = "linux")]
 mod screens;
 mod sqlite;
+mod squash;
 mod suggestions;
 mod templates;
 #[cfg(target_os = "linux")]

@@ -63,6 +63,11 @@ impl Project {
         Self { url: Some(database.url()), database: Some(database), ..self }
     }
 
+    /// The URL that the program is given.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_deref().expect("the project has a database")
+    }
+
     /// The first column of the first row of a query on the PostgreSQL database.
     pub(crate) fn psql(&self, sql: &str) -> String {
         self.database.as_ref().expect("the project is on PostgreSQL").psql(sql)

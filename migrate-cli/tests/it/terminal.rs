@@ -1,9 +1,10 @@
-//! Questions on a terminal. `script` of util-linux gives the program one.
+//! Questions and bars on a terminal. `script` of util-linux gives the program one.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use testkit::process::{Output, run_with_input};
+use testkit::postgres::Server;
+use testkit::process::{Output, run, run_with_input};
 
 use crate::support::{Project, USERS_AND_POSTS};
 
@@ -154,6 +155,19 @@ fn a_protected_database_asks_for_its_name_before_any_change() {
 }
 
 #[test]
+fn squash_shows_what_it_would_do_and_asks() {
+    let project = Project::new(USERS_AND_POSTS);
+    let refused = at_a_terminal(&project, "squash --to 1.1.0", "n\n");
+    assert_eq!(refused.code, 70, "{refused:?}");
+    for part in ["to remove: v1.0.0_users", "2 migrations in migrations_v2 become one? [y/N]", "not confirmed"] {
+        assert!(refused.stdout.contains(part), "{part}: {refused:?}");
+    }
+    assert!(project.path("migrations_v2/v1.0.0_users").exists());
+    assert_eq!(at_a_terminal(&project, "squash --to 1.1.0", "y\n").code, 0);
+    assert!(!project.path("migrations_v2/v1.0.0_users").exists());
+}
+
+#[test]
 fn an_answer_is_to_what_was_shown() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up");
@@ -179,5 +193,70 @@ fn an_answer_is_to_what_was_shown() {
         assert!(shown.contains("the database has changed, and with it what was confirmed"), "{shown}");
         assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1, "{line}");
         project.done("up");
+    }
+}
+
+/// Three migrations, the second of which takes its time; a fourth one fails.
+fn slow() -> Project {
+    let project = Project::new(USERS_AND_POSTS).with_database(Server::shared().database());
+    project.write("migrations_v2/v1.1.0_posts/up.sql", "SELECT pg_sleep(1.5);\n");
+    project.write("migrations_v2/v1.1.0_posts/down.sql", "SELECT 1;\n");
+    project.write("migrations_v2/v1.2.0_last/metadata.json", r#"{"version": "1.2.0", "name": "last"}"#);
+    project.write("migrations_v2/v1.2.0_last/up.sql", "SELECT 1;\n");
+    project.write("migrations_v2/v1.2.0_last/down.sql", "SELECT 1;\n");
+    project.write("migrations_v2/v1.3.0_bad/metadata.json", r#"{"version": "1.3.0", "name": "bad"}"#);
+    project.write("migrations_v2/v1.3.0_bad/up.sql", "SELECT pg_sleep(0.7);\nSELECT nothing;\n");
+    project.write("migrations_v2/v1.3.0_bad/down.sql", "SELECT 1;\n");
+    project
+}
+
+/// What the program writes to a terminal, with all that moves the cursor.
+fn drawn(project: &Project, line: &str) -> Output {
+    let program = env!("CARGO_BIN_EXE_migrate");
+    let line = format!("'{program}' {line} --database-url '{}'", project.url());
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(project.path("")).stdin(Stdio::null());
+    run(script.env("TERM", "xterm").env_remove("NO_COLOR"))
+}
+
+/// What is left on the screen: lines that were cleared or written over are gone.
+fn screen(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let last = line.trim_end_matches('\r').rsplit("\u{1b}[2K").next().unwrap_or_default();
+        last.rsplit('\r').next().unwrap_or_default().to_owned()
+    };
+    text.trim_end().split('\n').map(line).collect()
+}
+
+#[test]
+fn a_bar_shows_how_far_a_run_has_come_and_goes_away() {
+    let project = slow();
+    let up = drawn(&project, "up --to 1.2.0 --color never");
+    assert_eq!(up.code, 0, "{up:?}");
+    // Seconds that have passed stand in between.
+    let bar = up.stdout.split("[========>               ] 1/3 ").nth(1).unwrap_or_default();
+    assert!(bar.split_once(' ').is_some_and(|(_, title)| title.starts_with("1.1.0 posts")), "{up:?}");
+    assert!(!up.stdout.contains("\u{1b}[36m"), "{up:?}");
+    let left = screen(&up.stdout);
+    assert_eq!(left.len(), 4, "{left:?}");
+    for (line, begins) in left.iter().zip(["applied 1.0.0", "applied 1.1.0", "applied 1.2.0", "done: 3 migrations"]) {
+        assert!(line.starts_with(begins), "{left:?}");
+    }
+
+    let failed = drawn(&project, "up");
+    assert_eq!(failed.code, 70, "{failed:?}");
+    assert!(failed.stdout.contains("\u{1b}[36m"), "{failed:?}");
+    assert!(failed.stdout.contains("] 0/1 "), "{failed:?}");
+    let left = screen(&failed.stdout);
+    assert!(left[0].contains("error") && left[0].contains("migration 1.3.0 `bad` failed"), "{left:?}");
+}
+
+#[test]
+fn no_bar_where_nobody_wants_it() {
+    for (option, code) in [("--quiet", 0), ("--json", 0), ("--events", 0)] {
+        let project = slow();
+        let up = drawn(&project, &format!("up --to 1.2.0 {option}"));
+        assert_eq!(up.code, code, "{up:?}");
+        assert!(!up.stdout.contains('\u{1b}') && !up.stdout.contains("1/3"), "{option}: {up:?}");
     }
 }

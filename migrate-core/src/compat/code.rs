@@ -48,6 +48,8 @@ codes! {
         "Applied, or being applied, by another version of the program, and nothing forbids this one."
     ChangedInComments Compatible "changed_in_comments" None,
         "Comments or white space differ from what was applied."
+    Replaced Compatible "replaced" None,
+        "The migrations that it replaces are applied in its place, all of them and unchanged."
     InProgress NeedsMigration "in_progress" Some("`migrate up` waits for the other run and does what is left"),
         "Another run is working on it at this moment."
     Pending NeedsMigration "pending" Some("run `migrate up`"),
@@ -66,6 +68,9 @@ codes! {
     Changed Incompatible "changed"
         Some("put the released script back, and make the change in a new migration (`migrate new`); or accept it as it is with `migrate repair VERSION`"),
         "An applied script was changed in substance."
+    ReplacedInPart Incompatible "replaced_in_part"
+        Some("bring the database to VERSION with the migrations from before they were squashed: `migrate up --to VERSION` with that program or checkout; `migrate status` there tells what is wrong"),
+        "Some of the migrations that it replaces are applied, and not all of them, or not as they were."
     OutOfOrder Incompatible "out_of_order"
         Some("give it a version above every released one, or apply it all the same with `migrate up --allow-out-of-order`"),
         "Pending below an applied version, which is not allowed."

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ledger::LockHolder;
-use crate::testing::{DIALECT, registry, snapshot};
+use crate::testing::{DIALECT, holder, registry, snapshot};
 
 /// Versions of programs and minimums, lowest precedence first: two of the same rank compare equal.
 const RUNTIMES: [(&str, usize); 6] =
@@ -194,17 +193,6 @@ fn around(runtime: Option<(&str, usize)>, out_of_order: bool, live: bool) -> (Ar
     let version = runtime.map(|(text, _)| Version::parse(text).unwrap());
     let rules = Rules { runtime_version: version, allow_out_of_order: out_of_order };
     (Around { runtime: runtime.map(|(_, rank)| rank), out_of_order, live }, rules)
-}
-
-fn holder() -> LockHolder {
-    LockHolder {
-        owner: "ann".to_owned(),
-        host: "a".to_owned(),
-        process: 7,
-        acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
-        expires_at: None,
-        live: true,
-    }
 }
 
 /// Up to four migrations over two MAJORs, each with and without a minimum, as every version of the program.

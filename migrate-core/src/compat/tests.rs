@@ -1,7 +1,6 @@
 use super::*;
-use crate::fingerprint::Fingerprint;
 use crate::ledger::LockHolder;
-use crate::testing::{DIALECT, registry, snapshot};
+use crate::testing::{DIALECT, registry, snapshot, summary};
 
 fn assess(migrations: &str, ledger: &str, runtime: &str) -> Assessment {
     let rules = Rules {
@@ -31,21 +30,8 @@ fn check(migrations: &str, ledger: &str, runtime: &str, expect: &str) {
 /// What a summary of the ledger says.
 fn current(migrations: &str, ledger: &str, runtime: &str) -> bool {
     let rules = Rules { runtime_version: Version::parse(runtime).ok(), allow_out_of_order: false };
-    let snapshot = snapshot(ledger);
-    let mut fingerprint = Fingerprint::default();
-    for row in &snapshot.rows {
-        let minimum = row.min_runtime_version.as_deref();
-        fingerprint.add(&row.version.to_string(), &row.checksum, minimum, row.status.as_str());
-    }
-    snapshot.state.is_some_and(|state| {
-        let summary = Summary {
-            oldest_reader: state.oldest_reader,
-            registry_name: state.registry_name,
-            checksum_algorithm: state.checksum_algorithm,
-            fingerprint: fingerprint.value(),
-        };
-        is_current(&registry(migrations), &summary, DIALECT, &rules)
-    })
+    let summary = summary(&snapshot(ledger));
+    summary.is_some_and(|summary| is_current(&registry(migrations), &summary, DIALECT, &rules))
 }
 
 #[test]

@@ -111,6 +111,7 @@ codes! {
         InvalidVersion Error "invalid-version" "The version of a migration is not MAJOR.MINOR.PATCH."
         InvalidMinimum Error "invalid-minimum" "`min_runtime_version` is not the version of a program."
         InvalidDependency Error "invalid-dependency" "A dependency is neither a version nor a requirement with operators."
+        InvalidReplaces Error "invalid-replaces" "`replaces` is not what `migrate squash` writes, or its migration is not the lowest of the set."
         VersionMismatch Error "version-mismatch" "The metadata and the directory's name disagree on the version."
         NameMismatch Error "name-mismatch" "The metadata and the directory's name disagree on the name."
         UnknownAllow Warning "unknown-allow" "`allow` names a diagnostic that does not exist or that it cannot silence."

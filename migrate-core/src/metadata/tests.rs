@@ -30,6 +30,8 @@ fn with(line: &str) -> String {
     format!("{{\"version\": \"1.2.0\", \"name\": \"users\",\n{line}}}")
 }
 
+const ONE: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 const FULL: &str = r#"{
             "$schema": "https://example.org/schema.json",
             "version": "1.2.0", "name": "users",
@@ -41,6 +43,11 @@ const FULL: &str = r#"{
             "irreversible": "drops data",
             "phase": "contract",
             "expects": {"tables": ["users", "posts"], "indexes": []},
+            "replaces": [
+                {"version": "1.0.0", "name": "a", "checksum": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                {"version": "1.2.0", "name": "users", "min_runtime_version": "2.0.0-0", "checksum":
+                    {"postgres": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}
+            ],
             "kind": "sql",
             "foreign_keys": "off",
             "lock_timeout": "5s", "statement_timeout": "2min",
@@ -57,6 +64,7 @@ fn reads_every_key() {
         min_runtime_version: Some("2.0.0-0".into()),
         irreversible: Some("drops data".into()),
         expects: Some("table users\ntable posts".into()),
+        replaces: Some(format!("1.0.0 a {ONE} {ONE} -\n1.2.0 users - {ONE} 2.0.0-0\n").into()),
         phase: Some(Phase::Contract),
         transaction: false,
         foreign_keys_off: true,
@@ -230,4 +238,40 @@ proptest! {
             prop_assert!(is_inside(&diagnostic, &text), "{diagnostic:?} in {text:?}");
         }
     }
+}
+
+#[test]
+fn refuses_what_squash_does_not_write() {
+    let entry = |version: &str| format!(r#"{{"version": "{version}", "name": "a", "checksum": "{ONE}"}}"#);
+    let list = |entries: &[String]| format!("\"replaces\": [{}]", entries.join(", "));
+    let nested = format!(r#"{{"version": "1.0.0", "name": "a", "checksum": "{ONE}", {}}}"#, list(&[entry("1.0.0")]));
+    check_key(&list(&[nested.clone(), entry("1.2.0")]), &[]);
+    check_key(r#""replaces": "1.0.0""#, &["2:13 wrong-type: `replaces` is a string, expected a list of objects"]);
+    check_key(r#""replaces": ["1.0.0"]"#, &["2:14 wrong-type: `replaces[0]` is a string, expected an object"]);
+    check_key(
+        r#""replaces": []"#,
+        &["2:13 invalid-replaces: `replaces` does not end with the migration that had the version 1.2.0 before"],
+    );
+    check_key(
+        &list(&[entry("1.1.0"), entry("1.0.0"), entry("1.2.0")]),
+        &["2:129 invalid-replaces: `replaces` has 1.0.0 behind a version that is not lower"],
+    );
+    check_key(
+        &list(&[entry("0.1.0"), nested, entry("1.2.0")]),
+        &["2:243 invalid-replaces: only the first of `replaces` can replace others itself"],
+    );
+    check_key(r#""replaces": [{"version": "1.2.0", "nmae": "a"}]"#, &["2:35 unknown-key: unknown key `replaces.nmae`"]);
+    check_key(
+        r#""replaces": [{"version": "1.2.0", "name": "a"}]"#,
+        &["2:14 invalid-replaces: an entry of `replaces` lacks its version, name or checksum"],
+    );
+    check_key(
+        r#""replaces": [{"version": "1.2", "name": "A", "checksum": {"mysql": "00"}, "min_runtime_version": "2"}]"#,
+        &[
+            "2:26 invalid-replaces: `1.2` in `replaces` is no version",
+            "2:41 invalid-replaces: `A` in `replaces` is no name",
+            "2:59 unknown-key: unknown key `replaces.checksum.mysql`",
+            "2:98 invalid-replaces: `2` in `replaces` is no min runtime version",
+        ],
+    );
 }

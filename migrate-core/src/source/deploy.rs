@@ -93,8 +93,11 @@ impl Migration<'_> {
 
     /// A contract step names the step that made it possible.
     fn without_expand(&self) -> Option<Finding> {
-        let is_expand =
-            |folder: &&Folder| folder.metadata.as_ref().is_some_and(|it| it.settings.phase == Some(Phase::Expand));
+        // What replaces others may hold the step that expands.
+        let is_expand = |folder: &&Folder| {
+            let settings = folder.metadata.as_ref().map(|it| &it.settings);
+            settings.is_some_and(|it| it.phase == Some(Phase::Expand) || it.replaces.is_some())
+        };
         let expands: Vec<&Folder> = self.before.iter().filter(is_expand).collect();
         let depends = |folder: &&Folder| {
             let version = folder.name.version.to_semver();

@@ -51,6 +51,23 @@ pub(super) fn check_dependencies(folders: &[Folder], meant: &[SchemaVersion], fo
     }
 }
 
+/// Only the lowest migration stands for others: `migrate squash` leaves nothing below it.
+pub(super) fn check_replaces(folders: &[Folder], found: &mut Vec<Diagnostic>) {
+    for folder in folders.iter().skip(1) {
+        let (Some(metadata), Some(text)) = (&folder.metadata, &folder.metadata_text) else {
+            continue;
+        };
+        if metadata.settings.replaces.is_none() {
+            continue;
+        }
+        let path = folder.path(METADATA);
+        let file = SourceFile { path: &path, text };
+        let message = format!("`{}` replaces others and is not the lowest migration of the set", folder.title());
+        let help = "give what was added below it a version above it";
+        found.push(Diagnostic::at(Code::InvalidReplaces, file, metadata.replaces_span.clone(), message).help(help));
+    }
+}
+
 /// No migration needs a newer program than the one that embeds it.
 pub(super) fn check_runtime(folders: &[Folder], shown: &str, options: &LoadOptions, found: &mut Vec<Diagnostic>) {
     let Some(text) = &options.runtime_version else {

@@ -105,7 +105,7 @@ fn edits_of<'a>(action: Action, step: &'a Step, work: Option<&'a Work<'a>>) -> V
         Action::RecordBaseline => record(|work| Edit::Insert(work, Status::Baseline)).collect(),
         Action::Accept => record(Edit::Accept).collect(),
         Action::Complete => record(Edit::Accept).chain([Edit::Complete(step)]).collect(),
-        Action::Forget => vec![Edit::Forget(step)],
+        Action::Forget | Action::Supersede(_) => vec![Edit::Forget(step)],
         Action::FinishPart(part) => vec![Edit::Reached(step, part)],
         Action::RepeatPart(part) => vec![Edit::Reached(step, part - 1)],
     }

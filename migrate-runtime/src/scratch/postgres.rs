@@ -49,6 +49,10 @@ impl PostgresScratch {
         structure::postgres::structure(&self.database, DEFAULT_TABLE)
     }
 
+    pub(crate) fn rows(&self) -> Result<Vec<String>, Error> {
+        structure::postgres::rows(&self.database, DEFAULT_TABLE)
+    }
+
     pub(crate) fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
         self.database.ask_rows("a query was refused", sql)
     }

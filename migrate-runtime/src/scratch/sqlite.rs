@@ -35,6 +35,11 @@ impl SqliteScratch {
         structure.map_err(|error| plain_error("a pragma was refused", &error))
     }
 
+    pub(crate) fn rows(&self) -> Result<Vec<String>, Error> {
+        structure::sqlite::rows(&self.connection, DEFAULT_TABLE)
+            .map_err(|error| plain_error("a query was refused", &error))
+    }
+
     pub(crate) fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
         structure::sqlite::query(&self.connection, sql).map_err(|error| plain_error("a query was refused", &error))
     }

@@ -10,7 +10,6 @@ pub(crate) fn structure(database: &Postgres, ledger: &str) -> Result<Vec<String>
 }
 
 /// The rows as `table: values`, in any order, without those of the tables whose names begin with `ledger`.
-#[cfg(feature = "testing")]
 pub(crate) fn rows(database: &Postgres, ledger: &str) -> Result<Vec<String>, Error> {
     let queries = read(database, &format!("{}{QUERIES}", own_objects(ledger)))?;
     if queries.is_empty() {

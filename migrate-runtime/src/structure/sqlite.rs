@@ -11,7 +11,6 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use self::definition::{clauses, plain};
-#[cfg(feature = "testing")]
 use crate::backend::identifier;
 use crate::backend::sqlite::{open_to_read, plain_error};
 use crate::error::Error;
@@ -160,7 +159,6 @@ fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
 }
 
 /// The rows as `table: values`, in any order, without those of the tables whose names begin with `ledger`.
-#[cfg(feature = "testing")]
 pub(crate) fn rows(connection: &Connection, ledger: &str) -> rusqlite::Result<Vec<String>> {
     let mut rows = Vec::new();
     for table in tables(connection, ledger)?.iter().filter(|table| !table.is_virtual) {

@@ -6,16 +6,11 @@ use migrate_core::plan::Target;
 use crate::backend::sqlite::plain_error;
 use crate::error::Error;
 use crate::migrator::Migrator;
-use crate::options::DEFAULT_TABLE;
 use crate::report::Report;
 #[cfg(feature = "postgres")]
 use crate::scratch::PostgresScratch;
 #[cfg(feature = "sqlite")]
 use crate::scratch::SqliteScratch;
-#[cfg(feature = "postgres")]
-use crate::structure::postgres;
-#[cfg(feature = "sqlite")]
-use crate::structure::sqlite;
 
 /// A database of its own, gone with the value.
 pub(super) trait Scratch {
@@ -47,7 +42,7 @@ impl Scratch for SqliteScratch {
     }
 
     fn rows(&mut self) -> Result<Vec<String>, Error> {
-        sqlite::rows(self.connection(), DEFAULT_TABLE).map_err(|error| plain_error("a query was refused", &error))
+        Self::rows(self)
     }
 }
 
@@ -66,6 +61,6 @@ impl Scratch for PostgresScratch {
     }
 
     fn rows(&mut self) -> Result<Vec<String>, Error> {
-        postgres::rows(self.database(), DEFAULT_TABLE)
+        Self::rows(self)
     }
 }

@@ -18,6 +18,7 @@ mod postgres;
 mod recovery;
 mod rollback;
 mod sqlite;
+mod squashed;
 mod stale;
 mod start;
 mod stops;
