@@ -48,18 +48,34 @@ pub(super) fn add(directory: &Path, version: SchemaVersion) -> Result<(), Error>
     let loaded = config::load(directory, false);
     let is_new = |entry: &&Entry| entry.version == version;
     let added: Vec<Entry> = loaded.lock_entries().iter().filter(is_new).map(Entry::to_draft).collect();
-    let recorded = match read(directory)? {
+    let recorded = match recorded(directory)? {
         None => without_errors(loaded)?.lock_entries().to_vec(),
-        Some(text) => {
-            let path = directory.join(LOCK).display().to_string();
-            let text = String::from_utf8_lossy(&text);
-            let lines = lockfile::parse(SourceFile { path: &path, text: &text }).map_err(Error::Directory)?;
-            lines.into_iter().map(|line| line.entry).collect()
-        }
+        Some(recorded) => recorded,
     };
     let mut entries: Vec<Entry> = recorded.into_iter().filter(|it| !is_new(&it)).chain(added).collect();
     entries.sort_by_key(|entry| entry.version);
     write(directory, &lockfile::render(&entries))
+}
+
+/// The lock file of a set that takes the place of the directory's, in which drafts stay drafts; `None` where there is none.
+pub(super) fn of_successor(directory: &Path, entries: &[Entry]) -> Result<Option<String>, Error> {
+    let Some(recorded) = recorded(directory)? else {
+        return Ok(None);
+    };
+    let is_draft = |entry: &Entry| recorded.contains(&entry.to_draft());
+    let entry = |entry: &Entry| if is_draft(entry) { entry.to_draft() } else { entry.clone() };
+    Ok(Some(lockfile::render(&entries.iter().map(entry).collect::<Vec<_>>())))
+}
+
+/// What the lock file records, if there is one.
+fn recorded(directory: &Path) -> Result<Option<Vec<Entry>>, Error> {
+    let Some(text) = read(directory)? else {
+        return Ok(None);
+    };
+    let path = directory.join(LOCK).display().to_string();
+    let text = String::from_utf8_lossy(&text);
+    let lines = lockfile::parse(SourceFile { path: &path, text: &text }).map_err(Error::Directory)?;
+    Ok(Some(lines.into_iter().map(|line| line.entry).collect()))
 }
 
 /// A failed script that is recorded has to be recorded again once it is mended, or the next run refuses it.
@@ -77,11 +93,8 @@ pub(super) fn remind(error: Error, directory: &Path) -> Error {
 }
 
 fn is_locked(version: Option<SchemaVersion>, directory: &Path) -> bool {
-    let Ok(Some(text)) = read(directory) else {
-        return false;
-    };
-    let lines = lockfile::parse(SourceFile { path: LOCK, text: &String::from_utf8_lossy(&text) }).unwrap_or_default();
-    lines.iter().any(|line| Some(line.entry.version) == version && !line.entry.is_draft())
+    let is_it = |entry: &Entry| Some(entry.version) == version && !entry.is_draft();
+    recorded(directory).is_ok_and(|recorded| recorded.is_some_and(|recorded| recorded.iter().any(is_it)))
 }
 
 fn compare(directory: &Path) -> Result<(), Error> {

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use migrate_core::migration::Dialect;
-use migrate_core::name::{self, LOCK, Reading};
+use migrate_core::name::{self, Reading};
 use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_core::squash::{Request, SquashError, Squashed, squash as squashed};
 use migrate_runtime::{Registry, ScratchDatabase};
 
 use self::disk::Stage;
 use self::proof::{Difference, Outcome, Proof, Proven};
+use super::lock;
 use super::schema::scratch_url;
 use crate::args::SquashArgs;
 use crate::config;
@@ -76,9 +77,8 @@ pub(super) fn squash(
         confirm(&document, directory, printer)?;
     }
     if !args.dry_run {
-        let lock = staged.loaded.lock_text();
-        let has_lock = directory.join(LOCK).exists();
-        staged.stage.put(directory, &squashed_set, has_lock.then_some(&*lock))?;
+        let lock = lock::of_successor(directory, staged.loaded.lock_entries())?;
+        staged.stage.put(directory, &squashed_set, lock.as_deref())?;
     }
     tell(&document, args.dry_run, printer);
     Ok(Exit::Done)

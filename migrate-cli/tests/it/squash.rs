@@ -68,6 +68,16 @@ fn many_become_one() {
 }
 
 #[test]
+fn a_draft_above_stays_one() {
+    let project = project();
+    project.done("new later");
+    project.done("squash --to 1.2.0 --yes");
+    let drafts: Vec<bool> =
+        read(&project, "migrations.lock").lines().skip(2).map(|line| line.contains(" draft chain=")).collect();
+    assert_eq!(drafts, [false, false, true]);
+}
+
+#[test]
 fn a_database_that_has_the_many_goes_on() {
     let project = project();
     project.done("up --to 1.2.0");
