@@ -79,6 +79,18 @@ scripts of the set or, for what the set does not hold, those stored in the ledge
 
 All of them are looked for before anything is undone, and again under the run lock. A migration belongs to the run that applied it last.
 In a program: `Migrator::roll_back`, `plan_rollback`, `can_roll_back`.
+
+`--strategy snapshot` puts the backup back that was taken before the run ([backup.md](backup.md)): everything that was written since is gone,
+though kept in a backup of its own. It is recommended only where `undo` is not possible, and refused, before anything is changed and again
+under the run lock, for these reasons:
+
+| reason | |
+|---|---|
+| `no_backup` | no full backup of this database was taken before the run |
+| `newer_run` | newer runs have changed the database |
+| `too_old` | the backup is older than `rollback_window`, by this machine's clock |
+
+In a program: `Migrator::restore_run_snapshot`, `run_snapshot` (feature `backup`).
 ";
 
 #[test]
