@@ -75,7 +75,7 @@ fn reads_every_key() {
 fn foreign_keys_are_off_around_a_transaction_only() {
     check_key(r#"  "transaction": false"#, &[]);
     let both = [
-        (r#"  "transaction": false, "foreign_keys": "off""#, 40),
+        (r#"  "transaction": false, "foreign_keys": "off""#, 41),
         (r#"  "foreign_keys": "off", "transaction": false"#, 19),
     ];
     for (line, column) in both {
