@@ -147,6 +147,7 @@ impl Operation for Migrate {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
+        self.settings.check_lease()?;
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
@@ -370,6 +371,7 @@ impl Migrate {
                 Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
                 Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
             },
+            lease: self.settings.lease,
         }
     }
 

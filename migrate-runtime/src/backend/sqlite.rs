@@ -410,7 +410,9 @@ impl Backend for SqliteBackend<'_> {
             "migration {version} `{name}` runs outside a transaction and asks for foreign keys to be off, which only holds around one"
         );
         let help = if work.step.resume_after.is_some() {
-            format!("it was begun outside a transaction: finish or undo it by hand, then say so with `migrate force {version}`")
+            format!(
+                "it was begun outside a transaction: finish or undo it by hand, then say so with `migrate force {version}`"
+            )
         } else {
             "remove `\"transaction\": false`, or write `PRAGMA foreign_keys = OFF` into the script instead of `foreign_keys`; one that is stored in the ledger is undone by hand, then recorded with `migrate force`".to_owned()
         };

@@ -547,7 +547,8 @@ fn constraints_that_a_script_defers_are_deferred_until_its_own_commit() {
         CREATE TABLE child (parent INTEGER REFERENCES parent);";
     let deferred = "PRAGMA defer_foreign_keys = ON; INSERT INTO child VALUES (1); INSERT INTO parent VALUES (1)";
     let next = "INSERT INTO child VALUES (2); INSERT INTO parent VALUES (2)";
-    let migrations = [("1.0.0", "tables", tables, ""), ("1.1.0", "deferred", deferred, ""), ("1.2.0", "next", next, "")];
+    let migrations =
+        [("1.0.0", "tables", tables, ""), ("1.1.0", "deferred", deferred, ""), ("1.2.0", "next", next, "")];
     let mut connection = bench.connection();
     connection.pragma_update(None, "foreign_keys", true).unwrap();
     let error = migrator(&migrations).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
