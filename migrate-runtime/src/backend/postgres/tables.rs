@@ -165,7 +165,7 @@ impl Names {
     pub(super) fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
-                    lock_process, {acquired}, NOT ({gone}), {expires} FROM {state} WHERE id = 1",
+                    lock_process, {acquired}, NOT ({gone}), {expires}, lock_backend FROM {state} WHERE id = 1",
             acquired = rfc3339("lock_acquired_at"),
             expires = rfc3339("lock_expires_at"),
             gone = self.gone(),
@@ -204,6 +204,7 @@ impl Names {
                 process: row.number(7)?,
                 acquired_at: row.text(8)?,
                 expires_at: row.optional(10),
+                backend: row.optional(11).and_then(|process| process.parse().ok()),
                 live: row.truth(9)?,
             }),
         };
