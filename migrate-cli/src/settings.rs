@@ -101,7 +101,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 34] = [
+pub(crate) const SETTINGS: [Setting; 35] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
