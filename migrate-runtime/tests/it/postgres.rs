@@ -648,3 +648,33 @@ fn a_commit_that_no_lexer_sees_fails_at_the_savepoint() {
     assert_eq!(bench.history(), ["run||started", "up|1.0.0|failed", "run||failed"]);
     assert_eq!(bench.lock_owner(), [""; 0]);
 }
+
+#[test]
+fn a_script_that_resets_everything_resets_nothing_for_others() {
+    let bench = PostgresServer::new();
+    let (runtime, mut client) = connect(&bench.url());
+    let next =
+        "CREATE TABLE seen AS SELECT current_setting('work_mem') AS memory, current_setting('lock_timeout') AS wait,
+        current_user::text AS who";
+    let reset = "RESET ALL; CREATE TABLE users (id integer)";
+    let migrator = migrator(&[("1.0.0", "reset", reset, ""), ("1.1.0", "next", next, "")]);
+    let migrator = migrator.lock_timeout(Duration::from_secs(3));
+    let kept: String = runtime.block_on(async {
+        client.batch_execute("SET work_mem = '7MB'; SET ROLE pg_database_owner").await.unwrap();
+        migrator.up(&mut BorrowedClient::new(&mut client)).await.unwrap();
+        let kept = "SELECT current_setting('work_mem') || ' ' || current_setting('role')";
+        client.query_one(kept, &[]).await.unwrap().get(0)
+    });
+    assert_eq!(kept, "7MB pg_database_owner");
+    assert_eq!(bench.sql("SELECT memory, wait, who FROM seen"), ["7MB|3s|pg_database_owner"]);
+}
+
+#[test]
+fn a_migration_runs_outside_a_transaction_whatever_its_script_begins_with() {
+    for beginning in ["\u{feff}", "\n\n", "-- a comment\n", "\u{feff}\n/* another */ -- one\r\n"] {
+        let bench = PostgresServer::new();
+        let directory = outside_transaction(&format!("{beginning}VACUUM users"), "", "");
+        of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"], "{beginning:?}");
+    }
+}
