@@ -319,6 +319,8 @@ pub struct Run {
     pub registry_digest: String,
     pub registry_name: Option<String>,
     pub plan: String,
+    /// How long the lock is the run's without renewal, where it is a lease.
+    pub lease: Duration,
 }
 
 /// How a run ended, for the history.
@@ -434,6 +436,15 @@ pub struct Work<'a> {
     pub stop: &'a Stop,
     /// The step before it in the run, which must have taken effect when this one begins.
     pub after: Option<&'a Step>,
+}
+
+#[cfg(feature = "postgres")]
+impl Work<'_> {
+    /// How long its statements may wait for locks in all: readers queue behind every wait. The server bounds each by the
+    /// same number, unless the script changes that; zero bounds nothing.
+    pub(crate) fn lock_budget(&self) -> Option<Duration> {
+        Some(self.lock_timeout).filter(|timeout| !timeout.is_zero())
+    }
 }
 
 /// The columns of a ledger row that come from the registry.

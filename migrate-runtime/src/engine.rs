@@ -147,6 +147,7 @@ impl Operation for Migrate {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
+        self.settings.check_lease()?;
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
@@ -370,6 +371,7 @@ impl Migrate {
                 Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
                 Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
             },
+            lease: self.settings.lease,
         }
     }
 
@@ -665,7 +667,13 @@ fn stopped_waiting() -> Error {
 }
 
 fn lock_busy(holder: Option<&LockHolder>, bound: Duration) -> Error {
+    let mut help = "wait for the other run to end, or allow a longer wait (`--wait-lock`)".to_owned();
+    // A backend lives on with what it executes when its program is gone, at least until it looks whether it is.
+    if let Some(backend) = holder.and_then(|holder| holder.backend) {
+        help.push_str("; if its program is gone and its session stays, end that: ");
+        help.push_str(&format!("`SELECT pg_terminate_backend({backend})`"));
+    }
     let holder = holder.map_or_else(|| "another run".to_owned(), LockHolder::to_string);
     Error::new(ErrorKind::LockBusy, format!("the run lock is held by {holder}; gave up after {bound:?}"))
-        .with_help("wait for the other run to end, or allow a longer wait (`--wait-lock`)")
+        .with_help(help)
 }

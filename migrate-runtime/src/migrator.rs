@@ -172,6 +172,15 @@ impl Migrator {
         self
     }
 
+    /// How long the run lock on PostgreSQL stays with a run that gives no sign of life, such as one that is paused, or one behind
+    /// a pooler that was killed. The run renews it three times meanwhile. Default: 30 s; from 1 s to 1 h, anything else is an
+    /// error of kind [`Configuration`](crate::ErrorKind::Configuration). On SQLite the operating system holds the lock.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
+        self
+    }
+
     /// How long a statement waits for a lock on PostgreSQL, for migrations that do not say it themselves. Default: 2 s.
     #[must_use]
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {

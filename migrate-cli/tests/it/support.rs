@@ -202,7 +202,7 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 16] = [
+pub(crate) const REDACTIONS: [(&str, &str); 17] = [
     (r"took \d+ ms", "took [ms] ms"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
     (r"\((\d+ ms|\d+\.\d s)\)", "([ms] ms)"),
@@ -222,6 +222,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 16] = [
     (r"\d+(\.\d)? KiB", "[size] KiB"),
     (r"/[^\s`]+/app\.db", "[folder]/app.db"),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),
+    (r"pg_terminate_backend\(\d+\)", "pg_terminate_backend([backend])"),
 ];
 
 /// Compares commands with the snapshot of the test that calls it.

@@ -175,7 +175,8 @@ impl<'c> PostgresBackend<'c> {
         self.session = session;
         self.held = Some(fence);
         self.holds_advisory_lock = false;
-        self.renewal = self.database.clone().map(|database| Renewal::start(database, self.names.renew(fence)));
+        self.renewal =
+            self.database.clone().map(|database| Renewal::start(database, self.names.lease, self.names.renew(fence)));
     }
 
     /// Leaves the pooler, if there is one and a way around it: a run needs a session of its own.
@@ -203,6 +204,7 @@ impl<'c> PostgresBackend<'c> {
         if let Created::Elsewhere = self.create().await? {
             return Ok((None, self.read().await?));
         }
+        self.names.lease = run.lease;
         let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
         let [_, session, settings, taken, rest @ ..] = &rows[..] else {
             return Err(too_few_answers());
@@ -222,7 +224,7 @@ impl<'c> PostgresBackend<'c> {
         message.script(&work.script, statements);
         self.session.restore_after(&mut message, &work.script.sql);
         message.push(&tables::set_timeouts(work));
-        self.close(message, run, work, None)
+        self.close(message, run, fence, work, None)
     }
 
     /// Begins a transaction that proves the fence and that the step before took effect.
@@ -243,6 +245,7 @@ impl<'c> PostgresBackend<'c> {
         &self,
         mut message: Message<'w>,
         run: &Run,
+        fence: Fence,
         work: &'w Work<'_>,
         duration: Option<Duration>,
     ) -> Result<Message<'w>, Error> {
@@ -257,8 +260,16 @@ impl<'c> PostgresBackend<'c> {
             (Direction::Down, _) => message.push(&self.names.delete(work.step)),
         }
         message.push(&self.names.add_history(run, &entry));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         Ok(message)
+    }
+
+    /// Ends a transaction of the run. Where no second connection can renew the lease, each transaction does so at its end.
+    fn commit(&self, message: &mut Message<'_>, fence: Fence) {
+        if self.database.is_none() {
+            message.push(&self.names.renew(fence));
+        }
+        message.push("COMMIT");
     }
 
     /// Runs a message that belongs to a step.
@@ -423,8 +434,7 @@ impl Backend for PostgresBackend<'_> {
             let (replies, message) = sent?;
             let work = &works[index];
             // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
-            let budget = Some(work.lock_timeout).filter(|timeout| !timeout.is_zero());
-            let outcome = self.watch_for(collect(replies, &message), work, budget, &mut |_| ()).await;
+            let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
             done(index, message.check(fence, work, outcome)?.milliseconds());
         }
     }
@@ -463,7 +473,7 @@ impl Backend for PostgresBackend<'_> {
             Direction::Down => message.push(&self.names.mark_reverting(work)),
         }
         message.push(&self.names.add_history(run, &HistoryEntry::of_step(work.step, "started")));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
@@ -506,13 +516,13 @@ impl Backend for PostgresBackend<'_> {
         }
         let mut message = self.open(fence, work, None);
         message.push(&self.names.progress(work.step, place.number));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
-        let message = self.close(self.open(fence, work, None), run, work, Some(duration))?;
-        self.run_watched(fence, work, &message, None, &mut |_| ()).await.map(drop)
+        let message = self.close(self.open(fence, work, None), run, fence, work, Some(duration))?;
+        self.run_watched(fence, work, &message, work.lock_budget(), &mut |_| ()).await.map(drop)
     }
 
     async fn reconnect(&mut self) -> Result<(), Error> {
@@ -525,6 +535,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
+        self.names.lease = run.lease;
         let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
         let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
             return Err(too_few_answers());

@@ -168,9 +168,34 @@ impl<'c> SqliteBackend<'c> {
 
     /// Runs `body` in a transaction of its own, after proving that the run still holds its lock.
     fn transaction<T>(&self, fence: Fence, body: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        in_write_transaction(self.connection(), |connection| {
-            self.prove(connection, fence)?;
-            body(connection)
+        session::writable(self.connection(), |connection, _| {
+            in_write_transaction(connection, |connection| {
+                self.prove(connection, fence)?;
+                body(connection)
+            })
+        })
+    }
+
+    /// Runs a segment and records it as finished, both or neither. For the script a connection that it has made read-only
+    /// stays so.
+    fn segment_in_transaction(
+        &self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        record: impl FnOnce(&Connection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        session::writable(self.connection(), |connection, read_only| {
+            in_write_transaction(connection, |connection| {
+                self.prove(connection, fence)?;
+                session::set_read_only(connection, read_only)?;
+                script::run_segment(connection, work, segment)?;
+                if connection.is_autocommit() {
+                    return Err(script::transaction_ended(work));
+                }
+                session::set_read_only(connection, false)?;
+                record(connection)
+            })
         })
     }
 
@@ -353,7 +378,7 @@ impl Backend for SqliteBackend<'_> {
             self.session.detach(self.connection())?;
             let rest = &works[next..];
             let alone = one_by_one || rest[0].foreign_keys_off;
-            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !attaches(work)).count();
+            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !lasts_until_the_commit(work)).count();
             let shared = before + usize::from(rest.get(before).is_some_and(|work| !work.foreign_keys_off));
             let group = &rest[..if alone { 1 } else { shared }];
             match self.group_with_foreign_keys(run, fence, group)? {
@@ -374,8 +399,27 @@ impl Backend for SqliteBackend<'_> {
         Ok(())
     }
 
-    fn accepts(&self, _work: &Work<'_>) -> Result<(), Error> {
-        Ok(())
+    /// Foreign keys are off around one transaction. Statements with a commit each could not be checked together, and with
+    /// enforcement on, a rebuild would delete the rows that refer to its table.
+    fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {
+        if work.transactional || !work.foreign_keys_off {
+            return Ok(());
+        }
+        let (version, name) = (work.step.version, &work.step.name);
+        let message = format!(
+            "migration {version} `{name}` runs outside a transaction and asks for foreign keys to be off, which only holds around one"
+        );
+        let help = if work.step.resume_after.is_some() {
+            format!(
+                "it was begun outside a transaction: finish or undo it by hand, then say so with `migrate force {version}`"
+            )
+        } else {
+            "remove `\"transaction\": false`, or write `PRAGMA foreign_keys = OFF` into the script instead of `foreign_keys`; one that is stored in the ledger is undone by hand, then recorded with `migrate force`".to_owned()
+        };
+        Err(Error::new(ErrorKind::Configuration, message)
+            .with_migration(version)
+            .with_location(work.script.location(0))
+            .with_help(help))
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
@@ -414,13 +458,9 @@ impl Backend for SqliteBackend<'_> {
             None => Ok(()),
         };
         match segment.kind {
-            SegmentKind::Transactional | SegmentKind::Group => self.transaction(fence, |connection| {
-                script::run_segment(connection, work, segment)?;
-                if connection.is_autocommit() {
-                    return Err(script::transaction_ended(work));
-                }
-                record(connection)
-            }),
+            SegmentKind::Transactional | SegmentKind::Group => {
+                self.segment_in_transaction(fence, work, segment, record)
+            }
             _ => {
                 script::run_bare_segment(connection, work, segment, BUSY_TIMEOUT)?;
                 if place.is_some() { self.transaction(fence, record) } else { Ok(()) }
@@ -689,9 +729,12 @@ fn in_write_transaction<T>(
     result
 }
 
-/// Whether a step may attach another database. It ends its group: what it attached can be detached after the commit only.
-fn attaches(work: &Work<'_>) -> bool {
-    mentions(&work.script.sql, "attach") || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, "attach"))
+/// Whether a step may leave something that only the commit ends: an attached database, which can be detached only behind
+/// it, or constraints that are deferred until then, which it may rely on. It ends its group.
+fn lasts_until_the_commit(work: &Work<'_>) -> bool {
+    ["attach", "defer_foreign_keys"].iter().any(|word| {
+        mentions(&work.script.sql, word) || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, word))
+    })
 }
 
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.

@@ -68,6 +68,7 @@ impl Operation for RestoreBackup {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Restored, Error> {
+        self.settings.check_lease()?;
         let backup = self.find(backend).await?;
         let measure = backend.measure().await?;
         check_purpose(&backup, &measure.location, B::DIALECT, &self.options)?;
@@ -82,6 +83,7 @@ impl Operation for RestoreBackup {
             registry_digest: self.registry.digest().to_string(),
             registry_name: None,
             plan: format!("restore the backup {}", backup.id),
+            lease: self.settings.lease,
         };
         let fence = self.lock(backend, &run).await?;
         let mut run = Run { id: fence, ..run };

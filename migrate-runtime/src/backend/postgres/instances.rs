@@ -9,7 +9,6 @@ use std::time::Duration;
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::version::SchemaVersion;
 
-use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::tables::{Fields, Names, literal, optional_literal, rfc3339};
 use crate::backend::{Fence, InstanceRow, ledger_error};
@@ -89,12 +88,12 @@ impl Names {
     pub(super) fn intend(&self, fence: Fence, intent: &Intent) -> Message<'static> {
         let write = format!(
             "UPDATE {state} SET intended_floor = {floor}, intended_removal = {removal},
-                    lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+                    lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              WHERE id = 1 AND fence = {fence}",
             state = self.state(),
             floor = optional_literal(intent.floor.as_deref()),
             removal = optional_literal(intent.removal.map(|version| version.to_string()).as_deref()),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
         );
         let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", self.instances_key());
         let (proof, read) = (self.prove(fence, None), self.select_instances());

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::PostgresBackend;
-use super::lease::LEASE;
 use super::message::Message;
 use super::tables::{HISTORY_COLUMNS, Names, history_values, literal};
 use crate::backend::{Backend, Fence, Run, identifier};
@@ -140,7 +139,7 @@ impl Names {
              UPDATE {state} s SET fence = greatest(s.fence + {above}, k.fence), lock_owner = k.lock_owner, lock_host = k.lock_host,
                  lock_process = k.lock_process, lock_backend = k.lock_backend, lock_token = k.lock_token,
                  lock_acquired_at = k.lock_acquired_at, intended_floor = NULL, intended_removal = NULL,
-                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              FROM pg_temp.migrate_kept_state k WHERE s.id = 1;
              INSERT INTO {history} (run, {CARRIED})
              SELECT CASE run WHEN {id} THEN {fence} ELSE run END, {CARRIED} FROM pg_temp.migrate_kept_history
@@ -148,7 +147,7 @@ impl Names {
              INSERT INTO {history} ({columns}) VALUES ({values});
              DELETE FROM {instances};",
             create = self.create_inside(),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
             columns = HISTORY_COLUMNS,
             values = history_values(run, &fence, &restoration.entry),
             instances = self.instances(),

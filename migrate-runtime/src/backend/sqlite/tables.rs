@@ -574,6 +574,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
             process: row.get(7)?,
             acquired_at: row.get(8)?,
             expires_at: None,
+            backend: None,
             live: true,
         }),
     };
