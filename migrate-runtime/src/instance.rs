@@ -192,8 +192,8 @@ impl Drop for Ending {
 struct Keeper {
     /// What to do at the end: whether to remove the row.
     leave: Sender<bool>,
-    /// Disconnected when the thread has ended.
-    ended: Receiver<()>,
+    /// Disconnected when the thread has ended. Shared, so that a program may ask from any thread how the heartbeats go.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Keeper {
@@ -235,7 +235,7 @@ impl Keeper {
             Error::new(ErrorKind::Configuration, format!("the thread of the heartbeat could not be started: {error}"))
                 .with_help("allow this process one more thread, or beat by yourself (`InstanceOptions::keep_alive`)")
         })?;
-        Ok(Self { leave, ended })
+        Ok(Self { leave, ended: Mutex::new(ended) })
     }
 
     /// Ends the heartbeat and leaves the row alone.
@@ -248,7 +248,8 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         if self.leave.send(true).is_ok() {
-            let _ = self.ended.recv_timeout(FAREWELL);
+            let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = ended.recv_timeout(FAREWELL);
         }
     }
 }

@@ -420,6 +420,19 @@ fn a_rollback_after_a_restore_judges_by_what_was_restored() {
     assert!(bench.ledger().is_empty());
 }
 
+#[test]
+fn a_restore_that_finds_something_else_afterwards_gives_the_lock_back() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let backup = create(&bench, &migrator);
+    let text = std::fs::read_to_string(backup.manifest_path()).unwrap();
+    std::fs::write(backup.manifest_path(), text.replace("\"users\": 3", "\"users\": 9")).unwrap();
+    let error = migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap_err();
+    assert!(error.to_string().contains("something else was written since"), "{error}");
+    assert!(bench.lock_owner().is_empty());
+    assert_eq!(bench.history()[4..], ["run||started", "restore||succeeded", "run||failed"]);
+}
+
 /// The programs that are registered, by version.
 fn registered(bench: &SqliteFile) -> Vec<String> {
     bench.sql("SELECT runtime_version FROM schema_migrations_v2_instances ORDER BY 1")

@@ -381,3 +381,39 @@ fn a_rollback_after_a_restore_judges_by_what_was_restored() {
     let answers = bed.migrator().can_roll_back(&mut bed.bench.open(), None).wait().unwrap();
     assert_eq!((answers.run, &answers.answers[0].obstacles[..]), (Some(1), &[][..]));
 }
+
+#[test]
+fn a_pg_dump_that_is_killed_leaves_nothing() {
+    let bed = Bed::new();
+    let real = tools().join("pg_dump");
+    let real = real.display();
+    for bytes in [0, 100, 5_000, 10_000_000] {
+        let killed = format!(
+            "if [ \"$1\" = --version ]; then exec {real} --version; fi\n{real} \"$@\" | head -c {bytes}; kill -9 $$"
+        );
+        refused(&bed, fake("pg_dump", &killed).path(), "signal: 9");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_half_way() {
+    let disk = testkit::disk::SmallDisk::mount(32 << 20).expect("this test mounts a small disk, which needs root");
+    let bed = Bed::new();
+    let real = tools().join("pg_dump");
+    // More than the database has, as the text of its rows may be.
+    let much =
+        format!("if [ \"$1\" = --version ]; then exec {} --version; fi\nhead -c 60000000 /dev/urandom", real.display());
+    let fake = fake("pg_dump", &much);
+    let options = BackupOptions {
+        directory: Some(disk.path().join("backups")),
+        tools: Some(fake.path().to_owned()),
+        policy: Some(BackupPolicy::Full),
+        ..Default::default()
+    };
+    let error = migrator(&TABLES).backup(options).down(&mut bed.bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backup);
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    assert!(error.help().unwrap().contains("make room on the disk"), "{:?}", error.help());
+    assert_eq!(std::fs::read_dir(disk.path().join("backups")).unwrap().count(), 0);
+    assert_eq!(bed.bench.ledger().len(), 2);
+}
