@@ -608,9 +608,10 @@ mod tests {
     #[test]
     fn what_a_restore_took_away() {
         let restore = |id: i64, stands: i64| (id, format!("restore the backup x{STANDS}{stands}"));
-        assert_eq!(void(&[restore(11, 5)]), [6..11]);
-        assert_eq!(void(&[restore(11, 5), restore(20, 12)]), [13..20, 6..11]);
-        assert_eq!(void(&[restore(11, 5), restore(20, 8)]), [9..20]);
+        let rows = |restores: &[(i64, String)]| -> Vec<i64> { void(restores).into_iter().flatten().collect() };
+        assert_eq!(rows(&[restore(11, 8)]), [9, 10]);
+        assert_eq!(rows(&[restore(11, 8), restore(15, 12)]), [13, 14, 9, 10]);
+        assert_eq!(rows(&[restore(11, 8), restore(13, 9)]), [10, 11, 12]);
         assert!(void(&[(11, "restore the backup x".to_owned())]).is_empty());
     }
 }
