@@ -64,6 +64,9 @@ use crate::options::{Settings, Tables, unexpected};
 use crate::report::{HistoryRow, Outcome, Report, StepOutcome, StepReport};
 use crate::stale;
 
+/// The longest pause before another try.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// How long a run that waits may not hear that it is to stop.
 const LONGEST_DEAF: Duration = Duration::from_millis(50);
 
@@ -382,6 +385,7 @@ impl Migrate {
         let since = Instant::now();
         let mut told = None;
         let mut losses = 0;
+        let mut busy = 0;
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(2))
             .with_max_delay(Duration::from_millis(250))
@@ -406,7 +410,15 @@ impl Migrate {
                         Ok((Some(fence), snapshot)) => return self.locked(backend, run, fence, snapshot).await,
                         Ok((None, snapshot)) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
                         Ok((None, _)) => Attempt::Held,
-                        Err(error) if error.is_retryable() => Attempt::Held,
+                        // Nobody holds the lock, so nobody can say when others than runs will be done.
+                        Err(error) if error.is_retryable() && busy < self.settings.max_retries => {
+                            if busy == 0 {
+                                self.tell(&Event::WaitingForDatabase(&error));
+                            }
+                            self.pause(backend, retry_pause(&self.settings, busy)).await?;
+                            busy += 1;
+                            Attempt::Held
+                        }
                         Err(error) if error.is_connection_lost() && losses < self.settings.max_retries => {
                             losses += 1;
                             // If the lock was taken all the same, the next attempt finds that it is our own.
@@ -589,11 +601,12 @@ impl Migrate {
 fn retry_pause(settings: &Settings, tries: u32) -> Duration {
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(settings.retry_delay)
-        .with_max_delay(Duration::from_secs(10))
+        .with_max_delay(LONGEST_PAUSE)
         .with_jitter()
         .without_max_times()
         .build();
-    pauses.nth(tries as usize).unwrap_or(settings.retry_delay)
+    // What the jitter adds, it adds to the longest delay as well.
+    pauses.nth(tries as usize).unwrap_or(settings.retry_delay).min(LONGEST_PAUSE)
 }
 
 /// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in

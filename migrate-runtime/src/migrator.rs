@@ -186,7 +186,8 @@ impl Migrator {
         self
     }
 
-    /// How many times a step is tried again after a failure that may pass, such as a lock timeout. Default: 10.
+    /// How many times a step is tried again after a failure that may pass, such as a lock timeout. Default: 10. After a lost
+    /// connection the same step is tried again twice at most, whatever is said here: it may be what ends the server.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.settings.max_retries = retries;

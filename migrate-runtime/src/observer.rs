@@ -24,6 +24,9 @@ pub enum Event<'a> {
         /// Whom it waits for.
         instances: &'a [RunningInstance],
     },
+    /// The run lock is free, and cannot be taken for this reason: somebody else keeps the database busy. The run waits as long
+    /// as it would try a step again. Told once.
+    WaitingForDatabase(&'a crate::Error),
     /// The connection was lost and made anew, and the server still executes what the old one had sent; the run waits for its
     /// end. Told once.
     WaitingForOldConnection,

@@ -145,6 +145,9 @@ fn tell(event: &Event<'_>, printer: &Printer) {
             let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
             printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
         }
+        Event::WaitingForDatabase(error) => {
+            printer.note(&format!("waiting for others who keep the database busy: {error}"));
+        }
         Event::WaitingForOldConnection => {
             printer.note("waiting for the server, which still executes what a lost connection had sent");
         }

@@ -36,7 +36,7 @@ impl Line {
 pub(crate) enum Happening {
     /// A debug build holds other migrations than the directory from which it was compiled.
     Stale { message: String, help: String },
-    /// Something has to pass before it can go on: another run, running programs, what a lost connection had sent, or, for
+    /// Something has to pass before it can go on: another run, others who keep the database busy, running programs, what a lost connection had sent, or, for
     /// `wait`, that the database does not answer.
     Waiting {
         message: String,
@@ -86,6 +86,11 @@ impl Happening {
                 message: format!("{} {} waits for running programs", step.version, step.name),
                 holder: None,
                 instances: instances.iter().map(Instance::from).collect(),
+            },
+            Event::WaitingForDatabase(error) => Self::Waiting {
+                message: format!("waiting for others who keep the database busy: {error}"),
+                holder: None,
+                instances: Vec::new(),
             },
             Event::WaitingForOldConnection => Self::Waiting {
                 message: "waiting for the server, which still executes what a lost connection had sent".to_owned(),

@@ -188,7 +188,10 @@ impl<'c> PostgresBackend<'c> {
         let Some(direct) = self.database.as_ref().and_then(Postgres::direct) else {
             return Ok(());
         };
-        self.link = Link::Owned(direct.connect(&self.token).await?);
+        let pooled = std::mem::replace(&mut self.link, Link::Owned(direct.connect(&self.token).await?));
+        if let Link::Owned(pooled) = pooled {
+            pooled.close().await;
+        }
         self.database = Some(direct);
         self.read().await.map(drop)
     }
@@ -561,12 +564,15 @@ impl Backend for PostgresBackend<'_> {
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
         self.renewal = None;
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
-        let (close, give_back) = (self.names.add_history(run, &entry), self.names.give_lock_back(fence));
-        let mut message = Message::of(&[&close, &give_back]);
+        // Whoever took the lock away has ended this run in the history already.
+        let (prove, close) = (self.names.prove(fence, None), self.names.add_history(run, &entry));
+        let give_back = self.names.give_lock_back(fence);
+        let mut message = Message::of(&["BEGIN READ WRITE", &prove, &close, &give_back, "COMMIT"]);
         if self.holds_advisory_lock {
             message.push(&self.names.give_advisory_lock_back());
         }
-        self.ask("the lock could not be given back", message).await?;
+        let failed = |error: MessageError| error.of_ledger(fence, "the lock could not be given back");
+        self.ask_in_transaction(message, failed).await?;
         self.holds_advisory_lock = false;
         self.held = None;
         Ok(())

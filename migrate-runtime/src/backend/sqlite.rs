@@ -156,8 +156,8 @@ impl<'c> SqliteBackend<'c> {
         let names = self.names.clone();
         let connection = self.writer()?;
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            if is_busy(&error) {
-                drop(lock);
+            // Where we have no lock on a file, it may be another run.
+            if is_busy(&error) && lock.is_none() {
                 return Ok((None, self.read().await?));
             }
             return Err(plain_error("the database cannot be written", &error));

@@ -27,6 +27,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far apart TCP asks a silent server whether it is still there, three times, unless the URL says it.
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long the server's machine may leave what was sent unacknowledged, unless the URL says it. Keep-alives are not sent
+/// meanwhile, and the system's own bound is about 15 minutes.
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A PostgreSQL database.
 ///
 /// ```
@@ -86,6 +90,9 @@ impl Postgres {
         }
         if config.get_keepalives_retries().is_none() {
             config.keepalives_retries(3);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(USER_TIMEOUT);
         }
         Ok(Self {
             config,
@@ -153,23 +160,33 @@ impl Postgres {
     }
 }
 
-/// A connection, and the task that drives it.
+/// A connection, and the task that drives it. Dropped without [`close`](Self::close), the connection is cut at once: the
+/// driver would first wait for the answers to all that was sent.
 pub(crate) struct Connected {
     pub(crate) client: Client,
     driver: Option<Driver>,
 }
 
 impl Connected {
-    /// What to wait for once the client is dropped.
+    /// What to wait for once the client is dropped, which then says goodbye to the server.
     pub(crate) fn driver(&mut self) -> Option<Driver> {
         self.driver.take()
     }
 
     pub(crate) async fn close(mut self) {
         let driver = self.driver();
-        drop(self.client);
+        drop(self);
         if let Some(driver) = driver {
+            // That the goodbye did not arrive changes nothing.
             drop(driver.await);
+        }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
         }
     }
 }

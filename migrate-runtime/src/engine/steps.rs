@@ -15,6 +15,10 @@ use crate::health::Health;
 use crate::observer::{Event, Progress};
 use crate::report::{RunBackup, StepOutcome, StepReport};
 
+/// How often the connection may be lost while the same step is under way, and the step is sent again. A statement that takes
+/// the server down with it would do so each time, and with it every other session.
+const LOSSES: u32 = 2;
+
 /// The steps that were done, and why there are no more.
 pub(super) struct Ended {
     pub(super) steps: Vec<StepReport>,
@@ -53,6 +57,8 @@ pub(super) struct Walk<'a> {
     pub(super) fence: Fence,
     /// How often the next step was tried in vain.
     tries: u32,
+    /// How often the connection was lost meanwhile.
+    losses: u32,
 }
 
 /// How far a step outside a transaction has come, as the ledger says.
@@ -70,7 +76,7 @@ impl<'a> Walk<'a> {
         let reached = works.iter().map(|work| &work.step);
         let reached = reached.map(|step| Reached { finished: step.resume_after, uncertain: step.uncertain });
         let (reached, steps, at_work) = (reached.collect(), Vec::new(), Duration::ZERO);
-        Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0 }
+        Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0, losses: 0 }
     }
 
     /// The walk itself, which ends.
@@ -197,7 +203,7 @@ impl Migrate {
                 Err(error) => Err(error),
             };
             if walk.steps.len() > before {
-                walk.tries = 0;
+                (walk.tries, walk.losses) = (0, 0);
             }
             let Err(error) = advanced else {
                 continue;
@@ -277,10 +283,7 @@ impl Migrate {
         walk: &mut Walk<'_>,
         lost: Error,
     ) -> Result<(), (Error, Lock)> {
-        if walk.tries >= self.settings.max_retries {
-            return Err((lost, Lock::Held(walk.fence)));
-        }
-        let text = lost.to_string();
+        let (text, database) = (lost.to_string(), lost.database().cloned());
         let (done, snapshot) = match self.recover(backend, run, walk.fence, lost).await {
             Ok(Raised::Ours { fence, done, snapshot }) => {
                 walk.fence = fence;
@@ -293,6 +296,7 @@ impl Migrate {
             let report = report_of(work.step, StepOutcome::Done, duration);
             self.tell(&Event::StepEnded(&report));
             walk.steps.push(report);
+            (walk.tries, walk.losses) = (0, 0);
         }
         let Some(work) = walk.next() else {
             return Ok(());
@@ -303,8 +307,18 @@ impl Migrate {
         let lost = Error::new(ErrorKind::Database, text);
         let recorded = backend.failed(run, walk.fence, work.step, &lost).await;
         let lost = lost.and_also("the failure could not be recorded", recorded);
+        if walk.losses >= LOSSES.min(self.settings.max_retries) {
+            let error = lost_each_time(work.step, walk.losses + 1, &lost);
+            let error = match database {
+                Some(database) => error.with_database(database),
+                None => error,
+            };
+            return Err((error, Lock::Held(walk.fence)));
+        }
+        walk.losses += 1;
         self.tell(&Event::Retrying { step: work.step, error: &lost });
-        Ok(())
+        let slept = self.pause(backend, retry_pause(&self.settings, walk.tries)).await;
+        slept.map_err(|cancelled| (cancelled, Lock::Held(walk.fence)))
     }
 
     /// Does the next step that runs outside a transaction, or all transactional ones up to it.
@@ -430,6 +444,17 @@ fn stopped_within(step: &Step, number: u32, of: usize) -> Error {
     Error::new(ErrorKind::Cancelled, message)
         .with_migration(step.version)
         .with_help(format!("`migrate {again}` goes on with this part"))
+}
+
+/// The end of a step whose connection does not outlive it.
+fn lost_each_time(step: &Step, losses: u32, lost: &Error) -> Error {
+    let message = match losses {
+        1 => format!("the connection was lost while {} `{}` was under way", step.version, step.name),
+        _ => format!("the connection was lost {losses} times while {} `{}` was under way", step.version, step.name),
+    };
+    Error::new(ErrorKind::Database, format!("{message}; it is not sent again: {lost}"))
+        .with_migration(step.version)
+        .with_help("see in the server's log whether a statement of it ends the server; `migrate up` goes on from there")
 }
 
 fn committed(steps: usize) -> String {

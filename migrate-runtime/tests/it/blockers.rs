@@ -90,3 +90,27 @@ fn the_waits_of_a_step_for_several_locks_are_bounded_in_all() {
     second.run("COMMIT");
     wide.up(&mut bench.open()).wait().unwrap();
 }
+
+#[test]
+fn who_blocks_a_step_is_seen_although_the_second_connection_was_lost() {
+    let bench = PostgresServer::new();
+    migrator(&[TABLES]).up(&mut bench.open()).wait().unwrap();
+    let reader = Session::new(&bench);
+    let process = reader.process();
+    reader.run("BEGIN; SELECT * FROM a");
+    let wide = migrator(&[TABLES, ("1.1.0", "wide", "ALTER TABLE a ADD COLUMN wide text", "")])
+        .lock_timeout(Duration::from_secs(5))
+        .max_retries(0);
+    let error = std::thread::scope(|scope| {
+        let run = scope.spawn(|| wide.up(&mut bench.open()).wait().unwrap_err());
+        // Cut off at its first look, it sees nothing until it looks again.
+        let looks = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+                     WHERE datname = current_database() AND query LIKE '%pg_blocking_pids(s.pid)%'
+                     AND pid <> pg_backend_pid()";
+        while bench.sql(looks) != ["t"] {
+            std::thread::yield_now();
+        }
+        run.join().unwrap()
+    });
+    assert_eq!(error.blockers()[0].process, process, "{error}");
+}

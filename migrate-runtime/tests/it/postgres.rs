@@ -442,6 +442,27 @@ fn a_dropped_run_leaves_a_borrowed_client_clean_and_the_lock_free() {
 }
 
 #[test]
+fn a_dropped_run_sends_nothing_more() {
+    let bench = PostgresServer::new();
+    let steps: Vec<_> = (0..12).map(|number| (format!("1.{number}.0"), "SELECT pg_sleep(0.3)")).collect();
+    let steps: Vec<_> = steps.iter().map(|(version, up)| (&**version, "slow", *up, "")).collect();
+    let (runtime, _client) = connect(&bench.url());
+    runtime.block_on(async {
+        let (mut database, slow) = (bench.open(), migrator(&steps));
+        let given_up = tokio::time::timeout(Duration::from_millis(500), slow.up(&mut database).into_future()).await;
+        assert!(given_up.is_err());
+    });
+    let alive = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'migrate'";
+    while bench.sql(alive) != ["0"] {
+        std::thread::yield_now();
+    }
+    // All 12 were sent at once; those that the server has not come to are not executed any more.
+    assert!(bench.ledger().len() < 8, "{:?}", bench.ledger());
+    assert_eq!(migrator(&steps).up(&mut bench.open()).wait().unwrap().outcome, Outcome::Done);
+}
+
+#[test]
 fn a_borrowed_client_must_be_free_and_elsewhere() {
     let bench = PostgresServer::new();
     let (runtime, mut client) = connect(&bench.url());

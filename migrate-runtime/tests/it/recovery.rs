@@ -56,17 +56,23 @@ fn a_step_whose_connection_is_lost_is_executed_again() {
 }
 
 #[test]
-fn a_step_that_loses_its_connection_every_time_fails_within_the_bound() {
+fn a_step_that_loses_its_connection_every_time_is_not_sent_a_fourth_time() {
     let bench = bench();
-    let migrator = tables(3, (1, "SELECT pg_terminate_backend(pg_backend_pid())")).max_retries(2);
+    let migrator = tables(3, (1, "SELECT nextval('once'), pg_terminate_backend(pg_backend_pid())"))
+        .retry_delay(Duration::from_millis(1));
     let error = migrator.up(&mut bench.open()).wait().unwrap_err();
-    assert!(error.is_connection_lost(), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Database);
-    assert!(error.to_string().contains("57P01"), "{error}");
-    assert!(error.help().unwrap().contains("run again"), "{error:?}");
+    assert_eq!(error.migration(), Some("1.1.0".parse().unwrap()));
+    assert_eq!(error.database().unwrap().code.as_deref(), Some("57P01"));
+    let text = error.to_string();
+    assert!(text.contains("lost 3 times while 1.1.0 `m1` was under way"), "{text}");
+    assert!(error.help().unwrap().contains("the server's log"), "{error:?}");
+    assert_eq!(bench.sql("SELECT last_value FROM once"), ["3"]);
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
     assert_eq!(bench.lock_owner(), [""; 0]);
-    assert_eq!(bench.history().last().unwrap(), "run||failed");
+    let history = bench.history();
+    assert_eq!(history.iter().filter(|row| **row == "up|1.1.0|failed").count(), 3, "{history:?}");
+    assert_eq!(history.last().unwrap(), "run||failed");
 }
 
 #[test]
@@ -167,4 +173,24 @@ fn the_wait_for_what_a_lost_connection_sent_is_told() {
     });
     assert_eq!(waits.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty), "it was told once");
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+#[test]
+fn a_run_that_is_overtaken_behind_its_last_step_has_one_end() {
+    let bench = PostgresServer::new();
+    let overtakes = Server::shared().session(&bench.url());
+    let overtakes = std::sync::Mutex::new(overtakes);
+    let migrator = tables(2, (9, "")).health_checks(HealthChecks::Off).observer(move |event: &Event<'_>| {
+        if let Event::StepEnded(step) = event
+            && step.name == "m1"
+        {
+            overtakes.lock().unwrap().run("UPDATE schema_migrations_v2_state SET fence = fence + 1");
+        }
+    });
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockLost, "{error:?}");
+    assert_eq!(error.report().unwrap().steps.len(), 2);
+    assert_eq!(bench.ledger().len(), 2);
+    let history = bench.history();
+    assert_eq!(history.iter().filter(|row| row.starts_with("run|")).count(), 1, "{history:?}");
 }

@@ -244,6 +244,29 @@ fn a_reader_that_stays_delays_a_run_and_does_not_fail_it() {
 }
 
 #[test]
+fn a_file_that_somebody_else_keeps_busy_is_waited_for_within_the_bound() {
+    let bench = SqliteFile::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let writer = bench.connection();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (busy, told) = std::sync::mpsc::channel();
+    let more = migrator(&[USERS, ("1.1.0", "more", "CREATE TABLE more (id INTEGER)", "")])
+        .retry_delay(std::time::Duration::from_millis(1))
+        .max_retries(1)
+        .observer(move |event: &migrate_runtime::Event<'_>| {
+            if let migrate_runtime::Event::WaitingForDatabase(error) = event {
+                busy.send(error.to_string()).unwrap();
+            }
+        });
+    let error = more.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert!(error.to_string().contains("locked"), "{error}");
+    assert_eq!(told.try_iter().count(), 1, "it is told once");
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(more.up(&mut bench.open()).wait().unwrap().steps.len(), 1);
+}
+
+#[test]
 fn what_is_no_longer_awaited_stops() {
     let bench = SqliteFile::new();
     let holder = bench.connection();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::database::postgres::{Postgres, Token};
+use crate::database::postgres::{Connected, Postgres, Token};
 
 /// How long a lease lasts without renewal.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -16,18 +16,26 @@ pub(super) struct Renewal(JoinHandle<()>);
 impl Renewal {
     pub(super) fn start(database: Postgres, statement: String) -> Self {
         Self(tokio::spawn(async move {
+            let mut connection = None;
             loop {
                 tokio::time::sleep(LEASE / 3).await;
-                // A renewal that fails is tried again on a new connection; if none succeeds the lease ends, another
-                // run may take over, and this one stops at its fence.
-                if let Ok(connected) = database.connect(&Token::new()).await {
-                    while connected.client.batch_execute(&statement).await.is_ok() {
-                        tokio::time::sleep(LEASE / 3).await;
-                    }
-                }
+                // A renewal that fails or hangs is tried again on a new connection; if none succeeds the lease ends,
+                // another run may take over, and this one stops at its fence.
+                let renewed = tokio::time::timeout(LEASE / 3, renew(&database, connection.take(), &statement)).await;
+                connection = renewed.ok().flatten();
             }
         }))
     }
+}
+
+/// Renews the lease once, and gives the connection that it was renewed over.
+async fn renew(database: &Postgres, connection: Option<Connected>, statement: &str) -> Option<Connected> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => database.connect(&Token::new()).await.ok()?,
+    };
+    connection.client.batch_execute(statement).await.ok()?;
+    Some(connection)
 }
 
 impl Drop for Renewal {

@@ -26,6 +26,12 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// How many looks pass between two at the progress of an index.
 const LOOKS_PER_PROGRESS: u32 = 5;
 
+/// How long a look may take, connecting included.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait after a look that failed: a server without a free connection now may have one later.
+const BLIND: Duration = Duration::from_secs(1);
+
 /// A second connection for watching the first, made when it is first needed.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -58,8 +64,8 @@ pub(super) struct Seen {
 }
 
 impl Watch {
-    /// Waits for an answer, and watches as long as it does not come. That watching may fail changes nothing: nothing is
-    /// seen then.
+    /// Waits for an answer, and watches as long as it does not come. While watching fails, nothing is seen and nothing
+    /// cancelled.
     pub(super) async fn during<T>(
         &mut self,
         answer: impl Future<Output = T>,
@@ -85,52 +91,71 @@ impl Watch {
                     settled.await;
                     answer
                 }
-                Either::Right((Err(Unwatched), answer)) => answer.await,
+                Either::Right((never, _)) => match never {},
             }
         };
         (answer, seen)
     }
 
-    /// Looks again and again; only ever ends because it cannot look.
+    /// Looks again and again.
     async fn watch(
         &mut self,
         watched: Watched<'_>,
         seen: &mut Seen,
         tell: &mut (dyn FnMut(Progress) + Send),
         cancelling: &AtomicBool,
-    ) -> Result<Infallible, Unwatched> {
+    ) -> Infallible {
         tokio::time::sleep(PATIENCE).await;
         let mut waited = Duration::ZERO;
         let mut looks = 0;
         loop {
-            let rows = self.ask(watched.database, &look(watched)).await?;
-            let waits = rows.first().is_some_and(|row| row[0].as_deref() == Some("t"));
-            if waits {
-                seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
-                waited += INTERVAL;
-            }
-            let since = rows.first().and_then(|row| row[6].as_deref());
-            let over_budget = waits && watched.budget.is_some_and(|budget| waited > budget);
-            // Again at each look: a request that arrives between two messages is lost.
-            if let (true, Some(since)) = (over_budget || watched.stop.is_now(), since) {
-                seen.over_budget |= over_budget;
-                cancelling.store(true, Ordering::Relaxed);
-                let cancel = cancel(watched.process, since, !watched.stop.is_now());
-                let cancelled = self.ask(watched.database, &cancel).await;
-                cancelling.store(false, Ordering::Relaxed);
-                cancelled?;
-            }
-            if looks % LOOKS_PER_PROGRESS == 0 {
-                let rows = self.ask(watched.database, &index_progress(watched.process)).await?;
+            let pause = match self.look(watched, seen, &mut waited, cancelling).await {
+                Ok(()) => INTERVAL,
+                Err(Unwatched) => BLIND,
+            };
+            if looks % LOOKS_PER_PROGRESS == 0
+                && let Ok(rows) = self.ask(watched.database, &index_progress(watched.process)).await
+            {
                 rows.iter().filter_map(|row| progress(row)).for_each(&mut *tell);
             }
             looks += 1;
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Asks the server over the second connection.
+    /// Sees whether the backend waits for a lock, and cancels its statement if it has waited too long or is to stop.
+    async fn look(
+        &mut self,
+        watched: Watched<'_>,
+        seen: &mut Seen,
+        waited: &mut Duration,
+        cancelling: &AtomicBool,
+    ) -> Result<(), Unwatched> {
+        let rows = self.ask(watched.database, &look(watched)).await?;
+        let waits = rows.first().is_some_and(|row| row[0].as_deref() == Some("t"));
+        if waits {
+            seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
+            *waited += INTERVAL;
+        }
+        let since = rows.first().and_then(|row| row[6].as_deref());
+        let over_budget = waits && watched.budget.is_some_and(|budget| *waited > budget);
+        // Again at each look: a request that arrives between two messages is lost.
+        if let (true, Some(since)) = (over_budget || watched.stop.is_now(), since) {
+            seen.over_budget |= over_budget;
+            cancelling.store(true, Ordering::Relaxed);
+            let cancelled = self.ask(watched.database, &cancel(watched.process, since, !watched.stop.is_now())).await;
+            cancelling.store(false, Ordering::Relaxed);
+            cancelled?;
+        }
+        Ok(())
+    }
+
+    /// Asks the server over the second connection, which is made anew after a failure.
     async fn ask(&mut self, database: &Postgres, sql: &str) -> Result<Vec<Vec<Option<String>>>, Unwatched> {
+        tokio::time::timeout(LOOK_TIMEOUT, self.ask_patiently(database, sql)).await.unwrap_or(Err(Unwatched))
+    }
+
+    async fn ask_patiently(&mut self, database: &Postgres, sql: &str) -> Result<Vec<Vec<Option<String>>>, Unwatched> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => database.connect(&Token::new()).await.map_err(|_| Unwatched)?,
@@ -153,7 +178,7 @@ impl Watch {
     }
 }
 
-/// The second connection could not be made or was lost.
+/// The second connection could not be made, was lost, or gave no answer in time.
 struct Unwatched;
 
 /// Whether the backend waits for a lock, and a row for each session that holds it. What this role may not see is NULL.
