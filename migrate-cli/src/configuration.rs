@@ -256,6 +256,7 @@ impl Configuration {
             health_retries: self.count(Key::HealthRetries),
             on_unhealthy: self.text(Key::HealthOnFailure).map(|word| match &*word {
                 "fail" => OnUnhealthy::Fail,
+                "restore" => OnUnhealthy::Restore,
                 _ => OnUnhealthy::Warn,
             }),
             long_transaction: self.duration(Key::LongTransaction),

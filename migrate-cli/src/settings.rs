@@ -309,9 +309,9 @@ pub(crate) const SETTINGS: [Setting; 35] = [
         name: "health_on_failure",
         flag: Some("health-on-failure"),
         variable: "HEALTH_ON_FAILURE",
-        kind: Kind::Choice(&["warn", "fail"]),
+        kind: Kind::Choice(&["warn", "fail", "restore"]),
         default: Some("warn"),
-        help: "What a run does when a health check fails after its last step: `warn`, or `fail` with code 70",
+        help: "What a run does when a health check fails after its last step: `warn`, `fail` with code 70, or `restore` the backup from before it, too (with `--exclusive`)",
         ..Setting::OPTION
     },
     Setting {

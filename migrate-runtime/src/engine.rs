@@ -6,15 +6,22 @@
 mod amend;
 #[cfg(feature = "backup")]
 mod backup;
+#[cfg(feature = "backup")]
+mod before_run;
 mod deferred;
+mod fleet;
 mod gate;
 mod health;
 mod instances;
 mod matrix;
+#[cfg(feature = "backup")]
+mod put_back;
 mod recovery;
 #[cfg(feature = "backup")]
 mod restore;
 mod rollback;
+#[cfg(feature = "backup")]
+mod run_backup;
 mod run_lock;
 mod steps;
 mod stored;
@@ -35,7 +42,7 @@ use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
 #[cfg(feature = "backup")]
-pub(crate) use self::backup::CreateBackup;
+pub(crate) use self::backup::{CreateBackup, PruneBackups};
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::health::CheckHealth;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
@@ -520,7 +527,7 @@ impl Migrate {
             (None, None, None) => (Outcome::Done, "succeeded"),
         };
         let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
-        let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
+        let fails = self.settings.health.on_unhealthy != OnUnhealthy::Warn;
         let error = ended.error.or(unhealthy.filter(|_| fails));
         let released = match ended.lock {
             Lock::Held(fence) if !is_lost => {

@@ -43,6 +43,9 @@ fn create(args: &CreateArgs, session: &mut Session, printer: &Printer) -> Result
     printer.answer(&Document::new(json::OneBackup::from(&backup)), || {
         format!("backed up as {} ({}): {}", backup.id, show(backup.size), backup.path().display())
     });
+    if let Some(damage) = &backup.damage {
+        printer.warning(&format!("the database is damaged, and so is the copy: {damage}"));
+    }
     Ok(Exit::Done)
 }
 
@@ -68,11 +71,12 @@ pub(super) fn line(backup: &Backup) -> String {
     };
     let contents = if backup.contents == Contents::Full { "full" } else { "schema" };
     let head = backup.ledger_head.as_ref().map_or_else(String::new, |head| format!(", at {head}"));
-    format!("{}  {contents}  {}{head}, {reason}, of {}", backup.id, show(backup.size), backup.database)
+    let damaged = if backup.damage.is_some() { ", damaged as the database was" } else { "" };
+    format!("{}  {contents}  {}{head}, {reason}, of {}{damaged}", backup.id, show(backup.size), backup.database)
 }
 
 fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
-    let backup = directory(session).find(&args.id)?;
+    let backup = directory(session).find_of(&args.id, &session.database)?;
     let options = VerifyOptions {
         deep: args.deep,
         tools: session.backup.tools.clone(),
@@ -88,9 +92,9 @@ fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn prune(args: &PruneArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
+fn prune(args: &PruneArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let retention = Retention { count: args.keep.or(session.backup.retention.count), ..session.backup.retention };
-    let pruned = directory(session).prune(retention, args.dry_run)?;
+    let pruned = session.migrator.prune_backups(&mut session.database, retention, args.dry_run).wait()?;
     printer.answer(&Document::new(json::PrunedBackups::new(&pruned, args.dry_run)), || {
         let Pruned { backups, leftovers, .. } = &pruned;
         let what = format!("{} and {}", count(backups.len(), "backup"), count(leftovers.len(), "unfinished file"));

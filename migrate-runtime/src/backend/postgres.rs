@@ -175,6 +175,11 @@ impl<'c> PostgresBackend<'c> {
         self.session = session;
         self.held = Some(fence);
         self.holds_advisory_lock = false;
+        self.renew(fence);
+    }
+
+    /// Keeps the lease of the lock alive from another connection.
+    fn renew(&mut self, fence: Fence) {
         self.renewal =
             self.database.clone().map(|database| Renewal::start(database, self.names.lease, self.names.renew(fence)));
     }
@@ -619,10 +624,15 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn beat(&mut self, row: &InstanceRow) -> Result<bool, Error> {
-        match send(self.client(), &self.names.prolong_instance(row)).await {
-            Outcome { rows, error: None, .. } => Ok(rows.first().is_some_and(|rows| !rows.is_empty())),
-            Outcome { error: Some(error), .. } if error.is_undefined_table() => Ok(false),
-            Outcome { error: Some(error), .. } => Err(error.plain("the heartbeat could not be written")),
+        let mut undefined = false;
+        let failed = |error: MessageError| {
+            undefined = error.is_undefined_table();
+            error.plain("the heartbeat could not be written")
+        };
+        match self.ask_in_transaction(self.names.prolong_instance(row), failed).await {
+            Ok(rows) => Ok(rows.iter().nth_back(1).is_some_and(|rows| !rows.is_empty())),
+            Err(_) if undefined => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -700,6 +710,22 @@ impl Backend for PostgresBackend<'_> {
     #[cfg(feature = "backup")]
     async fn measure(&mut self) -> Result<Measure, Error> {
         self.measure_database().await
+    }
+
+    fn reads_keep_writers_out(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "backup")]
+    async fn refuse_others(&mut self, send_away: bool) -> Result<(), Error> {
+        // They would be back before the restore begins, which sends them away.
+        if send_away { Ok(()) } else { self.look_for_others().await }
+    }
+
+    #[cfg(feature = "backup")]
+    async fn keep_writers_out(&mut self, _fence: Fence) -> Result<(), Error> {
+        // Whoever connects is seen before anything is replaced.
+        Ok(())
     }
 
     #[cfg(feature = "backup")]

@@ -68,6 +68,19 @@ pub(crate) struct SqliteBackend<'c> {
     session: Session,
     /// Asked for when whoever awaited the run no longer does.
     cancelled: Stop,
+    /// Keeps others from writing until a backup is put back.
+    #[cfg(feature = "backup")]
+    alone: Option<Alone>,
+}
+
+/// A state of the database that nobody changes.
+#[cfg(feature = "backup")]
+struct Alone {
+    /// In a transaction that writes nothing. It is not the run's: SQLite does not overwrite a database through a
+    /// connection that has one open.
+    _connection: Connection,
+    /// What changes for the run's connection when another one has written.
+    version: i64,
 }
 
 impl<'c> SqliteBackend<'c> {
@@ -81,6 +94,8 @@ impl<'c> SqliteBackend<'c> {
             lock: None,
             session: Session::default(),
             cancelled,
+            #[cfg(feature = "backup")]
+            alone: None,
         }
     }
 
@@ -95,6 +110,8 @@ impl<'c> SqliteBackend<'c> {
             lock: None,
             session: Session::default(),
             cancelled: Stop::new(),
+            #[cfg(feature = "backup")]
+            alone: None,
         }
     }
 
@@ -494,6 +511,8 @@ impl Backend for SqliteBackend<'_> {
     }
 
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
+        #[cfg(feature = "backup")]
+        drop(self.alone.take());
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
         let released = self.transaction(fence, |connection| {
             self.names.add_history(connection, run, &entry)?;
@@ -636,6 +655,37 @@ impl Backend for SqliteBackend<'_> {
         Ok(backup::sqlite::place(self.path.as_deref(), empty, size))
     }
 
+    fn reads_keep_writers_out(&self) -> bool {
+        let mode = |connection: &Connection| connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        match &self.link {
+            Link::Closed => true,
+            Link::Owned(_) | Link::Borrowed(_) => {
+                mode(self.connection()).is_ok_and(|mode: String| !mode.eq_ignore_ascii_case("wal"))
+            }
+        }
+    }
+
+    #[cfg(feature = "backup")]
+    async fn refuse_others(&mut self, _send_away: bool) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[cfg(feature = "backup")]
+    async fn keep_writers_out(&mut self, fence: Fence) -> Result<(), Error> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let connection = open_file(path, OpenFlags::empty())?;
+        connection
+            .busy_timeout(backup::sqlite::LONGEST_WAIT)
+            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"))
+            .map_err(|error| backup::sqlite::held_by_others("the database could not be overwritten", &error))?;
+        self.prove(self.connection(), fence)?;
+        let version = backup::sqlite::data_version(self.connection())?;
+        self.alone = Some(Alone { _connection: connection, version });
+        Ok(())
+    }
+
     #[cfg(feature = "backup")]
     async fn copy_out(&mut self, order: &Order<'_>) -> Result<Copied, Error> {
         self.goes_on()?;
@@ -656,12 +706,15 @@ impl Backend for SqliteBackend<'_> {
             return Err(lock_lost(fence));
         }
         let raised = self.names.continue_in(&copy, self.connection(), run, restoration)?;
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach(format_args!("restore: the copy is ready"));
+        let version = self.alone.take().map(|alone| alone.version);
         let database = match &mut self.link {
             Link::Owned(connection) => connection,
             Link::Borrowed(connection) => connection,
             Link::Closed => unreachable!("a run opens the database before it uses it"),
         };
-        backup::sqlite::copy_in(&copy, database, restoration.stop)?;
+        backup::sqlite::copy_in(&copy, database, version, restoration.stop)?;
         Ok(raised)
     }
 

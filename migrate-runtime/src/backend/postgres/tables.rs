@@ -13,7 +13,9 @@ use migrate_core::version::SchemaVersion;
 
 use super::message::{Message, Row};
 use super::session;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
+use crate::backend::{
+    Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, void,
+};
 use crate::database::postgres::Token;
 use crate::error::Error;
 use crate::options::{DEFAULT_LEASE, Tables};
@@ -280,7 +282,11 @@ impl Names {
                  WHERE operation = 'run' AND outcome = 'started' ORDER BY id"
             ),
             &format!(
-                "SELECT run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                "SELECT id, run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                 ORDER BY id"
+            ),
+            &format!(
+                "SELECT id, coalesce(plan, '') FROM {history} WHERE operation = 'restore' AND outcome = 'succeeded'
                  ORDER BY id"
             ),
         ])
@@ -288,7 +294,7 @@ impl Names {
 
     pub(super) fn parse_past(&self, rows: &[Vec<Row>]) -> Result<Past, Error> {
         let table = &*self.plain[1];
-        let [runs, changes] = rows else {
+        let [runs, changes, restores] = rows else {
             return Err(ledger_error(table, "the server gave fewer answers than questions"));
         };
         let mut past = Past::default();
@@ -296,9 +302,17 @@ impl Names {
             let row = Fields { row, table };
             past.runs.push(past_run(row.number(0)?, row.number(1)?));
         }
+        let restore = |row| {
+            let row = Fields { row, table };
+            Ok((row.number(0)?, row.text(1)?))
+        };
+        let void = void(&restores.iter().map(restore).collect::<Result<Vec<_>, Error>>()?);
         for row in changes {
             let row = Fields { row, table };
-            past.changes.extend(past_change(table, row.number(0)?, &row.text(1)?, &row.text(2)?)?);
+            let id: i64 = row.number(0)?;
+            if !void.iter().any(|range| range.contains(&id)) {
+                past.changes.extend(past_change(table, row.number(1)?, &row.text(2)?, &row.text(3)?)?);
+            }
         }
         Ok(past)
     }
