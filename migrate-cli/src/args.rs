@@ -18,13 +18,13 @@ pub(crate) use compare::{DiffArgs, EmbeddedDiffArgs, SchemaDiffArgs, SchemaDumpA
 pub(crate) use consent::{Confirmation, Consent};
 pub(crate) use read::{CompatibilityArgs, HistoryArgs, MatrixFormat, Until, WaitArgs};
 pub(crate) use run::{
-    DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
+    DownArgs, FleetArgs, GotoArgs, PlanArgs, RedoArgs, ResetArgs, RollbackArgs, RollbackStrategy, UpArgs, UpPhase,
 };
 pub(crate) use set::{
     CheckArgs, FixArgs, GraphArgs, GraphFormat, LockArgs, NewArgs, SquashArgs, TemplateKind, ValidateArgs,
 };
 pub(crate) use shell::{CompletionsArgs, ManArgs, Shell};
-pub(crate) use values::DatabaseUrl;
+pub(crate) use values::{DatabaseUrl, duration, program_version};
 
 use crate::exit::Exit;
 use crate::settings::Typed;
@@ -149,10 +149,10 @@ pub(crate) enum DirectoryVerb {
     #[command(after_help = "Examples:\n  migrate diff\n  migrate diff --exit-code")]
     Diff(DiffArgs),
     /// Print what the database is made of, or compare it.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaVerb),
     /// Show the configuration.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  migrate config show\n  migrate config show --profile production")]
     Config(ConfigVerb),
     /// Say everything that looks wrong, and what to do about it.
     #[command(after_help = "Example:\n  migrate doctor")]
@@ -174,11 +174,11 @@ pub(crate) enum EmbeddedVerb {
     #[command(after_help = "Examples:\n  app migrate diff\n  app migrate diff --source migrations_v2")]
     Diff(EmbeddedDiffArgs),
     /// Print what the database is made of, or compare it.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SCHEMA_EXAMPLES)]
     Schema(SchemaVerb),
     /// Show the configuration.
-    #[command(subcommand)]
-    Config(ConfigVerb),
+    #[command(subcommand, after_help = "Example:\n  migrate config show")]
+    Config(EmbeddedConfigVerb),
     /// Say everything that looks wrong, and what to do about it.
     #[command(after_help = "Example:\n  migrate doctor")]
     Doctor,
@@ -224,6 +224,14 @@ pub(crate) enum ConfigVerb {
     Show,
 }
 
+/// The same of a program that embeds its migrations, which has no profiles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EmbeddedConfigVerb {
+    /// Print each setting, its value without secrets, and where the value comes from.
+    #[command(after_help = "Example:\n  migrate config show")]
+    Show,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Apply pending migrations.
@@ -243,6 +251,9 @@ pub(crate) enum Verb {
     /// Undo the last applied migration and apply it again.
     #[command(after_help = "Example:\n  migrate redo --yes")]
     Redo(RedoArgs),
+    /// Undo every migration, as `down --all` does.
+    #[command(after_help = "Examples:\n  migrate reset --dry-run\n  migrate reset --yes")]
+    Reset(ResetArgs),
     /// Undo what one run applied, or say whether that can be done.
     #[command(
         after_help = "Examples:\n  migrate rollback --can\n  migrate rollback --run 12 --dry-run\n  migrate rollback --run 12 --yes"
@@ -295,6 +306,12 @@ pub(crate) enum Verb {
     #[command(after_help = REPAIR_EXAMPLES)]
     Repair(RepairArgs),
 }
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  migrate schema dump --output schema.txt
+  migrate schema diff schema.txt
+  migrate schema diff";
 
 const NEW_EXAMPLES: &str = "\
 Examples:
@@ -376,6 +393,17 @@ pub(crate) enum RunLockVerb {
     Release(ReleaseArgs),
 }
 
+/// What a verb needs of the migrations directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// A set that can be run.
+    Sound,
+    /// A set to judge the database by: none yet is one, and migrations.lock may be behind it.
+    Judge,
+    /// Nothing, as it is about the database alone.
+    Nothing,
+}
+
 impl DirectoryVerb {
     /// As [`Verb::runs`].
     pub(crate) const fn runs(&self) -> bool {
@@ -423,9 +451,23 @@ impl Verb {
     /// Whether it runs migrations, and so answers with the document of a run.
     pub(crate) const fn runs(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_) => true,
+            Self::Up(_) | Self::Goto(_) | Self::Down(_) | Self::Redo(_) | Self::Reset(_) => true,
             Self::Rollback(args) => !args.can,
             _ => false,
+        }
+    }
+
+    /// What it needs of the migrations directory. A way back out of trouble does not wait for a tidy one.
+    pub(crate) const fn needs(&self) -> Need {
+        match self {
+            Self::Status
+            | Self::Pending
+            | Self::Compatibility(_)
+            | Self::Health
+            | Self::Restore(_)
+            | Self::Wait(WaitArgs { until: Until::Compatible, .. }) => Need::Judge,
+            Self::History(_) | Self::Instances | Self::Version | Self::Wait(_) | Self::Backup(_) => Need::Nothing,
+            _ => Need::Sound,
         }
     }
 }

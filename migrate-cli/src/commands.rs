@@ -47,7 +47,9 @@ mod wait;
 
 use migrate_runtime::Registry;
 
-use crate::args::{BackupVerb, ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedVerb, SetVerb, Verb};
+use crate::args::{
+    BackupVerb, ConfigVerb, DirectoryCommand, DirectoryVerb, EmbeddedConfigVerb, EmbeddedVerb, Need, SetVerb, Verb,
+};
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -75,11 +77,12 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         configuration.warnings.iter().for_each(|warning| printer.warning(warning));
     }
     let (directory, connection) = (&*configuration.directory(), configuration.connection());
-    let session = |database| {
-        let registry = config::registry(directory, &database, printer)?;
+    let session = |database, need| {
+        let registry = config::registry(directory, &database, need, printer)?;
         Ok(Session::new(database, registry, &connection, printer))
     };
-    let open = || session(config::database(&connection)?);
+    let open_for = |need| session(config::database(&connection)?, need);
+    let open = || open_for(Need::Sound);
     let result = match &verb {
         DirectoryVerb::Init => init::init(directory, printer),
         DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
@@ -88,7 +91,11 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         }
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => match &args.run_lock {
-            Some(verb) => run_lock::run_lock(verb, &connection, open, printer),
+            Some(_) if args.check => Err(Error::usage(
+                "`--check` is about migrations.lock, not about the run lock",
+                "leave one of the two out",
+            )),
+            Some(verb) => run_lock::run_lock(verb, &connection, || open_for(Need::Nothing), printer),
             None => lock::lock(args, directory, printer),
         },
         DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
@@ -99,9 +106,19 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         DirectoryVerb::Diff(args) => diff::with_ledger(args, open, printer),
         DirectoryVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         DirectoryVerb::Check => open().and_then(|mut session| check::check(&mut session, None, printer)),
-        DirectoryVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, Some(directory), session, printer)),
+        DirectoryVerb::Doctor => {
+            let open = |database| {
+                let registry = config::registry_to_examine(directory, &database)?;
+                Ok(Session::new(database, registry, &connection, printer))
+            };
+            Ok(doctor::doctor(&configuration, &connection, Some(directory), open, printer))
+        }
         DirectoryVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, true, printer)),
-        DirectoryVerb::Database(verb) => return over_database(verb, &connection, printer, open),
+        DirectoryVerb::Database(verb) => {
+            return execute(verb, &connection, printer, || open_for(verb.needs()))
+                .map_err(|error| lock::remind(error, directory))
+                .unwrap_or_else(|error| refuse(&error, verb.runs(), printer));
+        }
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
@@ -127,10 +144,13 @@ pub(crate) fn over_registry(
         EmbeddedVerb::Diff(args) => diff::embedded(args, registry, &connection, session, printer),
         EmbeddedVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
-        EmbeddedVerb::Config(ConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
+        EmbeddedVerb::Config(EmbeddedConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
         EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, &connection, open, printer),
-        EmbeddedVerb::Database(verb) => return over_database(verb, &connection, printer, open),
+        EmbeddedVerb::Database(verb) => {
+            return execute(verb, &connection, printer, open)
+                .unwrap_or_else(|error| refuse(&error, verb.runs(), printer));
+        }
     };
     result.unwrap_or_else(|error| fail_without_answer(&error, printer))
 }
@@ -144,15 +164,6 @@ fn over_set(verb: &SetVerb, registry: &Registry, printer: &Printer) -> Exit {
 }
 
 /// A verb that works on a database, whichever registry it is for.
-fn over_database(
-    verb: &Verb,
-    connection: &ConnectionOptions,
-    printer: &Printer,
-    open: impl FnOnce() -> Result<Session, Error>,
-) -> Exit {
-    execute(verb, connection, printer, open).unwrap_or_else(|error| refuse(&error, verb.runs(), printer))
-}
-
 fn execute(
     verb: &Verb,
     connection: &ConnectionOptions,
@@ -163,6 +174,9 @@ fn execute(
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
         Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Reset(args) => {
+            amend::check_consent("`reset` may destroy data", &args.consent, connection.protected, printer)?;
+        }
         Verb::Rollback(args) => rollback::check(args, connection.protected, printer)?,
         Verb::Baseline(args) => amend::check("baseline", &args.consent, connection.protected, printer)?,
         Verb::Force(args) => amend::check("force", &args.consent, connection.protected, printer)?,
@@ -181,6 +195,7 @@ fn execute(
         Verb::Wait(args) => wait::wait(args, &mut session, printer),
         Verb::Down(args) => down::down(args, &mut session, printer),
         Verb::Redo(args) => redo::redo(args, &mut session, printer),
+        Verb::Reset(args) => down::reset(args, &mut session, printer),
         Verb::Rollback(args) => rollback::rollback(args, &mut session, printer),
         Verb::Health => health::health(&mut session, printer),
         Verb::Status => status::status(&mut session, printer),

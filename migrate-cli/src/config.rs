@@ -1,16 +1,20 @@
 //! From what was typed to what a command works with.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use migrate_core::diagnostic::Diagnostic;
+use migrate_core::diagnostic::{Code, Diagnostic, Severity, Topic};
+use migrate_core::lockfile;
 use migrate_core::migration::Dialect;
+use migrate_core::name::LOCK;
 use migrate_core::source::{self, LoadOptions, Loaded};
 use migrate_runtime::backup::BackupOptions;
 use migrate_runtime::{AnyDatabase, Migrator, Registry, SharedRegistry};
 
+use crate::args::Need;
 use crate::configuration::ConnectionOptions;
-use crate::error::Error;
+use crate::error::{Error, number_of};
 use crate::output::{Printer, count};
 
 /// What the verbs need that work on a database: a connector, and a migrator with every option set.
@@ -47,9 +51,12 @@ impl Session {
 /// The database of the URL that was given.
 pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error> {
     let Some(url) = &options.database_url else {
+        let file = if options.reads_files { "; or in migrate.toml, which `migrate init` writes" } else { "" };
         return Err(Error::configuration(
             "no database is given",
-            "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`",
+            format!(
+                "name it with `--database-url`, or in the environment variable DATABASE_URL, as in `sqlite:app.db` or `postgres://user@host/name`{file}"
+            ),
         ));
     };
     let named_by = |source: &str, error: &migrate_runtime::Error| {
@@ -63,25 +70,74 @@ pub(crate) fn database(options: &ConnectionOptions) -> Result<AnyDatabase, Error
     }
 }
 
-/// The registry of a migrations directory, which must be free of errors; warnings are printed.
-pub(crate) fn registry(directory: &Path, database: &AnyDatabase, printer: &Printer) -> Result<Arc<Registry>, Error> {
+/// The registry of a migrations directory, as good as a verb needs it; what is worth knowing of it is printed.
+pub(crate) fn registry(
+    directory: &Path,
+    database: &AnyDatabase,
+    need: Need,
+    printer: &Printer,
+) -> Result<Arc<Registry>, Error> {
     let options = LoadOptions { dialects: vec![dialect(database)], ..load_options(directory) };
-    let (registry, warnings) = source::load(directory, &options).into_registry().map_err(Error::Directory)?;
-    print_warnings(&warnings, printer);
-    Ok(Arc::new(registry))
+    registry_of(source::load(directory, &options), need, printer).map(Arc::new)
+}
+
+/// The registry of a migrations directory whose problems are told elsewhere.
+pub(crate) fn registry_to_examine(directory: &Path, database: &AnyDatabase) -> Result<Arc<Registry>, Error> {
+    let options = LoadOptions { dialects: vec![dialect(database)], check_lock: false, ..load_options(directory) };
+    let loaded = source::load(directory, &options).into_registry_unless(is_of_the_set);
+    loaded.map(|(registry, _)| Arc::new(registry)).map_err(Error::Directory)
+}
+
+/// Whether a problem leaves open what the migrations are. One of the lock file does not, and none yet is a set as well.
+pub(crate) fn is_of_the_set(diagnostic: &Diagnostic) -> bool {
+    diagnostic.code != Code::NoMigrations && diagnostic.code.topic() != Topic::Lock
 }
 
 /// The registry of a migrations directory, whatever database it is for.
 pub(crate) fn registry_for_any(directory: &Path, printer: &Printer) -> Result<Registry, Error> {
-    let (registry, warnings) = load(directory, true).into_registry().map_err(Error::Directory)?;
-    print_warnings(&warnings, printer);
-    Ok(registry)
+    registry_of(load(directory, true), Need::Judge, printer)
 }
 
-/// The verbs that work on a database are not about the directory: they only say where its warnings are shown.
+fn registry_of(loaded: Loaded, need: Need, printer: &Printer) -> Result<Registry, Error> {
+    if need == Need::Sound || !loaded.has_errors() {
+        let (registry, warnings) = loaded.into_registry().map_err(Error::Directory)?;
+        if need != Need::Nothing {
+            print_warnings(&warnings, printer);
+        }
+        return Ok(registry);
+    }
+    let shown = loaded.shown_as().to_owned();
+    let aside = |what: &str| printer.warning(&format!("{what}; `migrate validate` tells"));
+    match loaded.into_registry_unless(is_of_the_set) {
+        Ok((registry, found)) => {
+            if found.iter().any(|it| it.severity == Severity::Error && it.code.topic() == Topic::Lock) {
+                aside(&format!("{shown} does not fit its {LOCK}"));
+            }
+            Ok(registry)
+        }
+        Err(found) if need == Need::Nothing => {
+            // A database can be looked at from anywhere.
+            if !found.iter().any(|it| it.code == Code::MissingDirectory) {
+                let errors = count(number_of(Severity::Error, &found), "error");
+                aside(&format!("{shown} has {errors} and is left alone"));
+            }
+            Ok(Registry::from_parts(None, Cow::Owned(shown), None, lockfile::digest(&[]), Cow::Borrowed(&[])))
+        }
+        Err(found) => Err(Error::Directory(found)),
+    }
+}
+
+/// The verbs that work on a database are not about the directory: they only say where its warnings are shown. That a
+/// migration is still a draft matters as soon as it is committed.
 fn print_warnings(warnings: &[Diagnostic], printer: &Printer) {
-    if !warnings.is_empty() {
-        printer.note(&format!("the directory has {}; `migrate validate` tells", count(warnings.len(), "warning")));
+    let (drafts, others): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+        warnings.iter().partition(|it| it.code == Code::LockDraft);
+    if !others.is_empty() {
+        printer.note(&format!("the directory has {}; `migrate validate` tells", count(others.len(), "warning")));
+    }
+    if !drafts.is_empty() {
+        let drafts = count(drafts.len(), "draft");
+        printer.note(&format!("the directory has {drafts}; before you commit: `migrate lock`"));
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Inputs<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Configuration {
     values: Vec<(Key, Value)>,
+    /// Whether it may come from files.
+    reads_files: bool,
     /// What the operator should know of how it came about.
     pub(crate) warnings: Vec<String>,
 }
@@ -99,6 +101,8 @@ impl fmt::Display for Source {
 /// The settings that verbs work with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionOptions {
+    /// Whether settings may come from migrate.toml.
+    pub(crate) reads_files: bool,
     pub(crate) database_url: Option<DatabaseUrl>,
     /// Who names the database; empty when nobody does.
     pub(crate) database_url_source: String,
@@ -144,7 +148,7 @@ impl Configuration {
     }
 
     fn merge(inputs: &Inputs<'_>) -> Result<Self, Error> {
-        let mut configuration = Self::default();
+        let mut configuration = Self { reads_files: inputs.program, ..Self::default() };
         let mut wrong = Vec::new();
         for (key, text) in &inputs.typed {
             configuration.add(*key, text, Source::Flag(Setting::of(*key).flag.unwrap_or_default()), &mut wrong);
@@ -226,6 +230,7 @@ impl Configuration {
     pub(crate) fn connection(&self) -> ConnectionOptions {
         let url = self.value(Key::DatabaseUrl);
         ConnectionOptions {
+            reads_files: self.reads_files,
             database_url: url.and_then(|value| value.text.parse().ok()),
             database_url_source: url.map(|value| value.source.to_string()).unwrap_or_default(),
             direct_url: self

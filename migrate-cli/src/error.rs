@@ -1,6 +1,6 @@
 //! Why a command failed, and the sentences of it.
 
-use migrate_core::diagnostic::{Diagnostic, Severity};
+use migrate_core::diagnostic::{Code, Diagnostic, Severity};
 use migrate_runtime::ErrorKind;
 
 use crate::commands::Differences;
@@ -17,7 +17,12 @@ pub(crate) enum Error {
     /// The program holds other migrations than the directory that it is compared with.
     Stale { directory: String, differences: Differences, help: String },
     /// An operation on a database failed.
-    Runtime { error: Box<migrate_runtime::Error>, exit: Exit },
+    Runtime {
+        error: Box<migrate_runtime::Error>,
+        exit: Exit,
+        /// What to do about it, where the directory says more than the database.
+        help: Option<String>,
+    },
 }
 
 impl Error {
@@ -94,7 +99,7 @@ impl Error {
             Self::Plain { help, .. } => help.as_deref(),
             Self::Directory(_) => None,
             Self::Stale { help, .. } => Some(help),
-            Self::Runtime { error, .. } => error.help(),
+            Self::Runtime { error, help, .. } => help.as_deref().or_else(|| error.help()),
         }
     }
 
@@ -124,19 +129,41 @@ impl Error {
 
 impl From<migrate_runtime::Error> for Error {
     fn from(error: migrate_runtime::Error) -> Self {
-        Self::Runtime { exit: Exit::of_kind(error.kind()), error: Box::new(error) }
+        Self::Runtime { exit: Exit::of_kind(error.kind()), error: Box::new(error), help: None }
     }
 }
 
 /// Prints problems one after the other: errors always, warnings unless `--quiet`.
 pub(crate) fn print_diagnostics(diagnostics: &[Diagnostic], printer: &Printer) {
     for diagnostic in diagnostics {
-        let text = diagnostic.render();
         match diagnostic.severity {
-            Severity::Error => printer.error(&text, &[], None),
-            Severity::Warning => printer.warning(&text),
+            Severity::Error => printer.error(&with_fix(diagnostic).render(), &[], None),
+            Severity::Warning => printer.warning(&diagnostic.render()),
         }
     }
+}
+
+/// The same problem, with the verb that repairs the like of it.
+fn with_fix(diagnostic: &Diagnostic) -> Diagnostic {
+    let may_be_repaired = matches!(
+        diagnostic.code,
+        Code::MisnamedMigration
+            | Code::MisnamedFile
+            | Code::MissingMetadata
+            | Code::InvalidJson
+            | Code::InvalidVersion
+            | Code::InvalidName
+            | Code::VersionMismatch
+            | Code::NameMismatch
+            | Code::DuplicateVersion
+    );
+    let help = match &diagnostic.help {
+        _ if !may_be_repaired => diagnostic.help.clone(),
+        Some(help) if help.ends_with('?') => Some(format!("{help} Or run `migrate fix`")),
+        Some(help) => Some(format!("{help}; or run `migrate fix`")),
+        None => Some("run `migrate fix`".to_owned()),
+    };
+    Diagnostic { help, ..diagnostic.clone() }
 }
 
 /// How many of the problems are this bad.

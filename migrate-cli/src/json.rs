@@ -30,7 +30,7 @@ pub(crate) use history::History;
 pub(crate) use instances::Instances;
 pub(crate) use rollback::{Rollback, SNAPSHOT};
 pub(crate) use run::{Planned, PlannedStep, Run};
-pub(crate) use run_lock::{LockRelease, RunLock};
+pub(crate) use run_lock::{Holder, LockRelease, RunLock};
 #[cfg(all(test, feature = "program"))]
 pub(crate) use schemas::schemas;
 pub(crate) use set::{

@@ -69,12 +69,13 @@ mod program;
 mod reference;
 mod settings;
 mod signals;
+mod time;
 mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use migrate_runtime::Registry;
 
 use crate::args::{DirectoryCommand, EmbeddedCommand};
@@ -113,7 +114,7 @@ where
             let output = Output::standard().program(program::of(&arguments));
             typed.command.execute_to(registry, output).into()
         }
-        Err(error) => usage::report(&error, &arguments, program::of(&arguments)),
+        Err(error) => usage::report(&error, &arguments, &EmbeddedCommand::command(), program::of(&arguments)),
     }
 }
 
@@ -130,7 +131,7 @@ where
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let typed = match DirectoryCommand::try_parse_from(&arguments) {
         Ok(typed) => typed,
-        Err(error) => return usage::report(&error, &arguments, None),
+        Err(error) => return usage::report(&error, &arguments, &DirectoryCommand::command(), None),
     };
     let printer = Output::standard().with(typed.options.output);
     let exit = defect::guard(typed.verb.runs(), &printer, || commands::over_directory(typed, &printer));

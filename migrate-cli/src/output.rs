@@ -206,6 +206,13 @@ impl Printer {
         }
     }
 
+    /// What people do next; programs know by themselves.
+    pub(crate) fn next(&self, command: &str) {
+        if !self.options.json {
+            self.note(&format!("next: {command}"));
+        }
+    }
+
     /// Something for whoever asked for more.
     pub(crate) fn detail(&self, text: &str) {
         if self.options.verbose {
@@ -362,15 +369,21 @@ pub(crate) fn painted(verdict: Verdict, words: &str) -> String {
         Verdict::NeedsMigration => YELLOW,
         Verdict::Incompatible => RED,
     };
-    format!("{colour}{words}{RESET}")
+    in_color(colour, words)
 }
 
-/// A time stamp as it is stored, without the fraction of the second: `2026-11-21T02:07:07Z`.
-pub(crate) fn to_the_second(time: &str) -> String {
-    let Some((seconds, rest)) = time.split_once('.') else {
-        return time.to_owned();
-    };
-    format!("{seconds}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+/// Words in a colour.
+pub(crate) fn in_color(color: &str, words: &str) -> String {
+    format!("{color}{words}{RESET}")
+}
+
+/// Columns that are as wide as their widest cell, for what must not be cut to 80 columns, such as paths.
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let cell =
+        |(column, cell): (usize, &String)| format!("{cell:<width$}  ", width = width(column).unwrap_or_default());
+    let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<String>().trim_end().to_owned();
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`.
@@ -442,9 +455,8 @@ mod tests {
     }
 
     #[test]
-    fn times_lose_their_fraction_only() {
-        assert_eq!(to_the_second("2026-11-21T02:07:07.123456Z"), "2026-11-21T02:07:07Z");
-        assert_eq!(to_the_second("2026-11-21T02:07:07.1+00:00"), "2026-11-21T02:07:07+00:00");
-        assert_eq!(to_the_second("2026-11-21T02:07:07Z"), "2026-11-21T02:07:07Z");
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let rows = [vec!["a".to_owned(), "é".to_owned(), "c".to_owned()], vec!["long".to_owned(), "b".to_owned()]];
+        assert_eq!(aligned(&rows), "a     é  c\nlong  b");
     }
 }

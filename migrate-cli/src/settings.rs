@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use migrate_core::{duration, size};
+use migrate_core::size;
 use migrate_runtime::Version;
 use migrate_runtime::backup::BackupPolicy;
+
+use crate::args::{duration, program_version};
 
 /// Which setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -518,8 +520,8 @@ impl Kind {
             Self::Url | Self::Path => Ok(Parsed::Text(text.to_owned())),
             Self::Name if text.is_empty() => Err("it is empty".to_owned()),
             Self::Name => Ok(Parsed::Text(text.to_owned())),
-            Self::Version => Version::parse(text).map(Parsed::Version).map_err(|error| error.to_string()),
-            Self::Duration => duration::parse_typed(text).map(Parsed::Duration).map_err(str::to_owned),
+            Self::Version => program_version(text).map(Parsed::Version),
+            Self::Duration => duration(text).map(Parsed::Duration),
             Self::Choice(words) if words.contains(&text) => Ok(Parsed::Text(text.to_owned())),
             Self::Choice(words) => Err(format!("it is none of {}", words.join(", "))),
             Self::Count => text.parse().map(Parsed::Count).map_err(|_| "it is no whole number".to_owned()),
@@ -604,14 +606,14 @@ mod tests {
         let default = |key: Key| Setting::of(key).default.unwrap_or_default();
         assert_eq!(default(Key::Table), migrate_runtime::DEFAULT_TABLE);
         assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
-        assert_eq!(duration::parse_typed(default(Key::Lease)), Ok(migrate_runtime::DEFAULT_LEASE));
-        assert_eq!(duration::parse_typed(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
-        assert_eq!(duration::parse_typed(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
-        assert_eq!(duration::parse_typed(default(Key::HealthTimeout)), Ok(migrate_runtime::DEFAULT_HEALTH_TIMEOUT));
+        assert_eq!(duration(default(Key::Lease)), Ok(migrate_runtime::DEFAULT_LEASE));
+        assert_eq!(duration(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
+        assert_eq!(duration(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
+        assert_eq!(duration(default(Key::HealthTimeout)), Ok(migrate_runtime::DEFAULT_HEALTH_TIMEOUT));
         assert_eq!(default(Key::HealthRetries), migrate_runtime::DEFAULT_HEALTH_RETRIES.to_string());
-        let long = duration::parse_typed(default(Key::LongTransaction));
+        let long = duration(default(Key::LongTransaction));
         assert_eq!(long, Ok(migrate_runtime::DEFAULT_LONG_TRANSACTION));
-        let window = duration::parse_typed(default(Key::RollbackWindow));
+        let window = duration(default(Key::RollbackWindow));
         assert_eq!(window, Ok(migrate_runtime::DEFAULT_ROLLBACK_WINDOW));
         assert_eq!(size::parse(default(Key::BackupMaxSize)), Some(migrate_runtime::backup::DEFAULT_MAX_BACKUP_SIZE));
         let retention = migrate_runtime::backup::DEFAULT_RETENTION;

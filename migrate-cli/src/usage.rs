@@ -1,9 +1,14 @@
 //! Command lines that clap refuses, `--help` and `--version`.
 
+mod verb;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::args::{Color, OutputOptions};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory};
+
+use crate::args::{Color, EmbeddedCommand, OutputOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Failed, Run};
@@ -16,35 +21,104 @@ use crate::program;
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    report(error, &arguments, program::of(&arguments))
+    // The first word is a command of the program, which has its own.
+    let command = EmbeddedCommand::command();
+    let ours = if is_first_word(error, &arguments) { None } else { Some(&command) };
+    tell(error, &arguments, &command, ours, program::of(&arguments))
 }
 
-/// The same for a command line that is not the process's own.
-pub(crate) fn report(error: &clap::Error, arguments: &[OsString], program: Option<String>) -> ExitCode {
-    let has = |words: &[&str]| arguments.iter().any(|argument| words.iter().any(|word| argument == word));
-    let json = error.use_stderr() && has(&["--json", "--events"]);
+/// The same for a command line that is not the process's own; `command` is what it was read by.
+pub(crate) fn report(
+    error: &clap::Error,
+    arguments: &[OsString],
+    command: &Command,
+    program: Option<String>,
+) -> ExitCode {
+    tell(error, arguments, command, Some(command), program)
+}
+
+/// `ours`: the command whose verbs were probably meant by one that is none.
+fn tell(
+    error: &clap::Error,
+    arguments: &[OsString],
+    command: &Command,
+    ours: Option<&Command>,
+    program: Option<String>,
+) -> ExitCode {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let json = error.use_stderr() && (has("--json") || has("--events"));
     let options = OutputOptions { json, events: false, quiet: false, verbose: false, color: Color::Auto };
     let printer = Output::standard().program(program).with(options);
-    let text = error.render().ansi().to_string();
     if !error.use_stderr() {
-        printer.line(text.trim_end());
+        printer.line(error.render().ansi().to_string().trim_end());
         return printer.close(Exit::Done).into();
     }
-    document(error, has(&["up", "down", "redo", "goto"]), &printer);
-    printer.aside(without_passwords(&text).trim_end());
+    let better = with_better_suggestions(error, command, ours);
+    let error = better.as_ref().unwrap_or(error);
+    document(error, verb::runs(command, arguments), &printer);
+    let text = error.render().ansi().to_string();
+    printer.aside(if is_help(error) { text } else { without_passwords(&text) }.trim_end());
     printer.close(Exit::Usage).into()
+}
+
+/// Whether it is the help of a command that needs another word, which holds nothing that was typed.
+fn is_help(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+fn is_first_word(error: &clap::Error, arguments: &[OsString]) -> bool {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed,
+        _ => return false,
+    };
+    arguments.get(1).is_some_and(|first| first == typed.as_str())
+}
+
+/// The same error with the verb that was probably meant: other tools' words for ours, else the most similar one first.
+fn with_better_suggestions(error: &clap::Error, command: &Command, ours: Option<&Command>) -> Option<clap::Error> {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed,
+        _ => return None,
+    };
+    let translated = ours.and_then(|ours| verb::translated(typed, ours));
+    let suggested = match (translated, error.get(ContextKind::SuggestedSubcommand)) {
+        (Some(ours), _) => vec![ours.to_owned()],
+        // clap has the most similar one last.
+        (None, Some(ContextValue::Strings(similar))) => similar.iter().rev().cloned().collect(),
+        (None, _) => return None,
+    };
+    let mut better = clap::Error::new(error.kind()).with_cmd(command);
+    for (kind, value) in error.context() {
+        better.insert(kind, value.clone());
+    }
+    better.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(suggested));
+    Some(better)
 }
 
 fn document(error: &clap::Error, runs: bool, printer: &Printer) {
     let text = without_passwords(&error.render().to_string());
     // The first paragraph is the error, the rest explains the usage.
-    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    let error = Error::usage(message.trim(), "for more information, try `--help`");
+    let message = match is_help(error) {
+        true => "the command is not complete",
+        false => text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: "),
+    };
+    let help = suggested(error).map(|meant| format!("did you mean `{meant}`?"));
+    let error = Error::usage(message.trim(), help.unwrap_or_else(|| "for more information, try `--help`".to_owned()));
     if runs {
         printer.document(&Document::new(Run::failed(&error)));
     } else {
         printer.document(&Document::new(Failed::from(&error)));
     }
+}
+
+/// What was probably meant, the most similar first.
+fn suggested(error: &clap::Error) -> Option<&str> {
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(meant) => Some(meant.as_str()),
+        ContextValue::Strings(similar) => similar.first().map(String::as_str),
+        _ => None,
+    })
 }
 
 /// clap repeats arguments that it does not understand, and one of them may be a database URL. Which part of it is a

@@ -278,7 +278,11 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn find(&mut self, code: ReasonCode, version: Option<SchemaVersion>, message: String) {
-        self.reasons.push(Reason { code, version, message, remedy: code.remedy().map(str::to_owned) });
+        let remedy = code.remedy().map(|remedy| match version {
+            Some(version) => remedy.replace("VERSION", &version.to_string()),
+            None => remedy.to_owned(),
+        });
+        self.reasons.push(Reason { code, version, message, remedy });
     }
 
     /// Findings about our tables as a whole.

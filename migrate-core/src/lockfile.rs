@@ -9,6 +9,9 @@
 //! 1.0.0 initial_schema metadata.json=<checksum> up.sql=<checksum> chain=<checksum>
 //! ```
 //!
+//! A migration that `migrate new` wrote is a draft, with the word `draft` in place of checksums: it may be edited until
+//! `migrate lock` records what it holds.
+//!
 //! A line's chain value is the SHA-256 of the 32 bytes of the value before it (zeros at first) and of the line's text up
 //! to the space before `chain=`.
 
@@ -16,7 +19,7 @@ use std::ops::Range;
 
 use crate::checksum::Checksum;
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::digest::START;
+use crate::digest::{DRAFT, START};
 use crate::name::LOCK;
 
 pub use crate::digest::{Entry, digest};
@@ -110,18 +113,23 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
     for line in &lines {
         let Entry { version, name, .. } = &line.entry;
         match entries.iter().find(|entry| entry.version == *version) {
+            Some(entry) if entry.name == *name && line.entry.is_draft() => {
+                let message = format!("`v{version}_{name}` is a draft: what it holds is not locked yet");
+                let help = format!("{REWRITE} once it is written, before it is committed");
+                found.push(at(Code::LockDraft, file, line.span.clone(), message).help(help));
+            }
             Some(entry) if entry.name == *name => compare_entry(file, line, entry, found),
             Some(entry) => {
                 let message = format!("migration {version} is named `{}`, and was locked as `{name}`", entry.name);
                 let help = "give it its name back; if it was not released yet, run `migrate lock`";
                 let code = Code::LockRenamed;
-                found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
+                found.push(at(code, file, line.span.clone(), message).help(help));
             }
             None => {
                 let message = format!("`v{version}_{name}` was locked and is no longer there");
                 let help = "bring it back; if it was not released yet, run `migrate lock`";
                 let code = Code::LockRemoved;
-                found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
+                found.push(at(code, file, line.span.clone(), message).help(help));
             }
         }
     }
@@ -130,13 +138,18 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], found: &mut Vec<Diagnost
             let message = format!("`v{version}_{name}` is not in `{LOCK}`");
             let above = lines.iter().rev().find(|line| line.entry.version < *version);
             let diagnostic = match above {
-                Some(above) => Diagnostic::at(Code::LockMissing, file, above.span.clone(), message)
+                Some(above) => at(Code::LockMissing, file, above.span.clone(), message)
                     .help(format!("{REWRITE}: it belongs below this line")),
                 None => Diagnostic::whole(Code::LockMissing, file.path, message).help(REWRITE),
             };
             found.push(diagnostic);
         }
     }
+}
+
+/// A problem with a part of the file. The line itself says nothing to a person: it is mostly checksums.
+fn at(code: Code, file: SourceFile<'_>, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+    Diagnostic { excerpt: None, ..Diagnostic::at(code, file, span, message) }
 }
 
 fn compare_entry(file: SourceFile<'_>, line: &Line, entry: &Entry, found: &mut Vec<Diagnostic>) {
@@ -150,13 +163,13 @@ fn compare_entry(file: SourceFile<'_>, line: &Line, entry: &Entry, found: &mut V
             Some(_) => continue,
         };
         let message = format!("`{}` {problem}", path(name));
-        found.push(Diagnostic::at(code, file, span.clone(), message).help(help));
+        found.push(at(code, file, span.clone(), message).help(help));
     }
     for (name, _) in &entry.files {
         if !line.entry.files.iter().any(|(locked, _)| locked == name) {
             let message = format!("`{}` was added after its migration was locked", path(name));
             let code = Code::LockFileAdded;
-            found.push(Diagnostic::at(code, file, line.span.clone(), message).help(help));
+            found.push(at(code, file, line.span.clone(), message).help(help));
         }
     }
 }
@@ -179,7 +192,7 @@ fn broken_link(file: SourceFile<'_>, lines: &[Line]) -> Option<Diagnostic> {
             }
         };
         let help = "the file was edited or merged by hand: check that no two branches meant the same version, then run `migrate lock`";
-        return Some(Diagnostic::at(code, file, line.span.clone(), problem).help(help));
+        return Some(at(code, file, line.span.clone(), problem).help(help));
     }
     None
 }
@@ -195,12 +208,17 @@ fn parse_line(text: &str, offset: usize) -> Option<Line> {
         span: offset..offset + at,
         file_spans: Vec::new(),
     };
+    let is_draft = text[at..].starts_with(&format!(" {DRAFT} "));
+    if is_draft {
+        at += 1 + DRAFT.len();
+        words.next();
+    }
     while let Some(word) = words.next() {
         let (file, checksum) = word.split_once('=')?;
         let checksum = checksum.parse().ok()?;
         if file == "chain" {
             line.chain = checksum;
-            return words.next().is_none().then_some(line);
+            return (words.next().is_none() && line.entry.is_draft() == is_draft).then_some(line);
         }
         let start = offset + at + 1;
         at += 1 + word.len();
@@ -288,8 +306,22 @@ mod tests {
         check(&render(&more), &["5:1 lock-removed"]);
         let renamed = [entry("1.0.0", "people", &[]), set().remove(1)];
         check(&render(&renamed), &["3:1 lock-renamed"]);
-        let fewer = [entry("1.0.0", "users", &[]), set().remove(1)];
-        check(&render(&fewer), &["3:1 lock-file-added"; 3]);
+        let fewer = [entry("1.0.0", "users", &[("up.sql", "a")]), set().remove(1)];
+        check(&render(&fewer), &["3:1 lock-file-added"; 2]);
+    }
+
+    #[test]
+    fn what_a_draft_holds_is_not_compared() {
+        let draft = [set().remove(0), entry("1.1.0", "posts", &[])];
+        let text = render(&draft);
+        assert!(text.contains("\n1.1.0 posts draft chain="), "{text}");
+        check(&text, &["4:1 lock-draft"]);
+        let renamed = [set().remove(0), entry("1.1.0", "notes", &[])];
+        check(&render(&renamed), &["4:1 lock-renamed"]);
+        check(&text.replace("posts draft", "draft draft"), &["4:1 lock-chain"]);
+        check(&text.replace(" draft", ""), &["4:1 lock-line"]);
+        let both = format!("draft up.sql={}", Checksum::of("c"));
+        check(&text.replace("draft", &both), &["4:1 lock-line"]);
     }
 
     #[test]

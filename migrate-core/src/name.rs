@@ -136,7 +136,14 @@ pub fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn to_name(text: &str) -> Option<String> {
     let mut name = String::new();
-    for character in text.to_lowercase().chars() {
+    let mut before = ' ';
+    for character in text.chars() {
+        // `AddUsers` is two words.
+        if character.is_uppercase() && before.is_ascii_lowercase() {
+            name.push('_');
+        }
+        before = character;
+        let character = character.to_ascii_lowercase();
         if character.is_ascii_alphanumeric() {
             name.push(character);
         } else if !name.is_empty() && !name.ends_with('_') {
@@ -351,6 +358,8 @@ mod tests {
     #[test]
     fn makes_names() {
         assert_eq!(to_name("Add  Users!").as_deref(), Some("add_users"));
+        assert_eq!(to_name("AddUsersV2").as_deref(), Some("add_users_v2"));
+        assert_eq!(to_name("ADD USERS").as_deref(), Some("add_users"));
         assert_eq!(to_name("--"), None);
         assert!(is_name("add_users_2") && !is_name("") && !is_name("Users") && !is_name("a-b"));
     }

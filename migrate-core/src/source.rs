@@ -63,7 +63,7 @@ impl LoadOptions {
 /// What [`load`] found.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    // Good only while there is no error among the diagnostics; `into_registry` is the one way out.
+    // Good only while there is no error among the diagnostics that matters; `into_registry_unless` is the one way out.
     registry: Registry,
     diagnostics: Vec<Diagnostic>,
     dialects: Vec<Dialect>,
@@ -79,10 +79,29 @@ impl Loaded {
     ///
     /// All diagnostics, warnings included, if one of them is an error.
     pub fn into_registry(self) -> Result<(Registry, Vec<Diagnostic>), Vec<Diagnostic>> {
-        if self.has_errors() {
+        self.into_registry_unless(|_| true)
+    }
+
+    /// The same where only some errors matter: those of `migrations.lock` say nothing of what the migrations are, and no
+    /// migration at all is a set as well.
+    ///
+    /// # Errors
+    ///
+    /// All diagnostics, if one of them is an error that matters.
+    pub fn into_registry_unless(
+        self,
+        matters: impl Fn(&Diagnostic) -> bool,
+    ) -> Result<(Registry, Vec<Diagnostic>), Vec<Diagnostic>> {
+        if self.diagnostics.iter().any(|it| it.severity == Severity::Error && matters(it)) {
             return Err(self.diagnostics);
         }
         Ok((self.registry, self.diagnostics))
+    }
+
+    /// The path of the directory in messages.
+    #[must_use]
+    pub fn shown_as(&self) -> &str {
+        self.registry.directory()
     }
 
     /// Whether the set cannot be used.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
-use migrate_core::duration::parse_typed;
 use migrate_runtime::Version;
+
+use super::values::{duration, program_version};
 
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
@@ -12,7 +13,7 @@ pub(crate) struct WaitArgs {
     #[arg(long, value_name = "WHAT", default_value = "reachable")]
     pub(crate) until: Until,
     /// How long to wait.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_typed)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct CompatibilityArgs {
     #[arg(long, default_value = "text")]
     pub(crate) format: MatrixFormat,
     /// A further version of the program to be judged; may be given more than once.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = program_version)]
     pub(crate) program: Vec<Version>,
 }
 

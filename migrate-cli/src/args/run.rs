@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum, value_parser};
-use migrate_core::duration::parse_typed;
+use clap::{Args, ValueEnum};
 use migrate_runtime::{Migrator, SchemaVersion};
 
-use super::consent::Confirmation;
-use super::values::version;
+use super::consent::{Confirmation, Consent};
+use super::values::{duration, steps, version};
 
 /// What to do about running programs that would not work with what is done.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct FleetArgs {
     /// How long to wait for running programs that this would break.
-    #[arg(long, value_name = "DURATION", value_parser = parse_typed, conflicts_with = "ignore_instances")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "ignore_instances")]
     pub(crate) wait_for_fleet: Option<Duration>,
     /// Go on although running programs would break.
     #[arg(long)]
@@ -37,10 +36,10 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to apply.
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", group = "target", value_parser = steps)]
     pub(crate) steps: Option<u32>,
     /// The same as `--steps N`.
-    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    #[arg(value_name = "N", group = "target", value_parser = steps)]
     pub(crate) count: Option<u32>,
     /// `expand`, before a deploy, stops before the first step that contracts; `contract`, after it, applies these.
     #[arg(long, value_name = "PHASE", group = "target")]
@@ -78,7 +77,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to apply.
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", group = "target", value_parser = steps)]
     pub(crate) steps: Option<u32>,
     /// Show the scripts.
     #[arg(long)]
@@ -91,10 +90,10 @@ pub(crate) struct DownArgs {
     #[arg(long, value_name = "VERSION", group = "target", value_parser = version)]
     pub(crate) to: Option<SchemaVersion>,
     /// How many migrations to undo [default: 1].
-    #[arg(long, value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", group = "target", value_parser = steps)]
     pub(crate) steps: Option<u32>,
     /// The same as `--steps N`.
-    #[arg(value_name = "N", group = "target", value_parser = value_parser!(u32).range(1..))]
+    #[arg(value_name = "N", group = "target", value_parser = steps)]
     pub(crate) count: Option<u32>,
     /// Undo every migration.
     #[arg(long, group = "target")]
@@ -109,9 +108,17 @@ pub(crate) struct DownArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     /// The run, by its number in the history; with `--can` the newest one of which something is left, unless it is given.
-    #[arg(long, value_name = "RUN", required_unless_present = "can")]
+    #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<i64>,
     /// Say by which strategies it can be rolled back and why not by others, and do nothing. The exit code is 70 if by none.
     #[arg(long, conflicts_with_all = ["dry_run", "yes", "confirm"])]

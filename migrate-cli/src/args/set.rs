@@ -7,7 +7,7 @@ use migrate_runtime::{Dialect, SchemaVersion, Version};
 
 use super::RunLockVerb;
 use super::compare::ShadowArgs;
-use super::values::{DatabaseUrl, version};
+use super::values::{DatabaseUrl, program_version, version};
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
@@ -45,7 +45,7 @@ pub(crate) struct NewArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
     /// The oldest version of the program that still works afterwards; a higher major version must raise it.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = program_version)]
     pub(crate) min_runtime_version: Option<Version>,
 }
 
@@ -89,7 +89,6 @@ impl DialectKind {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LockArgs {
     #[command(subcommand)]
     pub(crate) run_lock: Option<RunLockVerb>,

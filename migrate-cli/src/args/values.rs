@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use migrate_core::duration::parse_typed;
 use migrate_core::version::VersionError;
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{SchemaVersion, Version};
 
 /// A URL that may hold a password, and so is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,19 +35,71 @@ impl fmt::Debug for DatabaseUrl {
 
 /// The version of a migration; for one that is written too short, the one that was probably meant.
 pub(super) fn version(text: &str) -> Result<SchemaVersion, String> {
-    text.parse().map_err(|error: VersionError| {
-        let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
-        let padded = format!("{digits}{}", ".0".repeat(2_usize.saturating_sub(digits.matches('.').count())));
-        match padded.parse::<SchemaVersion>() {
-            Ok(meant) => format!("{error}; did you mean `{meant}`?"),
-            Err(_) => error.to_string(),
-        }
-    })
+    text.parse().map_err(|error: VersionError| with_meant(&error, meant::<SchemaVersion>(text)))
+}
+
+/// The same for the version of a program.
+pub(crate) fn program_version(text: &str) -> Result<Version, String> {
+    Version::parse(text).map_err(|error| with_meant(&error, meant::<Version>(text)))
+}
+
+fn with_meant(error: &impl fmt::Display, meant: Option<impl fmt::Display>) -> String {
+    meant.map_or_else(|| error.to_string(), |meant| format!("{error}; did you mean `{meant}`?"))
+}
+
+/// The version that was probably meant by one with a `v` before it or without its last numbers.
+fn meant<V: FromStr>(text: &str) -> Option<V> {
+    let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
+    format!("{digits}{}", ".0".repeat(2_usize.saturating_sub(digits.matches('.').count()))).parse().ok()
+}
+
+/// How many migrations: one or more. Whoever writes a version means another option.
+pub(super) fn steps(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("no step would be left to do; give 1 or more".to_owned()),
+        Ok(steps) => Ok(steps),
+        Err(_) if text.contains('.') => Err(match meant::<SchemaVersion>(text) {
+            Some(version) => format!("it is a version and no number of migrations; did you mean `--to {version}`?"),
+            None => "it is no number of migrations".to_owned(),
+        }),
+        Err(_) => Err("it is no number of migrations".to_owned()),
+    }
+}
+
+/// A length of time with its unit.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    parse_typed(text)
+        .map_err(|error| if is_number { format!("say a unit, such as `{text}s`") } else { error.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_of_programs_are_completed_too() {
+        assert!(program_version("1.1").unwrap_err().ends_with("; did you mean `1.1.0`?"));
+        assert!(program_version("v2.0.0-rc.1").unwrap_err().ends_with("; did you mean `2.0.0-rc.1`?"));
+        assert!(!program_version("new").unwrap_err().contains("did you mean"));
+        assert_eq!(program_version("1.2.3"), Ok(Version::new(1, 2, 3)));
+    }
+
+    #[test]
+    fn a_version_is_no_number_of_steps() {
+        assert_eq!(steps("2"), Ok(2));
+        assert!(steps("1.0.0").unwrap_err().ends_with("did you mean `--to 1.0.0`?"));
+        assert!(steps("1.1").unwrap_err().ends_with("did you mean `--to 1.1.0`?"));
+        assert_eq!(steps("0").unwrap_err(), "no step would be left to do; give 1 or more");
+        assert_eq!(steps("-1").unwrap_err(), "it is no number of migrations");
+    }
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("5").unwrap_err(), "say a unit, such as `5s`");
+        assert_eq!(duration("").unwrap_err(), "it has no unit");
+    }
 
     #[test]
     fn versions_that_are_too_short_are_completed() {

@@ -52,6 +52,9 @@ pub(super) fn amend(
         migrator.amend(database, amendment).wait()?
     };
     printer.answer(&Document::new(json::Amended::from(&report)), || closing(&report));
+    if report.outcome == Outcome::Done {
+        printer.next("`migrate status`");
+    }
     Ok(Exit::Done)
 }
 

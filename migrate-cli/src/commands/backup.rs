@@ -12,7 +12,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, count};
+use crate::output::{Printer, aligned, count};
 use crate::signals;
 
 pub(super) fn backup(verb: &BackupVerb, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
@@ -55,7 +55,8 @@ fn list(directory: &BackupDirectory, printer: &Printer) -> Result<Exit, Error> {
         if listing.backups.is_empty() {
             return format!("there are no backups in {}", directory.path().display());
         }
-        listing.backups.iter().map(line).collect::<Vec<_>>().join("\n")
+        let header = ["id", "contents", "size", "at", "why", "of"].map(str::to_owned).to_vec();
+        aligned(&[vec![header], listing.backups.iter().map(cells).collect()].concat())
     });
     let Listing { unreadable, .. } = listing;
     unreadable.iter().for_each(|it| printer.warning(&it.error.to_string()));
@@ -64,15 +65,33 @@ fn list(directory: &BackupDirectory, printer: &Printer) -> Result<Exit, Error> {
 
 /// What is known of a backup at a glance.
 pub(super) fn line(backup: &Backup) -> String {
+    let head = backup.ledger_head.as_ref().map_or_else(String::new, |head| format!(", at {head}"));
+    let (contents, size, reason) = (contents(backup), show(backup.size), reason(backup));
+    format!("{}  {contents}  {size}{head}, {reason}, of {}", backup.id, backup.database)
+}
+
+/// The same in columns.
+fn cells(backup: &Backup) -> Vec<String> {
+    let head = backup.ledger_head.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (contents, size) = (contents(backup).to_owned(), show(backup.size));
+    vec![backup.id.clone(), contents, size, head, reason(backup), backup.database.clone()]
+}
+
+fn reason(backup: &Backup) -> String {
     let reason = match (backup.reason, backup.run) {
         (BackupReason::BeforeRun, Some(run)) => format!("before run {run}"),
         (BackupReason::BeforeRestore, Some(run)) => format!("before the restore in run {run}"),
         _ => "asked for".to_owned(),
     };
-    let contents = if backup.contents == Contents::Full { "full" } else { "schema" };
-    let head = backup.ledger_head.as_ref().map_or_else(String::new, |head| format!(", at {head}"));
     let damaged = if backup.damage.is_some() { ", damaged as the database was" } else { "" };
-    format!("{}  {contents}  {}{head}, {reason}, of {}{damaged}", backup.id, show(backup.size), backup.database)
+    format!("{reason}{damaged}")
+}
+
+const fn contents(backup: &Backup) -> &'static str {
+    match backup.contents {
+        Contents::Full => "full",
+        _ => "schema",
+    }
 }
 
 fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use migrate_runtime::Assessment;
+use migrate_runtime::{Assessment, Verdict};
 
 use super::source;
 use crate::args::CheckArgs;
@@ -10,7 +10,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, place};
+use crate::output::{Printer, painted, place};
 
 /// The verdict on a database; `source` is the directory that the registry was found equal to.
 pub(super) fn check(session: &mut Session, source: Option<&Path>, printer: &Printer) -> Result<Exit, Error> {
@@ -33,10 +33,15 @@ pub(super) fn check_embedded(
 }
 
 fn text(assessment: &Assessment) -> String {
-    let mut lines = vec![format!("{}: {}", assessment.verdict, place(assessment.database_version))];
-    for reason in &assessment.reasons {
-        lines.push(format!("  {}: {}", reason.code.verdict(), reason.message));
-        lines.extend(reason.remedy.as_ref().map(|remedy| format!("    {remedy}")));
+    let verdict = |verdict: Verdict| painted(verdict, &verdict.to_string());
+    let mut lines = vec![format!("{}: {}", verdict(assessment.verdict), place(assessment.database_version))];
+    let mut reasons = assessment.reasons.iter().peekable();
+    while let Some(reason) = reasons.next() {
+        lines.push(format!("  {}: {}", verdict(reason.code.verdict()), reason.message));
+        // What mends several in a row is said once.
+        if reasons.peek().is_none_or(|next| next.remedy != reason.remedy) {
+            lines.extend(reason.remedy.as_ref().map(|remedy| format!("    {remedy}")));
+        }
     }
     lines.join("\n")
 }

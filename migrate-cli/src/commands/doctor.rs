@@ -4,14 +4,14 @@ use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_core::name::LOCK;
-use migrate_runtime::{AnyDatabase, Assessment, ReasonCode, Verdict};
+use migrate_runtime::{AnyDatabase, Assessment, Reason, ReasonCode, Repair, Verdict};
 
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Doctor, Document, Symptom};
-use crate::output::{Printer, count, place};
+use crate::output::{Printer, RED, YELLOW, count, in_color, place};
 
 /// `directory` is where the migrations are read from; a program that embeds them has none.
 pub(super) fn doctor(
@@ -32,7 +32,7 @@ pub(super) fn doctor(
     if healthy { Exit::Done } else { Exit::Failed }
 }
 
-/// Whether the directory has no errors.
+/// Whether the set is one that a database can be judged by.
 fn examine_directory(directory: &Path, connection: &ConnectionOptions, symptoms: &mut Vec<Symptom>) -> bool {
     let loaded = config::load_to_validate(directory, connection, None);
     symptoms.extend(loaded.diagnostics().iter().map(of_diagnostic));
@@ -40,7 +40,7 @@ fn examine_directory(directory: &Path, connection: &ConnectionOptions, symptoms:
         let message = format!("{} has no {LOCK}: an edit of a released migration is not noticed", directory.display());
         symptoms.push(symptom("warning", "directory", &message, Some("run `migrate lock`")));
     }
-    !loaded.has_errors()
+    !loaded.diagnostics().iter().any(|it| it.severity == Severity::Error && config::is_of_the_set(it))
 }
 
 /// Gives where the database stands, or why that is not known; `None` when a symptom says so.
@@ -61,10 +61,14 @@ fn examine_database(
         // Without a sound set there is nothing to judge the database by.
         return Some("the database is looked at when the directory has no errors".to_owned());
     }
-    let assessment = open(database).and_then(|mut session| Ok(session.migrator.check(&mut session.database).wait()?));
-    match assessment {
-        Ok(assessment) => {
+    let examined = open(database).and_then(|mut session| {
+        let assessment = session.migrator.check(&mut session.database).wait()?;
+        Ok((assessment, session.migrator.repairs(&mut session.database).wait()?))
+    });
+    match examined {
+        Ok((assessment, repairs)) => {
             symptoms.extend(of_assessment(&assessment));
+            symptoms.extend(of_repairs(&repairs, &assessment));
             Some(place(assessment.database_version))
         }
         Err(error) => {
@@ -77,13 +81,30 @@ fn examine_database(
 /// What is pending is no illness.
 fn of_assessment(assessment: &Assessment) -> impl Iterator<Item = Symptom> {
     assessment.reasons.iter().filter_map(|reason| {
-        let severity = match (reason.code, reason.code.verdict()) {
-            (_, Verdict::Incompatible) => "error",
-            (ReasonCode::Pending | ReasonCode::InProgress, _) => return None,
-            _ if reason.remedy.is_some() => "warning",
-            _ => return None,
-        };
+        let severity = severity(reason)?;
         Some(symptom(severity, "database", &reason.message, reason.remedy.as_deref()))
+    })
+}
+
+/// How bad a finding is; `None` for what is as it should be, or has no remedy.
+fn severity(reason: &Reason) -> Option<&'static str> {
+    match (reason.code, reason.code.verdict()) {
+        (_, Verdict::Incompatible) => Some("error"),
+        (ReasonCode::Pending | ReasonCode::InProgress, _) => None,
+        _ => reason.remedy.as_ref().map(|_| "warning"),
+    }
+}
+
+/// What `repair` shows beside what the verdict rests on: changes of comments, rows of others, the lock of a dead run.
+fn of_repairs(repairs: &[Repair], assessment: &Assessment) -> impl Iterator<Item = Symptom> {
+    let told = |repair: &&Repair| {
+        let is_it = |reason: &&Reason| reason.version == repair.version && severity(reason).is_some();
+        repair.version.is_some() && assessment.reasons.iter().any(|reason| is_it(&reason))
+    };
+    repairs.iter().filter(move |repair| !told(repair)).map(|repair| {
+        let commands: Vec<String> = repair.commands.iter().map(|command| format!("`{command}`")).collect();
+        let help = format!("run {}", commands.join(" or "));
+        symptom("warning", "database", repair.problem.trim_end_matches(':'), Some(&help))
     })
 }
 
@@ -107,7 +128,8 @@ fn symptom(severity: &'static str, about: &'static str, message: &str, help: Opt
 fn text(symptoms: &[Symptom], stands: Option<&str>) -> String {
     let mut lines = Vec::new();
     for Symptom { severity, about, message, help } in symptoms {
-        lines.push(format!("{severity}: {about}: {message}"));
+        let color = if *severity == "error" { RED } else { YELLOW };
+        lines.push(format!("{}: {about}: {message}", in_color(color, severity)));
         lines.extend(help.iter().map(|help| format!("  {help}")));
     }
     let number = |severity| symptoms.iter().filter(|symptom| symptom.severity == severity).count();

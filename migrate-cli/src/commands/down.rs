@@ -1,10 +1,10 @@
-//! `down`: undoes the last applied migration, or more.
+//! `down`: undoes the last applied migration, or more; `reset`, all of them.
 
 use migrate_runtime::Target;
 
 use super::confirm;
 use super::run::{Aim, Request, run};
-use crate::args::DownArgs;
+use crate::args::{DownArgs, ResetArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -30,6 +30,19 @@ pub(super) fn down(args: &DownArgs, session: &mut Session, printer: &Printer) ->
             dry_run: args.dry_run,
             fleet: args.fleet,
             confirmation: Some(&args.confirmation),
+        },
+        session,
+        printer,
+    )
+}
+
+pub(super) fn reset(args: &ResetArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
+    run(
+        &Request {
+            aim: Aim::Reach(Target::DownAll),
+            dry_run: args.consent.dry_run,
+            fleet: args.fleet,
+            confirmation: Some(&args.consent.confirmation),
         },
         session,
         printer,

@@ -82,6 +82,9 @@ fn end(outcome: &'static str, actions: Vec<String>, left: Vec<Left>, directory: 
         printer.error(&left.message, &[], Some(&left.help));
     }
     if errors == 0 {
+        if outcome == "done" {
+            printer.next("`migrate validate`");
+        }
         return Exit::Done;
     }
     if !changes {

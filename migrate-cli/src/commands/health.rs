@@ -6,7 +6,7 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, count};
+use crate::output::{GREEN, Printer, RED, YELLOW, count, in_color};
 
 pub(super) fn health(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let (results, exit) = match session.migrator.health(&mut session.database).wait() {
@@ -36,7 +36,9 @@ fn unreachable(error: &RuntimeError) -> CheckResult {
 fn text(results: &[CheckResult]) -> String {
     let mut lines = Vec::new();
     for result in results {
-        lines.push(format!("{:<12} {result}", word(result)));
+        let word = word(result);
+        let painted = color(word).map_or_else(|| word.to_owned(), |color| in_color(color, word));
+        lines.push(format!("{painted}{:1$} {result}", "", 12_usize.saturating_sub(word.len())));
         let help = result.help.iter().filter(|_| result.state == CheckState::Failed);
         lines.extend(help.map(|help| format!("{:13}{help}", "")));
     }
@@ -49,6 +51,15 @@ fn text(results: &[CheckResult]) -> String {
         number("not checked")
     ));
     lines.join("\n")
+}
+
+fn color(word: &str) -> Option<&'static str> {
+    match word {
+        "passed" => Some(GREEN),
+        "warning" => Some(YELLOW),
+        "error" => Some(RED),
+        _ => None,
+    }
 }
 
 /// A failure is called by how bad it is.

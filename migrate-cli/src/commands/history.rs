@@ -7,7 +7,8 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, table, to_the_second};
+use crate::output::{GREEN, Printer, RED, duration, painted_column, table};
+use crate::time::local;
 
 pub(super) fn history(args: &HistoryArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let rows = session.migrator.history(&mut session.database, args.limit).wait()?;
@@ -19,7 +20,8 @@ fn text(rows: &[HistoryRow]) -> String {
     if rows.is_empty() {
         return "nothing was done yet".to_owned();
     }
-    let mut parts = vec![table(&["when", "run", "what", "outcome", "ms", "by"], &[1, 4], rows.iter().map(cells))];
+    let table = table(&["when", "run", "what", "outcome", "took", "by"], &[1, 4], rows.iter().map(cells));
+    let mut parts = vec![painted_column(&table, "outcome", color)];
     parts.extend(rows.iter().filter_map(note));
     let mut errors: Vec<String> = rows.iter().filter_map(error).collect();
     // A failed step and the run that it ended have the same error.
@@ -34,13 +36,22 @@ fn cells(row: &HistoryRow) -> Vec<String> {
         None => row.operation.clone(),
     };
     vec![
-        to_the_second(&row.recorded_at),
+        local(&row.recorded_at),
         row.run.to_string(),
         what,
         row.outcome.clone(),
-        row.execution_time_ms.map(|ms| ms.to_string()).unwrap_or_default(),
+        row.execution_time_ms.map(duration).unwrap_or_default(),
         row.actor.clone(),
     ]
+}
+
+/// How it ended; what has begun only says nothing yet.
+fn color(outcome: &str) -> Option<&'static str> {
+    match outcome {
+        "succeeded" => Some(GREEN),
+        "failed" | "interrupted" | "cancelled" => Some(RED),
+        _ => None,
+    }
 }
 
 /// What was changed without a script, and why. The plan of a run is shown by its steps.

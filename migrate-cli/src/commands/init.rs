@@ -10,7 +10,9 @@ use crate::exit::Exit;
 use crate::json::{self, Document};
 use crate::output::Printer;
 
-const IGNORED: [&str; 5] = [DOT_ENV, "*.db", "*.db-wal", "*.db-shm", "*.migrate-lock"];
+/// Secrets, databases, and the backups of databases, which are copies of their rows.
+const IGNORED: [&str; 7] =
+    [DOT_ENV, "*.db", "*.db-wal", "*.db-shm", "*.migrate-lock", "*.backups/", "migrate-backups/"];
 
 pub(super) fn init(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
     let mut document = json::Init { outcome: "unchanged", written: Vec::new(), kept: Vec::new() };
@@ -29,7 +31,7 @@ pub(super) fn init(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
     let missing = if wrote_ignore { Vec::new() } else { not_ignored()? };
     if !missing.is_empty() {
         printer.note(&format!(
-            ".gitignore does not name {}: databases and secrets do not belong there",
+            ".gitignore does not name {}: databases, their backups and secrets do not belong into a repository",
             missing.join(", ")
         ));
     }

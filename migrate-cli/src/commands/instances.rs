@@ -8,7 +8,8 @@ use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, table, to_the_second};
+use crate::output::{Printer, aligned};
+use crate::time::local;
 
 pub(super) fn instances(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let instances = session.migrator.instances(&mut session.database).wait()?;
@@ -20,7 +21,8 @@ fn text(instances: &[RunningInstance]) -> String {
     if instances.is_empty() {
         return "no program has registered as running".to_owned();
     }
-    table(&["program", "host", "process", "since", "last seen", ""], &[2], instances.iter().map(cells))
+    let header = ["program", "host", "process", "since", "last seen"].map(str::to_owned).to_vec();
+    aligned(&[vec![header], instances.iter().map(cells).collect()].concat())
 }
 
 fn cells(instance: &RunningInstance) -> Vec<String> {
@@ -29,8 +31,8 @@ fn cells(instance: &RunningInstance) -> Vec<String> {
         instance.runtime_version.clone(),
         instance.host.clone(),
         instance.process.to_string(),
-        to_the_second(&instance.started_at),
-        to_the_second(&instance.last_seen_at),
+        local(&instance.started_at),
+        local(&instance.last_seen_at),
         if is_live { String::new() } else { "expired".to_owned() },
     ]
 }

@@ -10,6 +10,9 @@ pub(super) fn list(registry: &Registry, printer: &Printer) -> Exit {
     let migrations: Vec<Listed> = registry.migrations().iter().map(listed).collect();
     let document = json::List { digest: registry.digest().to_string(), migrations };
     printer.answer(&Document::new(&document), || text(&document.migrations));
+    if !document.migrations.is_empty() {
+        printer.next("`migrate status`");
+    }
     Exit::Done
 }
 

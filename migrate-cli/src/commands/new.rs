@@ -81,7 +81,7 @@ fn next(args: &NewArgs, directory: &Path, drafts: &[Draft]) -> String {
         (TemplateKind::Empty, true) => "write down.sql, or say in metadata.json why it is \"irreversible\"",
         _ => "read the scripts",
     };
-    let now = format!("{work}, then `migrate lock` and `migrate up`");
+    let now = format!("{work}, then `migrate up`; before you commit: `migrate lock`");
     let Some(later) = drafts.iter().find(|draft| draft.is_for_later) else {
         return now;
     };
@@ -98,7 +98,7 @@ fn drafts(args: &NewArgs, directory: &Path, printer: &Printer) -> Result<Vec<Dra
     let dialects = dialects(args, directory);
     let template = match args.template {
         TemplateKind::Empty => {
-            words.first().map_or(Ok(()), |name| check_name(name))?;
+            one_name(&words)?;
             Template::Empty
         }
         TemplateKind::Table => Template::Table,
@@ -120,6 +120,21 @@ fn drafts(args: &NewArgs, directory: &Path, printer: &Printer) -> Result<Vec<Dra
         drafts[0].scripts = vec![("up.sql".to_owned(), standard_input()?)];
     }
     Ok(drafts)
+}
+
+/// A migration has one name.
+fn one_name(words: &[&str]) -> Result<(), Error> {
+    match words {
+        [] => Ok(()),
+        [name] => check_name(name),
+        [first, ..] => Err(Error::usage(
+            format!("a migration has one name, and {} are given", words.len()),
+            match name::to_name(&words.join("_")) {
+                Some(name) => format!("did you mean `migrate new {name}`? what follows a template is for `--template`"),
+                None => format!("did you mean `migrate new {first}`?"),
+            },
+        )),
+    }
 }
 
 fn reads_stdin(args: &NewArgs) -> bool {

@@ -12,7 +12,7 @@ use crate::config::{self, Session};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, Planned, PlannedStep};
-use crate::output::{Printer, count, place};
+use crate::output::{Printer, aligned, count, duration, place};
 
 /// How many rows of the history are looked at for how long a step took; what is further back says little.
 const HISTORY: u32 = 1000;
@@ -52,9 +52,8 @@ pub(super) fn plan(args: &PlanArgs, session: &mut Session, printer: &Printer) ->
             return format!("nothing to do: {}", place(report.assessment.database_version));
         }
         let steps = report.plan.steps.iter().zip(&document.steps);
-        let mut lines: Vec<String> = steps.map(|(step, planned)| line(step, planned)).collect();
-        lines.push(format!("{}; {}", count(lines.len(), "step"), next(target)));
-        lines.join("\n")
+        let rows: Vec<Vec<String>> = steps.map(|(step, planned)| row(step, planned)).collect();
+        format!("{}\n{}; {}", aligned(&rows), count(rows.len(), "step"), next(target))
     });
     Ok(Exit::Done)
 }
@@ -100,25 +99,22 @@ fn locks(sql: &str, dialect: Dialect) -> Vec<String> {
     }
 }
 
-fn line(step: &Step, planned: &PlannedStep) -> String {
-    let mut line = intention(step);
-    match &planned.path {
-        Some(path) => line.push_str(&format!("  {path}")),
-        None => line.push_str("  by the script in the ledger"),
-    }
+fn row(step: &Step, planned: &PlannedStep) -> Vec<String> {
+    let mut remarks = Vec::new();
     if planned.transaction == Some(false) {
-        line.push_str(", outside a transaction");
+        remarks.push("outside a transaction".to_owned());
     }
     if !planned.locks.is_empty() {
-        line.push_str(&format!(", locks {}", planned.locks.join(", ")));
+        remarks.push(format!("locks {}", planned.locks.join(", ")));
     }
     if let Some(ms) = planned.last_execution_time_ms {
-        line.push_str(&format!(", took {ms} ms last time"));
+        remarks.push(format!("took {} last time", duration(ms)));
     }
     if let Some(finished) = step.resume_after {
-        line.push_str(&format!(", resumed after {}", count(finished as usize, "statement")));
+        remarks.push(format!("resumed after {}", count(finished as usize, "statement")));
     }
-    line
+    let path = planned.path.clone().unwrap_or_else(|| "by the script in the ledger".to_owned());
+    vec![intention(step), path, remarks.join(", ")]
 }
 
 /// A script under a comment that says whose it is, ended so that the next one begins on a line of its own.

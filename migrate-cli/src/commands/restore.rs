@@ -66,6 +66,9 @@ pub(super) fn put_back(
         None => put_back(which, options.clone(), session)?,
     };
     printer.answer(&Document::new(json::RestoredBackup::from(&restored)), || closing(&restored));
+    if restored.outcome != Outcome::DryRun {
+        printer.next("`migrate status`");
+    }
     Ok(Exit::Done)
 }
 

@@ -14,7 +14,16 @@ use crate::json::{self, Document};
 use crate::output::Printer;
 
 pub(super) fn check(args: &RollbackArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
-    if args.can || args.dry_run {
+    if args.can {
+        return Ok(());
+    }
+    if args.run.is_none() {
+        return Err(Error::usage(
+            "the run to take back is not given",
+            "`migrate rollback --can` shows the last one and whether it can be taken back; then name it with `--run`",
+        ));
+    }
+    if args.dry_run {
         return Ok(());
     }
     let help = "look at the steps with `--dry-run`, then confirm them with `--yes`";

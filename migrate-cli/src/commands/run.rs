@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::json::{self, Document, Happening};
 use crate::output::{Printer, count, duration, place};
 use crate::signals;
+use crate::time;
 
 /// What is to be run.
 pub(super) struct Request<'a> {
@@ -98,6 +99,12 @@ pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printe
     unhealthy.for_each(|result| warn_of(result, printer));
     let up = matches!(request.aim, Aim::Reach(target) if target.is_up());
     printer.answer(&Document::new(json::Run::done(&report, up)), || closing(&report));
+    if report.outcome == Outcome::Done && !up {
+        printer.next(match request.aim {
+            Aim::Reach(Target::Redo) => "`migrate status`",
+            _ => "`migrate status`; or `migrate up`, which applies it again",
+        });
+    }
     if matches!(request.aim, Aim::Reach(Target::Phase(_))) && !request.dry_run {
         report.remaining().next().into_iter().for_each(|first| printer.line(&remaining(&report, first)));
     }
@@ -138,7 +145,7 @@ pub(super) fn failure(error: RuntimeError, target: Target) -> Error {
     };
     // No other failure of a plan is about the target itself.
     if error.kind() == ErrorKind::Plan && error.migration() == Some(version) {
-        return Error::Runtime { error: Box::new(error), exit: Exit::Usage };
+        return Error::Runtime { error: Box::new(error), exit: Exit::Usage, help: None };
     }
     error.into()
 }
@@ -146,7 +153,7 @@ pub(super) fn failure(error: RuntimeError, target: Target) -> Error {
 fn tell(event: &Event<'_>, printer: &Printer) {
     match event {
         Event::Stale(stale) => printer.warning(&format!("{stale}: {}", stale.help)),
-        Event::Waiting(holder) => printer.note(&format!("waiting for another run: {holder}")),
+        Event::Waiting(holder) => printer.note(&format!("waiting for another run: {}", time::holder(holder))),
         Event::WaitingForInstances { step, instances } => {
             let who: Vec<String> = instances.iter().map(ToString::to_string).collect();
             printer.note(&format!("{} {} waits for running programs: {}", step.version, step.name, who.join("; ")));
@@ -164,7 +171,7 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         // One of severity error is told when the run has ended, or ends it.
         Event::CheckFailed(result) if !result.is_error() => warn_of(result, printer),
         Event::BackedUp(RunBackup::Taken { id, file, size, remark, .. }) => {
-            printer.detail(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
+            printer.note(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
             remark.iter().for_each(|remark| printer.note(&format!("backed up as {id}: {remark}")));
         }
         Event::BackedUp(RunBackup::Earlier { id, run, .. }) => {

@@ -10,7 +10,8 @@ use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{Printer, to_the_second};
+use crate::output::Printer;
+use crate::time::{self, local};
 
 pub(super) fn run_lock(
     verb: &RunLockVerb,
@@ -40,8 +41,8 @@ fn text(holder: &LockHolder) -> String {
     let mut lines = vec![format!("the run lock is held by {}", holder.owner)];
     lines.push(format!("  host     {}", holder.host));
     lines.push(format!("  process  {}", holder.process));
-    lines.push(format!("  since    {}", to_the_second(&holder.acquired_at)));
-    lines.extend(holder.expires_at.as_ref().map(|time| format!("  lease    until {}", to_the_second(time))));
+    lines.push(format!("  since    {}", local(&holder.acquired_at)));
+    lines.extend(holder.expires_at.as_ref().map(|time| format!("  lease    until {}", local(time))));
     lines.push(if holder.live {
         "  alive    yes".to_owned()
     } else {
@@ -84,7 +85,7 @@ fn closing(freed: &FreedLock, dialect: Dialect) -> String {
     match (&freed.holder, freed.outcome) {
         (None, _) => "nothing to do: the run lock is free".to_owned(),
         (Some(holder), Outcome::DryRun) => format!("{}\ndry run: nothing was changed", intention(holder, dialect)),
-        (Some(holder), _) => format!("freed the run lock of {holder}{}", consequence(holder, dialect)),
+        (Some(holder), _) => format!("freed the run lock of {}{}", time::holder(holder), consequence(holder, dialect)),
     }
 }
 

@@ -42,7 +42,10 @@ fn man(args: &ManArgs, printer: &Printer) -> Result<Exit, Error> {
         Error::usage(format!("there is no command `{name}`"), "`migrate --help` lists the commands")
     })?;
     let mut text = Vec::new();
-    Man::new(command).render(&mut text).map_err(|error| Error::failed(format!("cannot write the page: {error}")))?;
+    Man::new(command)
+        .source(concat!("migrate ", env!("CARGO_PKG_VERSION")))
+        .render(&mut text)
+        .map_err(|error| Error::failed(format!("cannot write the page: {error}")))?;
     print(&text, printer);
     Ok(Exit::Done)
 }

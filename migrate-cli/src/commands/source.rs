@@ -5,6 +5,7 @@ use std::path::Path;
 use migrate_core::stale;
 use migrate_runtime::{AnyDatabase, Migration, Registry};
 
+use crate::args::Need;
 use crate::config;
 use crate::error::Error;
 use crate::output::Printer;
@@ -27,7 +28,7 @@ pub(super) fn compare(
     database: &AnyDatabase,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let source = config::registry(directory, database, printer)?;
+    let source = config::registry(directory, database, Need::Sound, printer)?;
     if source.digest() == registry.digest() {
         printer.detail(&format!("this program holds the migrations of {}", directory.display()));
         return Ok(());

@@ -1,18 +1,22 @@
 //! `status`: where every migration stands.
 
-use migrate_runtime::{Assessment, Entry, ReasonCode, Verdict};
+use migrate_runtime::{Assessment, Entry, MigrationState, ReasonCode, Verdict};
 
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
-use crate::output::{GREEN, Printer, RED, YELLOW, count, painted_column, place, table, to_the_second};
+use crate::output::{GREEN, Printer, RED, YELLOW, count, duration, painted_column, place, table};
+use crate::time::local;
 
 pub(super) fn status(session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let assessment = session.migrator.check(&mut session.database).wait()?;
     printer.answer(&Document::new(json::Status::from(&assessment)), || {
+        if assessment.migrations.is_empty() {
+            return "nothing yet: `migrate new NAME`".to_owned();
+        }
         let rows = assessment.migrations.iter().map(row);
-        let table = table(&["version", "name", "state", "applied at", "ms"], &[4], rows);
+        let table = table(&["version", "name", "state", "applied at", "took"], &[4], rows);
         format!("{}\n\n{}", painted_column(&table, "state", color), summary(&assessment))
     });
     Ok(Exit::Done)
@@ -24,8 +28,8 @@ fn row(entry: &Entry) -> Vec<String> {
         entry.version.to_string(),
         entry.name.clone(),
         entry.state.to_string(),
-        applied.map(|row| to_the_second(&row.applied_at)).unwrap_or_default(),
-        applied.map(|row| row.execution_time_ms.to_string()).unwrap_or_default(),
+        applied.map(|row| local(&row.applied_at)).unwrap_or_default(),
+        applied.map(|row| duration(row.execution_time_ms)).unwrap_or_default(),
     ]
 }
 
@@ -41,14 +45,25 @@ fn color(state: &str) -> Option<&'static str> {
 
 fn summary(assessment: &Assessment) -> String {
     let place = place(assessment.database_version);
-    let pending = assessment.pending().count();
+    let to_do = to_do(assessment);
     match assessment.verdict {
         Verdict::Compatible => format!("{place}, up to date"),
         Verdict::NeedsMigration if in_progress(assessment) => {
-            format!("{place}, {} pending; another run is at work", count(pending, "migration"))
+            format!("{place}, {to_do}; another run is at work")
         }
-        Verdict::NeedsMigration => format!("{place}, {} pending; next: `migrate up`", count(pending, "migration")),
+        Verdict::NeedsMigration => format!("{place}, {to_do}; next: `migrate up`"),
         Verdict::Incompatible => format!("{place}, incompatible; next: `migrate check` says why"),
+    }
+}
+
+/// What `up` would do: what is interrupted, it resumes.
+fn to_do(assessment: &Assessment) -> String {
+    let number = |state| assessment.migrations.iter().filter(|entry| entry.state == state).count();
+    let (interrupted, pending) = (number(MigrationState::Interrupted), number(MigrationState::Pending));
+    match (interrupted, pending) {
+        (0, _) => format!("{} pending", count(pending, "migration")),
+        (_, 0) => format!("{} interrupted", count(interrupted, "migration")),
+        _ => format!("{} interrupted, {pending} pending", count(interrupted, "migration")),
     }
 }
 

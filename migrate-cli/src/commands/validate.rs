@@ -52,6 +52,8 @@ pub(super) fn validate(directory: &Path, configuration: &Configuration, printer:
     printer.answer(&Document::new(document), || {
         format!("{} valid, {}{ran}", count(migrations, "migration"), count(diagnostics.len(), "warning"))
     });
+    let is_draft = diagnostics.iter().any(|it| it.code == Code::LockDraft);
+    printer.next(if is_draft { "`migrate up`; before you commit, `migrate lock`" } else { "`migrate plan`" });
     Ok(Exit::Done)
 }
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document, Happening};
 use crate::output::{Printer, place};
+use crate::time;
 
 /// Often enough for a script, seldom enough for a server.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -42,22 +43,27 @@ fn wait_until_idle(args: &WaitArgs, session: &mut Session, printer: &Printer) ->
     let mut told = false;
     loop {
         let found = session.migrator.lock_holder(&mut session.database).wait();
-        let waiting = match found {
+        let (waiting, holder) = match found {
             Ok(holder) => match holder.filter(|holder| holder.live) {
                 None => {
                     printer.answer(&Document::new(json::RunLock::from(None)), || "no run is at work".to_owned());
                     return Ok(Exit::Done);
                 }
-                Some(holder) => Error::busy(format!("another run is at work: {holder}")),
+                Some(holder) => {
+                    (Error::busy(format!("another run is at work: {}", time::holder(&holder))), Some(holder))
+                }
             },
-            Err(error) if error.kind() == ErrorKind::Unreachable => error.into(),
+            Err(error) if error.kind() == ErrorKind::Unreachable => (error.into(), None),
             Err(error) => return Err(error.into()),
         };
         if since.elapsed() + PAUSE > args.timeout {
             return Err(waiting);
         }
         if !told {
-            printer.note(&format!("waiting: {}", waiting.message()));
+            let message = format!("waiting: {}", waiting.message());
+            printer.note(&message);
+            let holder = holder.as_ref().map(json::Holder::from);
+            printer.event(|| Some(Happening::Waiting { message, holder, instances: Vec::new() }));
             told = true;
         }
         thread::sleep(PAUSE);

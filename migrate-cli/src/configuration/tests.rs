@@ -58,11 +58,11 @@ fn a_wrong_value_names_its_source() {
     );
     check_error(
         merge(&[], "", "A=b\n\nMIGRATION_LOCK_TIMEOUT=5\n", ""),
-        ".env:3:1: `5` cannot be `lock_timeout`: it has no unit",
+        ".env:3:1: `5` cannot be `lock_timeout`: say a unit, such as `5s`",
     );
     check_error(
         merge(&[], "", "", "[profiles.x]\nruntime_version = \"1\"\nmax_retries = \"3\""),
-        "migrate.toml:3:15: `max_retries` is a whole number\nmigrate.toml:2:19: `1` cannot be `runtime_version`: unexpected end of input while parsing major version number",
+        "migrate.toml:3:15: `max_retries` is a whole number\nmigrate.toml:2:19: `1` cannot be `runtime_version`: unexpected end of input while parsing major version number; did you mean `1.0.0`?",
     );
     check_error(merge(&[], "", "", "table = 3"), "migrate.toml:1:9: `table` is a text in quotation marks");
     check_error(

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::health::Around;
 use crate::error::Error;
 
-/// `up`, `down`, `redo`, `goto`, `rollback`.
+/// `up`, `down`, `redo`, `reset`, `goto`, `rollback`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {

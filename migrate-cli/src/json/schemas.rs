@@ -43,7 +43,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Repairs>("repairs", &["repair"]),
         schema::<RestoredBackup>("restore", &["restore", "backup restore", "rollback"]),
         schema::<Rollback>("rollback", &["rollback"]),
-        schema::<Run>("run", &["up", "down", "redo", "goto", "rollback"]),
+        schema::<Run>("run", &["up", "down", "redo", "reset", "goto", "rollback"]),
         schema::<SchemaDiff>("schema_diff", &["schema diff"]),
         schema::<SchemaDump>("schema_dump", &["schema dump"]),
         schema::<Squashed>("squash", &["squash"]),

@@ -35,7 +35,10 @@ fn there_and_back() {
     let listed = json(&project, "backup list --json");
     assert_eq!(listed["backups"][0]["id"], id);
     let text = with_backups(&project, "backup list").stdout;
-    assert!(text.starts_with(&format!("{id}  full  ")) && text.contains(", at 1.0.0, asked for, of sqlite:"), "{text}");
+    let lines: Vec<Vec<&str>> =
+        text.lines().map(|line| line.split("  ").filter(|it| !it.is_empty()).collect()).collect();
+    assert_eq!(lines[0].iter().map(|it| it.trim()).collect::<Vec<_>>(), ["id", "contents", "size", "at", "why", "of"]);
+    assert_eq!((lines[1][0], lines[1][1].trim(), lines[1][3].trim()), (id, "full", "1.0.0"), "{text}");
     let verified = json(&project, "backup verify latest --deep --json");
     assert_eq!(verified["checks"].as_array().unwrap().len(), 4);
     project.sqlite().execute_batch("DELETE FROM users").unwrap();
@@ -52,6 +55,16 @@ fn there_and_back() {
     assert_eq!(project.value("SELECT count(*) FROM users"), 0);
     let history = with_backups(&project, "history").stdout;
     assert_eq!(history.matches("  restore  ").count(), 2, "{history}");
+}
+
+#[test]
+fn a_run_says_which_backup_it_took() {
+    let project = project();
+    let quiet = with_backups(&project, "up --quiet");
+    assert_eq!((quiet.code, &*quiet.stderr), (0, ""));
+    let told = with_backups(&project, "down --yes");
+    let line = told.stderr.lines().find(|line| line.starts_with("backed up as ")).unwrap_or_default();
+    assert!(line.contains(" KiB): ") && line.contains("app.db.backups"), "{told:?}");
 }
 
 #[test]

@@ -134,6 +134,9 @@ fn help_of_the_mounted_command() {
     let help = error.render().to_string();
     assert!(help.contains("Exit codes:") && help.contains("\n  check "), "{help}");
     assert!(!help.contains("\n  new ") && !help.contains("--dir "), "{help}");
+    let error = App::try_parse_from(["app", "migrate", "config", "show", "--help"]).err().expect("as above");
+    let help = error.render().to_string();
+    assert!(help.contains("migrate config show") && !help.contains("--profile"), "{help}");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The main verbs on PostgreSQL.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use testkit::certificates::Authority;
 use testkit::postgres::Server;
 use testkit::process;
 
-use crate::support::{BROKEN, Project, USERS_AND_POSTS, snapshot};
+use crate::support::{BROKEN, Project, Shown, USERS_AND_POSTS, snapshot};
 
 #[test]
 fn up_and_down() {
@@ -33,6 +35,48 @@ fn a_script_that_fails_in_the_middle() {
     let project = Project::new(&format!("{USERS_AND_POSTS}{BROKEN}")).with_url(database.url());
     snapshot!(project.migrate("up"), project.migrate("status"), project.migrate("history"));
     assert_eq!(database.psql("SELECT to_regclass('half') IS NULL"), "t");
+}
+
+/// However it is said, PostgreSQL itself ends the statement.
+#[test]
+fn a_statement_has_its_time() {
+    const SLOW: &str = r#"
+--- v1.0.0_slow/metadata.json
+{"version": "1.0.0", "name": "slow"}
+--- v1.0.0_slow/up.sql
+SELECT pg_sleep(60);
+--- v1.0.0_slow/down.sql
+SELECT 1;
+"#;
+    let project = Project::new(SLOW).with_database(Server::shared().database());
+    let began = Instant::now();
+    let flag = project.migrate("up --statement-timeout 100ms --json");
+    assert_eq!((flag.output.code, flag.document()["error"]["code"].as_str()), (70, Some("57014")), "{flag}");
+    let line = "up --json";
+    let variable = process::run(project.command(line).env("MIGRATION_STATEMENT_TIMEOUT", "100ms"));
+    let variable = Shown::new(line, variable);
+    assert_eq!(
+        (variable.output.code, variable.document()["error"]["code"].as_str()),
+        (70, Some("57014")),
+        "{variable}"
+    );
+    project.write("migrate.toml", "statement_timeout = '100ms'\n");
+    let file = project.migrate(line);
+    assert_eq!((file.output.code, file.document()["error"]["code"].as_str()), (70, Some("57014")), "{file}");
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+/// The server takes the connection and never says a word.
+#[test]
+fn a_connection_has_its_time() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = silent.local_addr().expect("it is bound").port();
+    let url = format!("postgres://app@127.0.0.1:{port}/shop?connect_timeout=1");
+    let project = Project::new(USERS_AND_POSTS).with_url(url);
+    let began = Instant::now();
+    let shown = project.migrate("status");
+    assert_eq!(shown.output.code, 69, "{shown}");
+    assert!(began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_secs(30), "{shown}");
 }
 
 #[test]

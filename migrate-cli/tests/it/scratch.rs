@@ -159,6 +159,7 @@ fn validate_says_what_the_documentation_shows() {
         let shown = project.migrate(&format!("validate{shadow}"));
         // Behind the diagnostic, an error is summed up.
         let said = shown.output.stderr.split("\nerror: the migrations directory").next().unwrap_or_default();
+        let said = said.split("\nnext: ").next().unwrap_or_default();
         assert!(
             said.contains(" --> ") && documentation.contains(&format!("```text\n{}\n```", said.trim_end())),
             "{shown}"

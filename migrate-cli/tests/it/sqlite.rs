@@ -44,6 +44,22 @@ fn down_and_redo() {
 }
 
 #[test]
+fn reset_undoes_everything() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    snapshot!(
+        project.migrate("reset"),
+        project.migrate("reset --dry-run"),
+        project.migrate("reset --yes"),
+        project.migrate("reset --yes"),
+    );
+    project.done("up");
+    project.write("migrate.toml", "protected = true\n");
+    snapshot!(project.migrate("reset --yes"), project.migrate("reset --confirm app.db --json"));
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 0);
+}
+
+#[test]
 fn destructive_verbs_need_a_yes_without_a_terminal() {
     let project = Project::new(USERS_AND_POSTS);
     project.done("up");
@@ -141,6 +157,56 @@ fn quiet_says_nothing_when_all_is_well() {
         let silent = shown.output.stdout.is_empty() && shown.output.stderr.is_empty();
         assert!(silent && shown.output.code == 0, "{shown}");
     }
+}
+
+#[test]
+fn times_are_in_the_zone_of_the_reader() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    let sql = "UPDATE schema_migrations_v2 SET applied_at = '2026-07-01T02:07:07.123Z';
+               UPDATE schema_migrations_v2_history SET recorded_at = '2026-01-01T02:07:07.123Z';";
+    project.sqlite().execute_batch(sql).unwrap();
+    project.leave_a_ghost();
+    let shown = |line: &str, zone: &str| testkit::process::run(project.command(line).env("TZ", zone)).stdout;
+    for (line, zone, time) in [
+        ("status", "America/New_York", "2026-06-30 22:07:07-04"),
+        ("history", "America/New_York", "2025-12-31 21:07:07-05"),
+        ("lock show", "America/New_York", "2025-12-31 19:00:00-05"),
+        ("status", "Asia/Kolkata", "2026-07-01 07:37:07+05:30"),
+        ("status", "UTC", "2026-07-01 02:07:07+00"),
+        ("status --json", "America/New_York", "2026-07-01T02:07:07.123Z"),
+        ("history --json", "America/New_York", "2026-01-01T02:07:07.123Z"),
+        ("lock show --json", "America/New_York", "2026-01-01T00:00:00.000Z"),
+    ] {
+        let shown = shown(line, zone);
+        assert!(shown.contains(time), "{line}, {zone}: {shown}");
+    }
+}
+
+#[test]
+fn an_interrupted_migration_is_counted_as_one() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    let sql = "UPDATE schema_migrations_v2 SET status = 'applying' WHERE version = '1.1.0'";
+    assert_eq!(project.sqlite().execute(sql, []), Ok(1));
+    let shown = project.migrate("status");
+    assert!(shown.output.stdout.contains("1 migration interrupted"), "{shown}");
+}
+
+#[test]
+fn outcomes_have_their_colours() {
+    let project = Project::new(USERS_AND_POSTS);
+    let colored = |line: &str| project.migrate(&format!("{line} --color always")).output.stdout;
+    let (green, yellow, red) = ("\x1b[1;32m", "\x1b[1;33m", "\x1b[1;31m");
+    assert!(colored("check").starts_with(&format!("{yellow}needs migration")), "{}", colored("check"));
+    project.done("up");
+    assert!(colored("check").starts_with(&format!("{green}compatible")), "{}", colored("check"));
+    assert!(colored("history").contains(&format!("{green}succeeded")), "{}", colored("history"));
+    assert!(colored("health").starts_with(&format!("{green}passed")), "{}", colored("health"));
+    assert!(colored("doctor").contains(&format!("{yellow}warning")), "{}", colored("doctor"));
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n");
+    assert!(colored("doctor").contains(&format!("{red}error")), "{}", colored("doctor"));
+    assert!(colored("check").starts_with(&format!("{red}incompatible")), "{}", colored("check"));
 }
 
 #[test]

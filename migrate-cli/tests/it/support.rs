@@ -125,6 +125,8 @@ impl Project {
         command.current_dir(self.root.path()).env("USER", "tester").args(words);
         // What it says of backups differs from run to run; `backup.rs` takes them.
         command.env("BACKUP_ENABLED", "false");
+        // Times are shown in the zone of whoever reads them.
+        command.env("TZ", "UTC");
         if let Some(url) = &self.url {
             command.env("DATABASE_URL", url);
         }
@@ -202,14 +204,15 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 17] = [
-    (r"took \d+ ms", "took [ms] ms"),
+pub(crate) const REDACTIONS: [(&str, &str); 18] = [
+    (r"took (\d+ ms|\d+\.\d s)", "took [ms] ms"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", "2026-01-01 00:00:00+00"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
     (r"\((\d+ ms|\d+\.\d s)\)", "([ms] ms)"),
-    (r"(?m)(2026-01-01T00:00:00Z) +\d+$", "$1 [ms]"),
-    (r"(?m)(applied at) +ms$", "$1 ms"),
-    (r"(?m)(started|succeeded|failed) +(\d+ +)?tester$", "$1 [ms] tester"),
-    (r"(?m)(outcome) +ms +by$", "$1 ms by"),
+    (r"(?m)(2026-01-01 00:00:00\+00) +[\d.]+ m?s$", "$1 [ms]"),
+    (r"(?m)(applied at) +took$", "$1 took"),
+    (r"(?m)(started|succeeded|failed) +([\d.]+ m?s +)?tester$", "$1 [ms] tester"),
+    (r"(?m)(outcome) +took +by$", "$1 took by"),
     (r"\b[0-9a-f]{64}\b", "[checksum]"),
     (r"127\.0\.0\.1:\d+/\w+", "127.0.0.1:[port]/[database]"),
     (r#"host "127\.0\.0\.1", user "(\w+)", database "\w+""#, r#"host "[host]", user "$1", database "[database]""#),

@@ -45,6 +45,7 @@ fn check(template: &str, has_way_back: bool) {
     for (project, _database) in projects(server) {
         project.done("lock");
         project.done(&format!("new --template {template}"));
+        project.done("lock");
         let valid = project.migrate("validate");
         assert_eq!(valid.output.stdout, "2 migrations valid, 0 warnings\n", "{valid}");
         project.done("up");
@@ -133,6 +134,7 @@ fn a_column_is_renamed_in_three_steps() {
         if database.is_none() {
             snapshot!(new);
         }
+        project.done("lock");
         assert_eq!(project.migrate("validate").output.stdout, "3 migrations valid, 0 warnings\n");
         project.done("up");
         WRITES.into_iter().for_each(execute);
@@ -155,6 +157,7 @@ fn a_column_is_renamed_in_three_steps() {
             );
         }
         assert!(!project.path("migrations_v2/later").exists());
+        project.done("lock");
         assert_eq!(project.migrate("validate").output.stdout, "4 migrations valid, 0 warnings\n");
         project.done("up --phase contract");
         assert_eq!(query("SELECT string_agg(full_name, ' ' ORDER BY id) FROM users"), "Ada Bo Eva");

@@ -16,7 +16,7 @@ fn terminal(project: &Project, line: &str) -> Command {
     let program = env!("CARGO_BIN_EXE_migrate");
     let line = format!("'{program}' {line} --database-url sqlite:app.db --color never");
     let mut script = Command::new("script");
-    script.args(["-qec", &line, "/dev/null"]).current_dir(project.path(""));
+    script.args(["-qec", &line, "/dev/null"]).current_dir(project.path("")).env("TZ", "UTC");
     script
 }
 
@@ -88,6 +88,70 @@ fn changes_of_the_ledger_are_shown_and_asked_for() {
     assert!(refused.stdout.contains("to free: the run lock of ghost on host gone"), "{refused:?}");
     assert_eq!(at_a_terminal(&project, "lock release", "y\n").code, 0);
     assert_eq!(project.value("SELECT count(lock_owner) FROM schema_migrations_v2_state"), 0);
+}
+
+/// Everything else that asks: what it says before, and that a no changes nothing while a yes does it.
+#[test]
+fn what_changes_something_asks() {
+    let migrated: &[&str] = &["up"];
+    let edited: &[&str] = &["up", "edit"];
+    let saved: &[&str] = &["up", "backup create", "DELETE FROM users WHERE name = 'ann'"];
+    for (before, line, question) in [
+        (migrated, "goto 1.0.0", "to undo: 1.1.0 posts"),
+        (migrated, "redo", "to undo: 1.1.0 posts"),
+        (migrated, "reset", "2 steps on sqlite:app.db? [y/N]"),
+        (migrated, "rollback --run 1", "2 steps on sqlite:app.db? [y/N]"),
+        (migrated, "rollback --run 1 --strategy snapshot", "replace everything in sqlite:app.db? [y/N]"),
+        (&[], "baseline 1.1.0", "2 changes of the ledger of sqlite:app.db"),
+        (edited, "repair 1.0.0", "1 change of the ledger of sqlite:app.db"),
+        (saved, "restore latest", "replace everything in sqlite:app.db? [y/N]"),
+        (saved, "backup restore latest", "replace everything in sqlite:app.db? [y/N]"),
+    ] {
+        let project = Project::new(USERS_AND_POSTS);
+        // There is something to save before the first run.
+        project.sqlite().execute_batch("CREATE TABLE mine (id INTEGER)").unwrap();
+        for step in before {
+            match *step {
+                "edit" => project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n"),
+                "up" => {
+                    let output = testkit::process::run(project.command("up").env_remove("BACKUP_ENABLED"));
+                    assert_eq!(output.code, 0, "{output:?}");
+                    project.sqlite().execute_batch("INSERT INTO users (name) VALUES ('ann')").unwrap();
+                }
+                sql if sql.starts_with("DELETE") => project.sqlite().execute_batch(sql).unwrap(),
+                line => project.done(line),
+            }
+        }
+        let state = || std::fs::read(project.path("app.db")).unwrap();
+        let found = state();
+        let refused = at_a_terminal(&project, line, "n\n");
+        assert_eq!(refused.code, 70, "{line}: {refused:?}");
+        for part in [question, "not confirmed; nothing was changed"] {
+            assert!(refused.stdout.contains(part), "{line}: {part}: {refused:?}");
+        }
+        assert!(state() == found, "{line}: a no has changed the database");
+
+        let confirmed = at_a_terminal(&project, line, "y\n");
+        assert_eq!(confirmed.code, 0, "{line}: {confirmed:?}");
+        assert!(confirmed.stdout.contains(question) && state() != found, "{line}: {confirmed:?}");
+    }
+}
+
+/// A yes is not enough where the database is protected, for any of them.
+#[test]
+fn a_protected_database_asks_for_its_name_before_any_change() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("up");
+    project.done("backup create");
+    project.write("migrate.toml", "protected = true\n");
+    for line in ["goto 1.0.0", "redo", "reset", "rollback --run 1", "restore latest", "backup restore latest"] {
+        let refused = at_a_terminal(&project, &format!("{line} --yes"), "y\n");
+        assert_eq!(refused.code, 70, "{line}: {refused:?}");
+        assert!(refused.stdout.contains("type its name, `app.db`, to go on:"), "{line}: {refused:?}");
+    }
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 2);
+    assert_eq!(at_a_terminal(&project, "reset", "app.db\n").code, 0);
+    assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use testkit::migrations::Directory;
 use testkit::postgres::Server;
 use testkit::process;
 
+use crate::events::Watched;
 use crate::support::{Project, Shown, USERS_AND_POSTS, check_keys, snapshot};
 
 /// A third migration, which depends on what fits and runs outside a transaction.
@@ -209,6 +210,13 @@ fn wait_until_no_run_is_at_work() {
         is_started.recv().unwrap();
         snapshot!(project.migrate("wait --until idle --timeout 0s"));
         project.document("wait --until idle --timeout 0s", 75, &["format", "error"]);
+        let mut watched = Watched::start(&project, "wait --until idle --timeout 10m");
+        let event = watched.until("waiting");
+        assert!(
+            event["message"].as_str().is_some_and(|it| it.starts_with("waiting: another run is at work")),
+            "{event}"
+        );
+        assert_eq!((&event["holder"]["owner"], &event["holder"]["alive"]), (&json!("tester"), &json!(true)));
         let mut command = project.command("wait --until idle --timeout 10m");
         let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = std::io::BufReader::new(waiting.stderr.take().unwrap());
@@ -218,6 +226,8 @@ fn wait_until_no_run_is_at_work() {
         drop(go_on);
         run.join().unwrap();
         assert_eq!(waiting.wait().unwrap().code(), Some(0));
+        let (code, document) = watched.end();
+        assert_eq!((code, &document["holder"]), (Some(0), &json!(null)));
     });
     project.leave_a_ghost();
     project.document("wait --until idle --timeout 0s", 0, &["format", "holder"]);
@@ -268,6 +278,21 @@ fn the_doctor_says_what_is_wrong() {
     let changed = document["symptoms"].as_array().unwrap().iter().find(|it| it["about"] == "database");
     assert_eq!(changed.expect("the database is incompatible")["severity"], "error");
     snapshot!(project.without_url().migrate("doctor"));
+}
+
+#[test]
+fn the_doctor_says_what_repair_would() {
+    let project = Project::new(USERS_AND_POSTS);
+    project.done("lock");
+    project.done("up");
+    project.leave_a_ghost();
+    project.write(
+        "migrations_v2/v1.0.0_users/up.sql",
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL); -- people\n",
+    );
+    project.remove("migrations_v2/v1.1.0_posts");
+    project.done("lock");
+    snapshot!(project.migrate("doctor"), project.migrate("repair"));
 }
 
 #[test]

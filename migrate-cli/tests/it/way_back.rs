@@ -95,5 +95,6 @@ fn what_the_set_holds_itself_is_not_shown() {
     let project = Project::new(OLD);
     project.done("up");
     let done = project.migrate("down --yes");
-    assert_eq!((done.output.code, &*done.output.stderr), (0, ""), "{done}");
+    let next = "next: `migrate status`; or `migrate up`, which applies it again\n";
+    assert_eq!((done.output.code, &*done.output.stderr), (0, next), "{done}");
 }

@@ -34,7 +34,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// What to do about it, with the command. `None` for findings that are compatible: nothing is to be done.
+            /// What to do about it, with the command, in which VERSION stands for the migration's. `None` for findings that are compatible: nothing is to be done.
             #[must_use]
             pub const fn remedy(self) -> Option<&'static str> {
                 match self { $(Self::$variant => $remedy,)* }

@@ -178,6 +178,7 @@ codes! {
         LockLine Error "lock-line" "A line of `migrations.lock` cannot be understood."
         LockOrder Error "lock-order" "The lines of `migrations.lock` are not in the order of versions."
         LockChain Error "lock-chain" "A line of `migrations.lock` does not follow from those above it."
+        LockDraft Warning "lock-draft" "A migration is still being written: `migrations.lock` names it, and does not record what it holds."
         LockMissing Error "lock-missing" "A migration is not in `migrations.lock`."
         LockRemoved Error "lock-removed" "A migration in `migrations.lock` is no longer there."
         LockRenamed Error "lock-renamed" "A migration has another name than in `migrations.lock`."

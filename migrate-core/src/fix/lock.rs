@@ -60,7 +60,7 @@ impl Recorded {
 
 /// The lock file for a directory whose names were repaired: what was recorded stays as it was recorded, so that an edit of a
 /// released script goes on being one; what is new is added. `touched` says of a migration that its metadata was written anew;
-/// `renamed` says of a recorded one that it is gone because it has another name now.
+/// `renamed` says of a recorded one that it is gone because it has another name now. A draft stays one.
 #[must_use]
 pub fn relocked(
     recorded: &Recorded,
@@ -74,7 +74,7 @@ pub fn relocked(
         let candidates: Vec<&Entry> = recorded.entries.iter().filter(|it| same(it, entry)).collect();
         let kept = candidates.iter().find(|it| **it == entry).or(candidates.first());
         let mut kept = kept.map_or_else(|| entry.clone(), |it| (*it).clone());
-        if touched(entry) {
+        if touched(entry) && !kept.is_draft() {
             // A script that was edited after it was locked stays reported.
             let metadata = |it: &Entry| it.files.iter().find(|(file, _)| file == crate::migration::METADATA).cloned();
             kept.files.retain(|(file, _)| file != crate::migration::METADATA);

@@ -466,7 +466,7 @@ impl Backend for PostgresBackend<'_> {
                 .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")
         } else {
             Error::new(ErrorKind::Configuration, format!("migration {version} cannot run through a connection pooler"))
-                .with_help("give the server's own address beside the pooler's (`--direct-url`, `Postgres::direct_url`)")
+                .with_help("give the server's own address beside the pooler's (`--direct-url`, or `direct_url` of the connector)")
         };
         Err(error.with_migration(version).with_location(work.script.location(statement.start)))
     }

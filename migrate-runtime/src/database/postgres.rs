@@ -24,6 +24,9 @@ use crate::identity::random_name;
 /// How long connecting may take, unless the URL says it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many addresses of a host are given the whole of it.
+const ADDRESSES: u32 = 3;
+
 /// How far apart TCP asks a silent server whether it is still there, three times, unless the URL says it.
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -130,6 +133,23 @@ impl Postgres {
 
     /// Opens a session that carries a token among its settings, unless there is a pooler in between that refuses it.
     pub(crate) async fn connect(&self, token: &Token) -> Result<Connected, Error> {
+        let bound = self.patience();
+        tokio::time::timeout(bound, self.connect_unbounded(token)).await.unwrap_or_else(|_| {
+            let message = format!("cannot connect to {self}: no answer within {} s", bound.as_secs());
+            Err(Error::new(ErrorKind::Unreachable, message)
+                .with_help("something takes connections there and stays silent: check host and port"))
+        })
+    }
+
+    /// How long connecting may take. The driver bounds the connection to each address and not what is said over it, so that a
+    /// server that takes a connection and stays silent would be waited for without end. A name may have several addresses.
+    fn patience(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1).max(1);
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        each.saturating_mul(hosts.saturating_mul(ADDRESSES))
+    }
+
+    async fn connect_unbounded(&self, token: &Token) -> Result<Connected, Error> {
         let marked = match self.direct {
             Some(_) => self.open(&self.config).await,
             None => self.open(&token.startup_option(&self.config)).await,

@@ -58,7 +58,7 @@ impl Sqlite {
         }
         if path == ":memory:" {
             return wrong(
-                "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)",
+                "an in-memory database is gone with its connection; name a file, or lend the connection from a program",
             );
         }
         if path.contains('?') {
@@ -169,7 +169,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 
 fn in_memory() -> Error {
     Error::new(ErrorKind::Configuration, "a database in memory is gone with its connection")
-        .with_help("name a file, as in `sqlite:app.db`, or lend the connection (`BorrowedConnection`)")
+        .with_help("name a file, as in `sqlite:app.db`; a program can lend its own connection instead")
 }
 
 #[cfg(test)]

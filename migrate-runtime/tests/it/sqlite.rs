@@ -190,7 +190,7 @@ fn urls_name_a_file() {
     check("sqlite:a.db?mode=ro", "Configuration: a SQLite URL has no parameters");
     check("file:app.db", "Configuration: a SQLite URL begins with `sqlite:`");
     let memory =
-        "an in-memory database is gone with its connection; lend the connection instead (`BorrowedConnection`)";
+        "an in-memory database is gone with its connection; name a file, or lend the connection from a program";
     check("sqlite::memory:", &format!("Configuration: {memory}"));
 }
 
