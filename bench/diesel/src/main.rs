@@ -36,7 +36,9 @@ where
             let pending: Vec<Box<dyn Migration<C::Backend>>> = connection.pending_migrations(MIGRATIONS)?;
             std::hint::black_box((applied.len(), pending.len()));
         }
-        Verb::Query | Verb::One | Verb::Batch | Verb::Grouped => not_available(verb).map_err(|error| error.to_string())?,
+        Verb::Query | Verb::One | Verb::Batch | Verb::Grouped => {
+            not_available(verb).map_err(|error| error.to_string())?
+        }
     }
     Ok(())
 }

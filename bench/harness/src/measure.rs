@@ -27,10 +27,13 @@ pub(crate) struct Cost {
     pub(crate) complaint: String,
 }
 
+/// Waits until the disk has everything: what others have written is not to be waited for by the next one.
+pub(crate) fn settle() {
+    nix::unistd::sync();
+}
+
 /// Runs a program so many times at once.
 pub(crate) fn run(processes: usize, program: &Command) -> io::Result<Cost> {
-    // What others have written is not to be waited for by this one.
-    nix::unistd::sync();
     let mut between = Command::new(std::env::current_exe()?);
     between.arg(MEASURE).arg(processes.to_string()).arg(program.get_program()).args(program.get_args());
     let output = testkit::process::run(&mut between);
@@ -59,8 +62,7 @@ pub(crate) fn between(arguments: &[String]) -> io::Result<()> {
     let children = (0..count).map(|_| command.spawn()).collect::<io::Result<Vec<_>>>()?;
     // Each is read by a thread of its own: one that waited for its reader would let the others wait for its lock.
     let outputs = std::thread::scope(|scope| {
-        let waits: Vec<_> =
-            children.into_iter().map(|child| scope.spawn(|| child.wait_with_output())).collect();
+        let waits: Vec<_> = children.into_iter().map(|child| scope.spawn(|| child.wait_with_output())).collect();
         waits.into_iter().map(|wait| wait.join().expect("waiting does not panic")).collect::<io::Result<Vec<_>>>()
     })?;
     let wall = began.elapsed().as_secs_f64() * 1e3;

@@ -1,9 +1,9 @@
 //! What is measured on a private PostgreSQL server, directly and through networks that take their time.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, io};
 
 use testkit::postgres::{Database as Scratch, Server};
 use testkit::proxy::Proxy;
@@ -15,8 +15,11 @@ use crate::{Bench, delay, progress, sqlite};
 
 const DATABASE: Database = Database::Postgres;
 
+/// The file among the results that says which server it was.
+pub(crate) const VERSION: &str = "postgres.version";
+
 /// How much longer a round trip takes, in milliseconds; 0 is a connection without a proxy.
-pub(crate) const DELAYS: [u64; 3] = [0, 1, 10];
+const DELAYS: [u64; 3] = [0, 1, 10];
 
 /// How often what takes milliseconds is repeated within a round.
 const REPEATS: usize = 10;
@@ -25,6 +28,7 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     let mut results = Results::begin(&bench.results, DATABASE.name())?;
     sqlite::refuse_memory(&std::env::temp_dir())?;
     let server = server();
+    fs::write(bench.results.join(VERSION), server.psql("SHOW server_version"))?;
     for &size in &bench.effort.sizes {
         for delay in DELAYS {
             let port = port(&server, delay)?;
@@ -34,10 +38,7 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
                     if size >= 1000 && delay > 0 && program.is_peer() && round > 1 {
                         continue;
                     }
-                    progress(&format!(
-                        "PostgreSQL, {size} migrations, {delay} ms, round {round}: {}",
-                        program.name
-                    ));
+                    progress(&format!("PostgreSQL, {size} migrations, {delay} ms, round {round}: {}", program.name));
                     Round { bench, server: &server, program, size, delay, round, port }.run(&mut results)?;
                 }
             }
@@ -91,14 +92,15 @@ struct Round<'b> {
 
 impl Round<'_> {
     fn run(&self, results: &mut Results) -> io::Result<()> {
-        let database = self.server.database();
+        let database = self.database();
         let run = |verb: &str| measure::once(&self.command(self.program, verb, &database, self.port));
-        let keep = |results: &mut Results, operation: &str, cost: &Cost| results.add(&self.record(operation).cost(cost));
+        let keep =
+            |results: &mut Results, operation: &str, cost: &Cost| results.add(&self.record(operation).cost(cost));
 
         keep(results, "fresh", &run("up")?)?;
         if self.program.name == LIMIT {
             for (operation, verb) in [("batch", "batch"), ("grouped", "grouped")] {
-                let database = self.server.database();
+                let database = self.database();
                 keep(results, operation, &measure::once(&self.command(self.program, verb, &database, self.port))?)?;
             }
         } else {
@@ -153,11 +155,18 @@ impl Round<'_> {
             return Ok(());
         }
         for processes in [1, 8] {
-            let database = self.server.database();
+            let database = self.database();
             let cost = measure::run(processes, &self.command(self.program, "up", &database, self.port))?;
             results.add(&Record { processes, ..self.record("crowd") }.cost(&cost))?;
         }
         Ok(())
+    }
+
+    /// An empty one, with a disk that has nothing else to do.
+    fn database(&self) -> Scratch {
+        let database = self.server.database();
+        measure::settle();
+        database
     }
 
     fn record(&self, operation: &str) -> Record {

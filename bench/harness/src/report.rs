@@ -12,7 +12,7 @@ use std::process::Command;
 
 use self::data::Data;
 use crate::programs::succeed;
-use crate::{Bench, progress, results};
+use crate::{Bench, postgres, progress, results};
 
 const BEGIN: &str = "<!-- scripts/bench writes from here -->";
 const END: &str = "<!-- scripts/bench writes to here -->";
@@ -31,12 +31,7 @@ pub(crate) fn write(bench: &Bench) -> io::Result<()> {
 
     let path = bench.root.join("docs/performance.md");
     let document = fs::read_to_string(&path)?;
-    let section = [
-        heading(bench)?,
-        targets::section(&data),
-        tables::sections(&data, bench)?,
-    ]
-    .join("\n");
+    let section = [heading(bench)?, targets::section(&data), tables::sections(&data, bench)?].join("\n");
     let section = format!("{BEGIN}\n\n{}\n{END}\n", section.trim_end());
     let document = match (document.find(BEGIN), document.find(END)) {
         (Some(begin), Some(end)) if begin < end => {
@@ -53,12 +48,12 @@ pub(crate) fn write(bench: &Bench) -> io::Result<()> {
 fn heading(bench: &Bench) -> io::Result<String> {
     let day = succeed(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
     let rust = succeed(Command::new("rustc").arg("--version"))?;
-    let postgres = succeed(&mut Command::new("postgres").arg("--version")).unwrap_or_default();
+    let postgres = fs::read_to_string(bench.results.join(postgres::VERSION)).unwrap_or_default();
     let commit = succeed(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(&bench.root))?;
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
         "## Against the limit, and against other tools\n\n\
-         `scripts/bench`, {}, commit {}, {cores} cores, {}, {}.\n",
+         `scripts/bench`, {}, commit {}, {cores} cores, {}, PostgreSQL {}.\n",
         day.trim(),
         commit.trim(),
         rust.trim(),

@@ -60,7 +60,7 @@ fn files(layout: Layout, number: usize) -> Vec<(String, String)> {
                 (format!("{folder}/up.sql"), up),
                 (format!("{folder}/down.sql"), down),
             ];
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 files.push((format!("{folder}/verify.sql"), format!("SELECT count(*) = 1 FROM table_{number};\n")));
             }
             files

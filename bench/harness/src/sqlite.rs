@@ -50,13 +50,7 @@ pub(crate) fn refuse_memory(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn round_of(
-    bench: &Bench,
-    results: &mut Results,
-    program: Program,
-    size: usize,
-    round: usize,
-) -> io::Result<()> {
+fn round_of(bench: &Bench, results: &mut Results, program: Program, size: usize, round: usize) -> io::Result<()> {
     let file = fresh(bench, program.name)?;
     let run = |verb: &str| measure::once(&command(bench, program, size, verb, &file));
     let mut keep = |program: Program, operation: &str, cost: &Cost| {
@@ -160,13 +154,14 @@ fn record(program: Program, operation: &str, size: usize, round: usize) -> Recor
     }
 }
 
-/// The name of a file that is not there.
+/// The name of a file that is not there, with a disk that has nothing else to do.
 fn fresh(bench: &Bench, name: &str) -> io::Result<PathBuf> {
     let folder = bench.work.join("sqlite").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
+    measure::settle();
     Ok(folder.join("app.db"))
 }
 

@@ -16,7 +16,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             Verb::Up => one_by_one(&client, SCRIPTS.0.iter()).await?,
             Verb::Down => one_by_one(&client, SCRIPTS.1.iter().rev()).await?,
             Verb::Last => one_by_one(&client, SCRIPTS.1.last().into_iter()).await?,
-            Verb::Batch => client.batch_execute(&SCRIPTS.0.iter().copied().map(transaction).collect::<String>()).await?,
+            Verb::Batch => {
+                client.batch_execute(&SCRIPTS.0.iter().copied().map(transaction).collect::<String>()).await?
+            }
             Verb::Grouped => client.batch_execute(&transaction(&SCRIPTS.0.concat())).await?,
             Verb::One => one_by_one(&client, SCRIPTS.0.last().into_iter()).await?,
             Verb::Query => drop(client.simple_query(QUESTION).await?),

@@ -35,22 +35,20 @@ fn postgres_fresh(data: &Data) -> Chart {
     let groups = rows.map(|(label, program, operation)| {
         let series = [(0, "no delay"), (1, "1 ms"), (10, "10 ms")];
         let bars = series.into_iter().filter_map(|(delay, series)| {
-            let key = Key { delay, ..Key::new(program, "postgres", operation, 1000) };
+            let key = Key { delay, ..Key::new(program, "postgres", operation, data.usual("postgres")) };
             let wall = data.median(key, "wall")?;
             Some(Bar { series, value: wall, label: milliseconds(wall) })
         });
         Group { name: label.to_owned(), bars: bars.collect() }
     });
-    Chart {
-        title: "A new PostgreSQL database, 1,000 migrations: wall time (logarithmic)",
-        groups: groups.collect(),
-        logarithmic: true,
-    }
+    Chart { title: "A new PostgreSQL database: wall time (logarithmic)", groups: groups.collect(), logarithmic: true }
 }
 
 fn start(data: &Data, name: &'static str, database: &str) -> Chart {
+    let usual = data.usual(database);
+    let applied = if usual == 1000 { "1,000 applied" } else { "100 applied" };
     let groups = PROGRAMS.iter().map(|program| {
-        let bars = [(1000, "1,000 applied"), (10_000, "10,000 applied")].into_iter().filter_map(|(size, series)| {
+        let bars = [(usual, applied), (10_000, "10,000 applied")].into_iter().filter_map(|(size, series)| {
             let wall = data.median(Key::new(program.name, database, "start", size), "wall")?;
             Some(Bar { series, value: wall, label: milliseconds(wall) })
         });

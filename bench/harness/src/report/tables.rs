@@ -5,8 +5,7 @@ use std::{fs, io};
 
 use super::data::{Data, Key};
 use crate::Bench;
-use crate::postgres::DELAYS;
-use crate::programs::{Database, LIMIT, OURS, PROGRAMS, Program};
+use crate::programs::{Database, LIMIT, OURS, PROGRAMS};
 
 /// What stands where nothing was measured or nothing can be.
 const NOTHING: &str = "-";
@@ -42,37 +41,47 @@ memory (the highest resident set) are those of the process, not of the server. D
 }
 
 fn sqlite(data: &Data) -> String {
+    let usual = data.usual("sqlite");
+    let each = |what: &str| format!("{what}, {}", words(usual));
     let mut text = String::from("### SQLite\n\nA new file, everything applied:\n\n");
     text += &table(
-        &["", "100", "1,000", "10,000", "CPU, 1,000", "memory, 1,000", "commits, 1,000", "waits for the disk"],
+        &["", "100", "1,000", "10,000", &each("CPU"), &each("memory"), &each("commits"), &each("waits for the disk")],
         Database::Sqlite,
         |name| {
             let key = |size| Key::new(name, "sqlite", "fresh", size);
             let mut cells: Vec<String> =
                 [100, 1000, 10_000].map(|size| timed(data, key(size), Key { program: LIMIT, ..key(size) })).to_vec();
-            cells.push(show(data.median(key(1000), "cpu"), milliseconds));
-            cells.push(show(data.median(key(1000), "memory"), megabytes));
-            cells.push(show(data.median(key(1000), "commits"), count));
-            cells.push(show(data.median(key(1000), "syncs"), count));
+            cells.push(show(data.median(key(usual), "cpu"), milliseconds));
+            cells.push(show(data.median(key(usual), "memory"), megabytes));
+            cells.push(show(data.median(key(usual), "commits"), count));
+            cells.push(show(data.median(key(usual), "syncs"), count));
             cells
         },
     );
-    text += "\n![A new SQLite file](plots/sqlite-fresh.svg)\n\nWith 1,000 applied, or all but one:\n\n";
+    text += "\n![A new SQLite file](plots/sqlite-fresh.svg)\n\n";
     text += &others(data, Database::Sqlite);
     text
 }
 
 fn postgres(data: &Data) -> String {
+    let usual = data.usual("postgres");
+    let each = |what: &str| format!("{what}, {}", words(usual));
     let mut text = String::from(
-        "### PostgreSQL\n\nA new database, everything applied. With a delay, a round trip takes so much longer: half on the way there, half on \
-         the way back, for everything that is under way at once. `batch` and `grouped` are limits, too: everything in one message, with a \
-         transaction for each migration, or one for all. A *wait* is a time when the server had nothing left to do until the client spoke.\n\n",
+        "### PostgreSQL
+
+A new database, everything applied. With a delay, a round trip takes so much longer: half on the way there, half on the way back, for
+everything that is under way at once. `batch` and `grouped` are limits, too: everything in one message, with a transaction for each
+migration, or one for all. A *wait* is a time when the server had nothing left to do until the client spoke.
+
+",
     );
-    let names = ["batch", "grouped"];
-    text += "| | 100 | 1,000 | 1,000, 1 ms | 1,000, 10 ms | 10,000 | CPU, 1,000 | memory, 1,000 | round trips, 1,000 | waits, 100 | waits, 1,000 |\n";
-    text += &line(11);
+    let head = ["", "100", "1,000", "10,000"].map(str::to_owned).into_iter();
+    let head = head.chain(["1 ms", "10 ms", "CPU", "memory", "round trips"].map(each));
+    let head: Vec<String> = head.chain(["waits, 100", "waits, 1,000"].map(str::to_owned)).collect();
+    row(&mut text, &head);
+    text += &line(head.len());
     let mut rows: Vec<(&str, &str, &str)> = vec![(LIMIT, LIMIT, "fresh")];
-    rows.extend(names.map(|name| (name, LIMIT, name)));
+    rows.extend(["batch", "grouped"].map(|name| (name, LIMIT, name)));
     rows.extend(PROGRAMS.iter().filter(|it| it.postgres && it.name != LIMIT).map(|it| (it.name, it.name, "fresh")));
     for (label, program, operation) in rows {
         let key = |size, delay| Key { delay, ..Key::new(program, "postgres", operation, size) };
@@ -80,31 +89,30 @@ fn postgres(data: &Data) -> String {
             let limit = Key { delay, ..Key::new(LIMIT, "postgres", "fresh", size) };
             timed(data, key(size, delay), limit)
         };
-        let mut cells = vec![label.to_owned(), cell(100, 0)];
-        cells.extend(DELAYS.map(|delay| cell(1000, delay)));
-        cells.push(cell(10_000, 0));
-        cells.push(show(data.median(key(1000, 0), "cpu"), milliseconds));
-        cells.push(show(data.median(key(1000, 0), "memory"), megabytes));
-        cells.push(show(data.median(key(1000, 0), "round_trips"), count));
-        cells.push(show(data.median(key(100, 0), "waits"), count));
-        cells.push(show(data.median(key(1000, 0), "waits"), count));
+        let mut cells = vec![label.to_owned()];
+        cells.extend([100, 1000, 10_000].map(|size| cell(size, 0)));
+        cells.extend([1, 10].map(|delay| cell(usual, delay)));
+        cells.push(show(data.median(key(usual, 0), "cpu"), milliseconds));
+        cells.push(show(data.median(key(usual, 0), "memory"), megabytes));
+        cells.push(show(data.median(key(usual, 0), "round_trips"), count));
+        cells.extend([100, 1000].map(|size| show(data.median(key(size, 0), "waits"), count)));
         row(&mut text, &cells);
     }
-    text += "\n![A new PostgreSQL database](plots/postgres-fresh.svg)\n\nWith 1,000 applied, or all but one:\n\n";
+    text += "\n![A new PostgreSQL database](plots/postgres-fresh.svg)\n\n";
     text += &others(data, Database::Postgres);
     text += "\nThe same through a network of 10 ms:\n\n";
     text += &table(&["", "start", "status", "one pending"], Database::Postgres, |name| {
         ["start", "status", "one"]
             .map(|operation| {
-                let key = Key { delay: 10, ..Key::new(name, "postgres", operation, 1000) };
+                let key = Key { delay: 10, ..Key::new(name, "postgres", operation, usual) };
                 timed(data, key, Key { program: LIMIT, ..key })
             })
             .to_vec()
     });
-    text += "\nRound trips after connecting, with 1,000 migrations:\n\n";
+    text += "\nRound trips after connecting:\n\n";
     text += &table(&["", "start", "status", "one pending", "down"], Database::Postgres, |name| {
         ["start", "status", "one", "down"]
-            .map(|operation| show(data.median(Key::new(name, "postgres", operation, 1000), "round_trips"), count))
+            .map(|operation| show(data.median(Key::new(name, "postgres", operation, usual), "round_trips"), count))
             .to_vec()
     });
     text
@@ -112,24 +120,33 @@ fn postgres(data: &Data) -> String {
 
 /// Everything but the first run.
 fn others(data: &Data, database: Database) -> String {
-    let mut text = table(
-        &["", "start, nothing to do", "CPU", "memory", "start, 10,000 applied", "CPU, 10,000", "status", "one pending", "all down"],
-        database,
-        |name| {
-            let key = |operation, size| Key::new(name, database.name(), operation, size);
-            let cell = |operation, size| timed(data, key(operation, size), Key { program: LIMIT, ..key(operation, size) });
-            vec![
-                cell("start", 1000),
-                show(data.median(key("start", 1000), "cpu"), milliseconds),
-                show(data.median(key("start", 1000), "memory"), megabytes),
-                cell("start", 10_000),
-                show(data.median(key("start", 10_000), "cpu"), milliseconds),
-                cell("status", 1000),
-                cell("one", 1000),
-                cell("down", 1000),
-            ]
-        },
-    );
+    let usual = data.usual(database.name());
+    let mut text = format!("With {} applied, or all but one:\n\n", words(usual));
+    let head = [
+        "",
+        "start, nothing to do",
+        "CPU",
+        "memory",
+        "start, 10,000",
+        "CPU, 10,000",
+        "status",
+        "one pending",
+        "all down",
+    ];
+    text += &table(&head, database, |name| {
+        let key = |operation, size| Key::new(name, database.name(), operation, size);
+        let cell = |operation, size| timed(data, key(operation, size), Key { program: LIMIT, ..key(operation, size) });
+        vec![
+            cell("start", usual),
+            show(data.median(key("start", usual), "cpu"), milliseconds),
+            show(data.median(key("start", usual), "memory"), megabytes),
+            cell("start", 10_000),
+            show(data.median(key("start", 10_000), "cpu"), milliseconds),
+            cell("status", usual),
+            cell("one", usual),
+            cell("down", usual),
+        ]
+    });
     let _ = write!(text, "\n![Starts with nothing to do](plots/{}-start.svg)\n", database.name());
     text
 }
@@ -143,22 +160,17 @@ fn crowds(data: &Data) -> String {
     for program in PROGRAMS.iter().filter(|program| program.name != LIMIT) {
         let mut cells = vec![program.name.to_owned()];
         for database in ["sqlite", "postgres"] {
-            let size = crowd_size(data, database);
+            let size = data.usual(database);
             let key = Key { processes: 8, ..Key::new(program.name, database, "crowd", size) };
-            cells.push(data.sum(key, "failed").map_or(NOTHING.to_owned(), |(failed, rounds)| {
-                format!("{failed:.0} of {}", rounds * 8)
-            }));
+            cells.push(
+                data.sum(key, "failed")
+                    .map_or(NOTHING.to_owned(), |(failed, rounds)| format!("{failed:.0} of {}", rounds * 8)),
+            );
             cells.push(show(data.ratio(key, Key { processes: 1, ..key }, "wall"), |ratio| format!("{ratio:.2}")));
         }
         row(&mut text, &cells);
     }
     text
-}
-
-/// The largest set that was brought up by eight processes at once.
-pub(crate) fn crowd_size(data: &Data, database: &str) -> usize {
-    let measured = |size: &usize| data.median(Key::new(OURS, database, "crowd", *size), "wall").is_some();
-    [1000, 100].into_iter().find(measured).unwrap_or(1000)
 }
 
 fn compile(data: &Data) -> String {
@@ -173,17 +185,20 @@ fn compile(data: &Data) -> String {
         let limit = Key::build(LIMIT, "cold", 0);
         let cold = Key::build(program.name, "cold", 0);
         let ratio = show(data.least_ratio(cold, limit, "cpu"), |ratio| format!(" ({ratio:.2})"));
-        row(&mut text, &[
-            program.name.to_owned(),
-            show(data.median(Key::build(program.name, "dependencies", 0), "crates"), count),
-            data.least(cold, "cpu").map_or(NOTHING.to_owned(), |cost| milliseconds(cost) + &ratio),
-            show(added(data, program.name, "debug", 100, "wall"), milliseconds),
-            show(added(data, program.name, "debug", 1000, "wall"), milliseconds),
-            show(added(data, program.name, "debug", 1000, "cpu"), milliseconds),
-            show(added(data, program.name, "release", 100, "wall"), milliseconds),
-            show(added(data, program.name, "release", 1000, "wall"), milliseconds),
-            show(bytes_each(data, program.name), |bytes| format!("{bytes:.0}")),
-        ]);
+        row(
+            &mut text,
+            &[
+                program.name.to_owned(),
+                show(data.median(Key::build(program.name, "dependencies", 0), "crates"), count),
+                data.least(cold, "cpu").map_or(NOTHING.to_owned(), |cost| milliseconds(cost) + &ratio),
+                show(added(data, program.name, "debug", 100, "wall"), milliseconds),
+                show(added(data, program.name, "debug", 1000, "wall"), milliseconds),
+                show(added(data, program.name, "debug", 1000, "cpu"), milliseconds),
+                show(added(data, program.name, "release", 100, "wall"), milliseconds),
+                show(added(data, program.name, "release", 1000, "wall"), milliseconds),
+                show(bytes_each(data, program.name), |bytes| format!("{bytes:.0}")),
+            ],
+        );
     }
     text += "\n![What embedding adds to a build](plots/compile.svg)\n";
     text
@@ -232,11 +247,14 @@ fn versions(bench: &Bench) -> io::Result<String> {
             .iter()
             .filter(|name| **name != program.package)
             .filter_map(|name| version(name).map(|version| format!("{name} {version}")));
-        row(&mut text, &[
-            program.name.to_owned(),
-            format!("{} {}", program.package, version(program.package).unwrap_or_default()),
-            with.collect::<Vec<_>>().join(", "),
-        ]);
+        row(
+            &mut text,
+            &[
+                program.name.to_owned(),
+                format!("{} {}", program.package, version(program.package).unwrap_or_default()),
+                with.collect::<Vec<_>>().join(", "),
+            ],
+        );
     }
     Ok(text)
 }
@@ -245,7 +263,7 @@ fn table(head: &[&str], database: Database, cells: impl Fn(&str) -> Vec<String>)
     let mut text = String::new();
     row(&mut text, &head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
     text += &line(head.len());
-    for program in PROGRAMS.iter().filter(|program: &&Program| program.supports(database)) {
+    for program in PROGRAMS.iter().filter(|program| program.supports(database)) {
         row(&mut text, &[&[program.name.to_owned()], cells(program.name).as_slice()].concat());
     }
     text
@@ -284,6 +302,10 @@ pub(crate) fn milliseconds(time: f64) -> String {
 
 pub(crate) fn megabytes(size: f64) -> String {
     format!("{size:.1} MB")
+}
+
+fn words(size: usize) -> &'static str {
+    if size == 1000 { "1,000" } else { "100" }
 }
 
 fn count(number: f64) -> String {

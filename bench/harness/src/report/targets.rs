@@ -1,7 +1,7 @@
 //! What was to be reached, and whether it was.
 
 use super::data::{Data, Key};
-use super::tables::{added, bytes_each, crowd_size, line, megabytes, milliseconds, row};
+use super::tables::{added, bytes_each, line, megabytes, milliseconds, row};
 use crate::programs::{LIMIT, OURS};
 
 /// A figure that may be at most so high.
@@ -177,7 +177,7 @@ fn compile(data: &Data) -> Vec<Target> {
 }
 
 fn crowd(data: &Data, database: &str) -> Vec<Target> {
-    let key = Key { processes: 8, ..Key::new(OURS, database, "crowd", crowd_size(data, database)) };
+    let key = Key { processes: 8, ..Key::new(OURS, database, "crowd", data.usual(database)) };
     let failed = data.sum(key, "failed");
     let one = Key { processes: 1, ..key };
     vec![
