@@ -22,14 +22,11 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     for program in &bench.programs {
         let package = Package::write(bench, *program)?;
         results.add(&package.record("dependencies", 0, 0).value("crates", package.crates()?))?;
-        // The first of them also fills the file cache, and is not kept.
-        let colds = 1 + if program.is_peer() { 1 } else { 3.min(bench.effort.builds) };
-        for round in 0..colds {
+        // CPU times vary little.
+        let colds = if program.is_peer() { 1 } else { 2 };
+        for round in 1..=colds {
             progress(&format!("compiling everything for {}, round {round}", program.name));
-            let cost = package.cold()?;
-            if round > 0 {
-                results.add(&package.record("cold", 0, round).cost(&cost))?;
-            }
+            results.add(&package.record("cold", 0, round).cost(&package.cold()?))?;
         }
         if program.name == LIMIT {
             continue;
@@ -113,8 +110,9 @@ impl<'b> Package<'b> {
     fn cargo(&self, verb: &str, release: bool) -> Command {
         // The process in between passes no environment on its own.
         let mut cargo = Command::new("env");
-        cargo.arg("-C").arg(&self.folder).arg(format!("CARGO_TARGET_DIR={}", self.target().display()));
-        cargo.args(["-u", "RUSTFLAGS", "-u", "CARGO_INCREMENTAL", "cargo", verb, "--quiet", "--offline"]);
+        cargo.arg("-C").arg(&self.folder).args(["-u", "RUSTFLAGS", "-u", "CARGO_INCREMENTAL"]);
+        cargo.arg(format!("CARGO_TARGET_DIR={}", self.target().display()));
+        cargo.args(["cargo", verb, "--quiet", "--offline"]);
         cargo.args(["--features", Database::Sqlite.name()]);
         if release {
             cargo.arg("--release");
