@@ -19,11 +19,12 @@ use std::time::SystemTime;
 use testkit::random::Random;
 
 use crate::programs::{Database, PROGRAMS, Program};
+use crate::results::Results;
 
 const USAGE: &str = "usage: scripts/bench [PART...] [--quick] [--rounds N] [--only PROGRAM[,PROGRAM...]]
-parts, all of them unless named: build, sqlite, postgres, compile, report";
+parts, all of them unless named: build, sqlite, postgres, compile, large, report";
 
-const PARTS: [&str; 5] = ["build", "sqlite", "postgres", "compile", "report"];
+const PARTS: [&str; 6] = ["build", "sqlite", "postgres", "compile", "large", "report"];
 
 /// Where everything is, and what is to be measured.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Bench {
 pub(crate) struct Effort {
     /// How many migrations the sets have.
     sizes: Vec<usize>,
+    /// The set that is measured once and by itself, if any: it takes as long as all the others together.
+    large: Option<usize>,
     rounds: usize,
     /// How many rounds of eight processes at once.
     crowds: usize,
@@ -56,21 +59,11 @@ pub(crate) struct Effort {
 
 impl Effort {
     fn full() -> Self {
-        Self { sizes: vec![100, 1000, 10_000], rounds: 3, crowds: 5, crowd_size: 1000, builds: 9 }
+        Self { sizes: vec![100, 1000], large: Some(10_000), rounds: 3, crowds: 5, crowd_size: 1000, builds: 9 }
     }
 
     fn quick() -> Self {
-        Self { sizes: vec![100], rounds: 2, crowds: 2, crowd_size: 100, builds: 3 }
-    }
-
-    /// The largest set is measured once: it takes as long as all the others together.
-    pub(crate) fn rounds(&self, size: usize) -> usize {
-        if size >= 10_000 { 1 } else { self.rounds }
-    }
-
-    /// The sizes for which round trips and commits are counted.
-    pub(crate) fn counted(&self) -> impl Iterator<Item = usize> {
-        self.sizes.iter().copied().filter(|size| *size < 10_000)
+        Self { sizes: vec![100], large: None, rounds: 2, crowds: 2, crowd_size: 100, builds: 3 }
     }
 }
 
@@ -166,17 +159,28 @@ fn run(bench: &Bench, part: &str) -> io::Result<()> {
         "sqlite" => sqlite::run(bench),
         "postgres" => postgres::run(bench),
         "compile" => compile::run(bench),
+        "large" => large(bench),
         _ => report::write(bench),
     }
 }
 
 fn build(bench: &Bench) -> io::Result<()> {
     for database in [Database::Sqlite, Database::Postgres] {
-        for &size in &bench.effort.sizes {
+        for &size in bench.effort.sizes.iter().chain(&bench.effort.large) {
             for program in bench.programs(database, size) {
                 program.build(bench, database, size)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The large set, between us and the limit.
+fn large(bench: &Bench) -> io::Result<()> {
+    let mut results = Results::begin(&bench.results, "large")?;
+    if let Some(size) = bench.effort.large {
+        sqlite::once(bench, &mut results, size)?;
+        postgres::once(bench, &mut results, size)?;
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     for &size in &bench.effort.sizes {
         for delay in DELAYS {
             let port = port(&server, delay)?;
-            for round in 1..=bench.effort.rounds(size) {
+            for round in 1..=bench.effort.rounds {
                 for program in bench.shuffled(DATABASE, size) {
                     // Thousands of round trips of 10 ms need no second look.
                     if size >= 1000 && delay > 0 && program.is_peer() && round > 1 {
@@ -44,7 +44,7 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
             }
         }
     }
-    for size in bench.effort.counted() {
+    for &size in &bench.effort.sizes {
         for program in bench.shuffled(DATABASE, size) {
             progress(&format!("PostgreSQL, counting, {size} migrations: {}", program.name));
             Round { bench, server: &server, program, size, delay: 0, round: 1, port: server.port() }
@@ -58,6 +58,16 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
             Round { bench, server: &server, program, size: bench.effort.crowd_size, delay: 0, round, port }
                 .crowd(&mut results)?;
         }
+    }
+    Ok(())
+}
+
+/// One round with a set.
+pub(crate) fn once(bench: &Bench, results: &mut Results, size: usize) -> io::Result<()> {
+    let server = server();
+    for program in bench.shuffled(DATABASE, size) {
+        progress(&format!("PostgreSQL, {size} migrations: {}", program.name));
+        Round { bench, server: &server, program, size, delay: 0, round: 1, port: server.port() }.run(results)?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ const END: &str = "<!-- scripts/bench writes to here -->";
 
 pub(crate) fn write(bench: &Bench) -> io::Result<()> {
     let mut records = Vec::new();
-    for part in ["sqlite", "postgres", "compile"] {
+    for part in ["sqlite", "postgres", "compile", "large"] {
         records.extend(results::read(&bench.results, part)?);
     }
     let data = Data::new(records);

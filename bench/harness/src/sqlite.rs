@@ -18,14 +18,14 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     let mut results = Results::begin(&bench.results, DATABASE.name())?;
     refuse_memory(&bench.work)?;
     for &size in &bench.effort.sizes {
-        for round in 1..=bench.effort.rounds(size) {
+        for round in 1..=bench.effort.rounds {
             for program in bench.shuffled(DATABASE, size) {
                 progress(&format!("SQLite, {size} migrations, round {round}: {}", program.name));
                 round_of(bench, &mut results, program, size, round)?;
             }
         }
     }
-    for size in bench.effort.counted() {
+    for &size in &bench.effort.sizes {
         for program in bench.shuffled(DATABASE, size) {
             progress(&format!("SQLite, counting, {size} migrations: {}", program.name));
             count(bench, &mut results, program, size)?;
@@ -36,6 +36,15 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
             progress(&format!("SQLite, 8 processes at once, round {round}: {}", program.name));
             crowd(bench, &mut results, program, round)?;
         }
+    }
+    Ok(())
+}
+
+/// One round with a set.
+pub(crate) fn once(bench: &Bench, results: &mut Results, size: usize) -> io::Result<()> {
+    for program in bench.shuffled(DATABASE, size) {
+        progress(&format!("SQLite, {size} migrations: {}", program.name));
+        round_of(bench, results, program, size, 1)?;
     }
     Ok(())
 }
