@@ -50,10 +50,13 @@ fn heading(bench: &Bench) -> io::Result<String> {
     let rust = succeed(Command::new("rustc").arg("--version"))?;
     let postgres = fs::read_to_string(bench.results.join(postgres::VERSION)).unwrap_or_default();
     let commit = succeed(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(&bench.root))?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split_whitespace().next().unwrap_or_default();
     let cores = std::thread::available_parallelism()?;
     Ok(format!(
         "## Against the limit, and against other tools\n\n\
-         `scripts/bench`, {}, commit {}, {cores} cores, {}, PostgreSQL {}.\n",
+         `scripts/bench`, {}, commit {}, {cores} cores, {}, PostgreSQL {}. \
+         What else the machine had to do shows in the load when this was written: {load}.\n",
         day.trim(),
         commit.trim(),
         rust.trim(),

@@ -98,6 +98,10 @@ fn count(bench: &Bench, results: &mut Results, program: Program, size: usize) ->
     // with NORMAL only once for the journal. The first commit of an empty file has nothing to save.
     assert!(syncs >= 4.0 * (commits - 1.0), "{} does not commit as durably as SQLite by itself", program.name);
     results.add(&record(program, "fresh", size, 1).value("commits", commits).value("syncs", syncs))?;
+    measure::once(&command(bench, program, size, "last", &file))?;
+    let one = if program.name == LIMIT { "one" } else { "up" };
+    let (commits, syncs) = counted(&command(bench, program, size, one, &file), &file)?;
+    results.add(&record(program, "one", size, 1).value("commits", commits).value("syncs", syncs))?;
     if program.name != LIMIT {
         let (commits, syncs) = counted(&command(bench, program, size, "up", &file), &file)?;
         results.add(&record(program, "start", size, 1).value("commits", commits).value("syncs", syncs))?;

@@ -60,6 +60,12 @@ fn sqlite(data: &Data) -> String {
     );
     text += "\n![A new SQLite file](plots/sqlite-fresh.svg)\n\n";
     text += &others(data, Database::Sqlite);
+    text += "\nCommits:\n\n";
+    text += &table(&["", "start", "one pending"], Database::Sqlite, |name| {
+        ["start", "one"]
+            .map(|operation| show(data.median(Key::new(name, "sqlite", operation, usual), "commits"), count))
+            .to_vec()
+    });
     text
 }
 
@@ -175,10 +181,14 @@ fn crowds(data: &Data) -> String {
 
 fn compile(data: &Data) -> String {
     let mut text = String::from(
-        "### What it costs to compile\n\nPrograms that do nothing but embed a set, for SQLite alone. *Cold* is the CPU time of a debug build with everything \
-         it depends on, one job; `limit` is rusqlite. *Added* is what embedding adds to a build after an edit of `main.rs`, against the same program \
-         without: the difference of the least times. The size is what each migration adds to the stripped release program, less the bytes of its scripts.\n\n\
-         | | crates | cold | debug, 100 | debug, 1,000 | CPU, 1,000 | release, 100 | release, 1,000 | bytes for each migration |\n",
+        "### What it costs to compile
+
+Programs that do nothing but embed a set, for SQLite alone. *Cold* is the CPU time of a debug build with everything it depends on, one job;
+`limit` is rusqlite. The times of debug and release builds are what embedding adds to a build after an edit of `main.rs`, against the
+same program without: the difference of the least times. The size is what each migration adds to the stripped release program, less the
+bytes of its scripts.
+
+| | crates | cold | debug, 100 | debug, 1,000 | CPU, 1,000 | release, 100 | release, 1,000 | bytes for each migration |\n",
     );
     text += &line(9);
     for program in PROGRAMS {
