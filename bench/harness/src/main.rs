@@ -21,7 +21,8 @@ use testkit::random::Random;
 use crate::programs::{Database, PROGRAMS, Program};
 use crate::results::Results;
 
-const USAGE: &str = "usage: scripts/bench [PART...] [--quick] [--rounds N] [--only PROGRAM[,PROGRAM...]]
+const USAGE: &str =
+    "usage: scripts/bench [PART...] [--quick] [--rounds N] [--sizes N[,N]] [--only PROGRAM[,PROGRAM...]]
 parts, all of them unless named: build, sqlite, postgres, compile, large, report";
 
 const PARTS: [&str; 6] = ["build", "sqlite", "postgres", "compile", "large", "report"];
@@ -128,6 +129,10 @@ fn parse(arguments: &[String]) -> io::Result<(Bench, Vec<String>)> {
             "--rounds" => {
                 let number = arguments.next().and_then(|number| number.parse().ok());
                 effort.rounds = number.ok_or_else(usage)?;
+            }
+            "--sizes" => {
+                let sizes = arguments.next().ok_or_else(usage)?.split(',').map(str::parse).collect::<Result<_, _>>();
+                effort.sizes = sizes.map_err(io::Error::other)?;
             }
             "--only" => {
                 let names: Vec<&str> = arguments.next().ok_or_else(usage)?.split(',').collect();
