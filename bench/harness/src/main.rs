@@ -22,7 +22,7 @@ use crate::programs::{Database, PROGRAMS, Program};
 use crate::results::Results;
 
 const USAGE: &str =
-    "usage: scripts/bench [PART...] [--quick] [--rounds N] [--sizes N[,N]] [--only PROGRAM[,PROGRAM...]]
+    "usage: scripts/bench [PART...] [--quick] [--rounds N] [--sizes N[,N]] [--delays MS[,MS]] [--only PROGRAM[,PROGRAM...]]
 parts, all of them unless named: build, sqlite, postgres, compile, large, report";
 
 const PARTS: [&str; 6] = ["build", "sqlite", "postgres", "compile", "large", "report"];
@@ -49,6 +49,8 @@ pub(crate) struct Effort {
     sizes: Vec<usize>,
     /// The set that is measured once and by itself, if any: it takes as long as all the others together.
     large: Option<usize>,
+    /// How much longer networks make a round trip, in milliseconds; 0 is a connection without a proxy.
+    delays: Vec<u64>,
     rounds: usize,
     /// How many rounds of eight processes at once.
     crowds: usize,
@@ -60,11 +62,19 @@ pub(crate) struct Effort {
 
 impl Effort {
     fn full() -> Self {
-        Self { sizes: vec![100, 1000], large: Some(10_000), rounds: 3, crowds: 5, crowd_size: 1000, builds: 9 }
+        Self {
+            sizes: vec![100, 1000],
+            large: Some(10_000),
+            delays: vec![0, 1, 10],
+            rounds: 3,
+            crowds: 5,
+            crowd_size: 1000,
+            builds: 9,
+        }
     }
 
     fn quick() -> Self {
-        Self { sizes: vec![100], large: None, rounds: 2, crowds: 2, crowd_size: 100, builds: 3 }
+        Self { sizes: vec![100], large: None, delays: vec![0, 1, 10], rounds: 2, crowds: 2, crowd_size: 100, builds: 3 }
     }
 }
 
@@ -133,6 +143,10 @@ fn parse(arguments: &[String]) -> io::Result<(Bench, Vec<String>)> {
             "--sizes" => {
                 let sizes = arguments.next().ok_or_else(usage)?.split(',').map(str::parse).collect::<Result<_, _>>();
                 effort.sizes = sizes.map_err(io::Error::other)?;
+            }
+            "--delays" => {
+                let delays = arguments.next().ok_or_else(usage)?.split(',').map(str::parse).collect::<Result<_, _>>();
+                effort.delays = delays.map_err(io::Error::other)?;
             }
             "--only" => {
                 let names: Vec<&str> = arguments.next().ok_or_else(usage)?.split(',').collect();

@@ -18,9 +18,6 @@ const DATABASE: Database = Database::Postgres;
 /// The file among the results that says which server it was.
 pub(crate) const VERSION: &str = "postgres.version";
 
-/// How much longer a round trip takes, in milliseconds; 0 is a connection without a proxy.
-const DELAYS: [u64; 3] = [0, 1, 10];
-
 /// How often what takes milliseconds is repeated within a round.
 const REPEATS: usize = 10;
 
@@ -30,7 +27,7 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     let server = server();
     fs::write(bench.results.join(VERSION), server.psql("SHOW server_version"))?;
     for &size in &bench.effort.sizes {
-        for delay in DELAYS {
+        for &delay in &bench.effort.delays {
             let port = port(&server, delay)?;
             for round in 1..=bench.effort.rounds {
                 for program in bench.shuffled(DATABASE, size) {
