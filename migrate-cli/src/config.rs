@@ -198,6 +198,9 @@ fn migrator(registry: SharedRegistry, options: &ConnectionOptions) -> Migrator {
     if let Some(bound) = options.wait_lock {
         migrator = migrator.wait_lock(bound);
     }
+    if let Some(lease) = options.lease {
+        migrator = migrator.lease(lease);
+    }
     if let Some(timeout) = options.lock_timeout {
         migrator = migrator.lock_timeout(timeout);
     }

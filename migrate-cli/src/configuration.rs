@@ -112,6 +112,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) table: Option<String>,
     pub(crate) schema: Option<String>,
     pub(crate) wait_lock: Option<Duration>,
+    pub(crate) lease: Option<Duration>,
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
@@ -242,6 +243,7 @@ impl Configuration {
             table: self.text(Key::Table),
             schema: self.text(Key::Schema),
             wait_lock: self.duration(Key::WaitLock),
+            lease: self.duration(Key::Lease),
             lock_timeout: self.duration(Key::LockTimeout),
             statement_timeout: self.duration(Key::StatementTimeout),
             max_retries: self.count(Key::MaxRetries),
@@ -259,6 +261,7 @@ impl Configuration {
             health_retries: self.count(Key::HealthRetries),
             on_unhealthy: self.text(Key::HealthOnFailure).map(|word| match &*word {
                 "fail" => OnUnhealthy::Fail,
+                "restore" => OnUnhealthy::Restore,
                 _ => OnUnhealthy::Warn,
             }),
             long_transaction: self.duration(Key::LongTransaction),

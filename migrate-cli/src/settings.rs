@@ -25,6 +25,7 @@ pub(crate) enum Key {
     Table,
     Schema,
     WaitLock,
+    Lease,
     LockTimeout,
     StatementTimeout,
     MaxRetries,
@@ -102,7 +103,7 @@ pub(crate) enum Parsed {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 34] = [
+pub(crate) const SETTINGS: [Setting; 35] = [
     Setting {
         key: Key::DatabaseUrl,
         name: "database_url",
@@ -196,6 +197,16 @@ pub(crate) const SETTINGS: [Setting; 34] = [
         kind: Kind::Duration,
         default: Some("as long as it is alive"),
         help: "How long to wait for another run",
+        ..Setting::OPTION
+    },
+    Setting {
+        key: Key::Lease,
+        name: "lease",
+        flag: Some("lease"),
+        variable: "MIGRATION_LEASE",
+        kind: Kind::Duration,
+        default: Some("30s"),
+        help: "How long the run lock stays with a run without a sign of life on PostgreSQL: 1s to 1h",
         ..Setting::OPTION
     },
     Setting {
@@ -300,9 +311,9 @@ pub(crate) const SETTINGS: [Setting; 34] = [
         name: "health_on_failure",
         flag: Some("health-on-failure"),
         variable: "HEALTH_ON_FAILURE",
-        kind: Kind::Choice(&["warn", "fail"]),
+        kind: Kind::Choice(&["warn", "fail", "restore"]),
         default: Some("warn"),
-        help: "What a run does when a health check fails after its last step: `warn`, or `fail` with code 70",
+        help: "What a run does when a health check fails after its last step: `warn`, `fail` with code 70, or `restore` the backup from before it, too (with `--exclusive`)",
         ..Setting::OPTION
     },
     Setting {
@@ -595,6 +606,7 @@ mod tests {
         let default = |key: Key| Setting::of(key).default.unwrap_or_default();
         assert_eq!(default(Key::Table), migrate_runtime::DEFAULT_TABLE);
         assert_eq!(default(Key::MaxRetries), migrate_runtime::DEFAULT_MAX_RETRIES.to_string());
+        assert_eq!(duration(default(Key::Lease)), Ok(migrate_runtime::DEFAULT_LEASE));
         assert_eq!(duration(default(Key::LockTimeout)), Ok(migrate_runtime::DEFAULT_LOCK_TIMEOUT));
         assert_eq!(duration(default(Key::RetryDelay)), Ok(migrate_runtime::DEFAULT_RETRY_DELAY));
         assert_eq!(duration(default(Key::HealthTimeout)), Ok(migrate_runtime::DEFAULT_HEALTH_TIMEOUT));

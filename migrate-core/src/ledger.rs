@@ -193,6 +193,8 @@ pub struct LockHolder {
     /// When its lease ends unless it is renewed: RFC 3339, UTC, the database's clock. `None` where there is no lease, as
     /// on SQLite.
     pub expires_at: Option<String>,
+    /// The process id of its backend on PostgreSQL, where it is known.
+    pub backend: Option<i32>,
     /// Whether it is alive, as far as the database or the operating system can tell.
     pub live: bool,
 }

@@ -95,6 +95,7 @@ pub fn parse(file: SourceFile<'_>, directory: &MigrationName, found: &mut Vec<Di
         file,
         directory,
         found,
+        foreign_keys_span: 0..0,
         metadata: Metadata {
             settings: Settings::DEFAULT,
             dependencies: Vec::new(),
@@ -112,6 +113,8 @@ struct Reader<'a> {
     file: SourceFile<'a>,
     directory: &'a MigrationName,
     found: &'a mut Vec<Diagnostic>,
+    /// Where `foreign_keys` stands in the file.
+    foreign_keys_span: Range<usize>,
     metadata: Metadata,
 }
 
@@ -171,6 +174,13 @@ impl Reader<'_> {
             let message = format!("required key `{key}` is missing");
             self.report(Code::MissingKey, start..start + 1, message, format!("add `{line}`"));
         }
+        let Settings { transaction, foreign_keys_off, .. } = self.metadata.settings;
+        if foreign_keys_off && !transaction {
+            let message = "`\"foreign_keys\": \"off\"` needs the transaction that `\"transaction\": false` takes away";
+            let help = "remove `transaction`; what cannot run inside a transaction belongs into a migration of its own, or write `PRAGMA foreign_keys = OFF` into the script instead of the key";
+            let at = self.foreign_keys_span.clone();
+            self.report(Code::ForeignKeysWithoutTransaction, at, message.to_owned(), help.to_owned());
+        }
     }
 
     fn key(&mut self, key: &str, at: Range<usize>, value: &Value<'_>) {
@@ -205,6 +215,7 @@ impl Reader<'_> {
                 self.choice(key, value, &["sql"]);
             }
             "foreign_keys" => {
+                self.foreign_keys_span = span(value);
                 let off = self.choice(key, value, &["off"]).is_some();
                 self.metadata.settings.foreign_keys_off = off;
             }

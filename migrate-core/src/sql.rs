@@ -34,7 +34,7 @@ mod split;
 mod text;
 mod token;
 
-pub use effect::{Effect, ObjectClass, effect};
+pub use effect::{Effect, ObjectClass, Reindexed, effect};
 pub use enums::EnumValueUse;
 #[cfg(feature = "sqlite-syntax")]
 pub use grammar::sqlite_syntax_error;

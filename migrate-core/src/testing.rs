@@ -152,6 +152,7 @@ pub(crate) fn holder() -> LockHolder {
         process: 7,
         acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
         expires_at: None,
+        backend: None,
         live: true,
     }
 }

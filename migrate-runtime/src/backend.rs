@@ -205,6 +205,19 @@ pub trait Backend: Send {
     #[cfg(feature = "backup")]
     fn measure(&mut self) -> impl Future<Output = Result<Measure, Error>> + Send;
 
+    /// Whether a long reading keeps others from writing, heartbeats included.
+    fn reads_keep_writers_out(&self) -> bool;
+
+    /// Fails while others are connected to a database that is to be replaced, unless they are to be sent away; where it is
+    /// replaced under their connections, nobody is in the way.
+    #[cfg(feature = "backup")]
+    fn refuse_others(&mut self, send_away: bool) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// From here on until [`copy_in`](Self::copy_in) nobody else writes, where that can be had: what they wrote would be
+    /// in no copy.
+    #[cfg(feature = "backup")]
+    fn keep_writers_out(&mut self, fence: Fence) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Copies one state of the database into a file. Holds nothing in the database any more when it returns.
     #[cfg(feature = "backup")]
     fn copy_out(&mut self, order: &Order<'_>) -> impl Future<Output = Result<Copied, Error>> + Send;
@@ -309,6 +322,24 @@ pub(crate) fn past_change(table: &str, run: i64, version: &str, operation: &str)
     Ok(Some(PastChange { run, version: version.parse().map_err(damaged)?, kind }))
 }
 
+/// Behind the plan of a restore: the number of the newest row of the history that the backup holds. What was recorded
+/// between that and the restore tells of what is not there any more.
+pub(crate) const STANDS: &str = "; the history stands up to row ";
+
+/// Which rows of the history tell of what a restore took away, from the rows that record restores, oldest first: their
+/// numbers and plans.
+pub(crate) fn void(restores: &[(i64, String)]) -> Vec<Range<i64>> {
+    let mut void: Vec<Range<i64>> = Vec::new();
+    for (id, plan) in restores.iter().rev() {
+        let stands = plan.rsplit_once(STANDS).and_then(|(_, row)| row.parse::<i64>().ok());
+        // A restore that was itself taken away takes nothing away.
+        if let Some(stands) = stands.filter(|_| !void.iter().any(|range| range.contains(id))) {
+            void.push(stands + 1..*id);
+        }
+    }
+    void
+}
+
 /// What is the same for all rows that a run writes.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -319,6 +350,8 @@ pub struct Run {
     pub registry_digest: String,
     pub registry_name: Option<String>,
     pub plan: String,
+    /// How long the lock is the run's without renewal, where it is a lease.
+    pub lease: Duration,
 }
 
 /// How a run ended, for the history.
@@ -434,6 +467,15 @@ pub struct Work<'a> {
     pub stop: &'a Stop,
     /// The step before it in the run, which must have taken effect when this one begins.
     pub after: Option<&'a Step>,
+}
+
+#[cfg(feature = "postgres")]
+impl Work<'_> {
+    /// How long its statements may wait for locks in all: readers queue behind every wait. The server bounds each by the
+    /// same number, unless the script changes that; zero bounds nothing.
+    pub(crate) fn lock_budget(&self) -> Option<Duration> {
+        Some(self.lock_timeout).filter(|timeout| !timeout.is_zero())
+    }
 }
 
 /// The columns of a ledger row that come from the registry.
@@ -568,4 +610,19 @@ pub(crate) fn lock_lost(fence: Fence) -> Error {
 pub(crate) fn ledger_error(table: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Ledger, format!("the table `{table}` is damaged: {problem}"))
         .with_help("restore the table from a backup; nothing was changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restore_took_away() {
+        let restore = |id: i64, stands: i64| (id, format!("restore the backup x{STANDS}{stands}"));
+        let rows = |restores: &[(i64, String)]| -> Vec<i64> { void(restores).into_iter().flatten().collect() };
+        assert_eq!(rows(&[restore(11, 8)]), [9, 10]);
+        assert_eq!(rows(&[restore(11, 8), restore(15, 12)]), [13, 14, 9, 10]);
+        assert_eq!(rows(&[restore(11, 8), restore(13, 9)]), [10, 11, 12]);
+        assert!(void(&[(11, "restore the backup x".to_owned())]).is_empty());
+    }
 }

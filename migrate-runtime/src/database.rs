@@ -117,6 +117,26 @@ impl AnyDatabase {
     }
 }
 
+impl AnyDatabase {
+    /// Runs an operation on the calling thread, which is given up when it takes longer than this. SQLite's own waiting has
+    /// bounds that are shorter.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "only a server may not answer"))]
+    pub(crate) fn call_within<O: Operation>(
+        &mut self,
+        operation: O,
+        bound: std::time::Duration,
+    ) -> Result<O::Output, Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.call_within(operation, bound),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.call_blocking(operation),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => unreachable!("there is no value of this type: {}", std::any::type_name_of_val(&operation)),
+        }
+    }
+}
+
 impl Database for AnyDatabase {
     async fn call<O: Operation>(&mut self, operation: O) -> Result<O::Output, Error> {
         match self {

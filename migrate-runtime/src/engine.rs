@@ -6,15 +6,22 @@
 mod amend;
 #[cfg(feature = "backup")]
 mod backup;
+#[cfg(feature = "backup")]
+mod before_run;
 mod deferred;
+mod fleet;
 mod gate;
 mod health;
 mod instances;
 mod matrix;
+#[cfg(feature = "backup")]
+mod put_back;
 mod recovery;
 #[cfg(feature = "backup")]
 mod restore;
 mod rollback;
+#[cfg(feature = "backup")]
+mod run_backup;
 mod run_lock;
 mod steps;
 mod stored;
@@ -35,7 +42,7 @@ use semver::Version;
 
 pub(crate) use self::amend::ReadRepairs;
 #[cfg(feature = "backup")]
-pub(crate) use self::backup::CreateBackup;
+pub(crate) use self::backup::{CreateBackup, PruneBackups};
 pub(crate) use self::deferred::FinishDeferred;
 pub(crate) use self::health::CheckHealth;
 pub(crate) use self::instances::{Beat, Leave, ReadInstances, Register, Registration};
@@ -147,6 +154,7 @@ impl Operation for Migrate {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
+        self.settings.check_lease()?;
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }
@@ -370,6 +378,7 @@ impl Migrate {
                 Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
                 Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
             },
+            lease: self.settings.lease,
         }
     }
 
@@ -518,7 +527,7 @@ impl Migrate {
             (None, None, None) => (Outcome::Done, "succeeded"),
         };
         let is_lost = ended.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::LockLost);
-        let fails = self.settings.health.on_unhealthy == OnUnhealthy::Fail;
+        let fails = self.settings.health.on_unhealthy != OnUnhealthy::Warn;
         let error = ended.error.or(unhealthy.filter(|_| fails));
         let released = match ended.lock {
             Lock::Held(fence) if !is_lost => {
@@ -665,7 +674,13 @@ fn stopped_waiting() -> Error {
 }
 
 fn lock_busy(holder: Option<&LockHolder>, bound: Duration) -> Error {
+    let mut help = "wait for the other run to end, or allow a longer wait (`--wait-lock`)".to_owned();
+    // A backend lives on with what it executes when its program is gone, at least until it looks whether it is.
+    if let Some(backend) = holder.and_then(|holder| holder.backend) {
+        help.push_str("; if its program is gone and its session stays, end that: ");
+        help.push_str(&format!("`SELECT pg_terminate_backend({backend})`"));
+    }
     let holder = holder.map_or_else(|| "another run".to_owned(), LockHolder::to_string);
     Error::new(ErrorKind::LockBusy, format!("the run lock is held by {holder}; gave up after {bound:?}"))
-        .with_help("wait for the other run to end, or allow a longer wait (`--wait-lock`)")
+        .with_help(help)
 }

@@ -26,6 +26,8 @@ struct Inner {
     connection_lost: bool,
     half_done: bool,
     blockers: Vec<Blocker>,
+    /// Whether it waited for a lock, and nobody could see who held it.
+    blocked_unseen: bool,
     instances: Vec<RunningInstance>,
     assessment: Option<Assessment>,
     report: Option<Report>,
@@ -163,6 +165,7 @@ impl Error {
             connection_lost: false,
             half_done: false,
             blockers: Vec::new(),
+            blocked_unseen: false,
             instances: Vec::new(),
             assessment: None,
             report: None,
@@ -212,6 +215,11 @@ impl Error {
     }
 
     #[cfg(feature = "postgres")]
+    pub(crate) fn with_blocked_unseen(mut self, unseen: bool) -> Self {
+        self.0.blocked_unseen = unseen;
+        self
+    }
+
     pub(crate) fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
         self.0.blockers = blockers;
         self
@@ -347,6 +355,9 @@ impl fmt::Display for Error {
         }
         for (index, blocker) in self.0.blockers.iter().enumerate() {
             write!(f, "{} {blocker}", if index == 0 { "; blocked by" } else { "," })?;
+        }
+        if self.0.blocked_unseen {
+            f.write_str("; who blocked it is unknown")?;
         }
         for (index, instance) in self.0.instances.iter().enumerate() {
             write!(f, "{} {instance}", if index == 0 { ":" } else { ";" })?;

@@ -196,6 +196,10 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         #[cfg(feature = "backup")]
         fn measure() -> Measure;
         #[cfg(feature = "backup")]
+        fn refuse_others(send_away: bool) -> ();
+        #[cfg(feature = "backup")]
+        fn keep_writers_out(fence: Fence) -> ();
+        #[cfg(feature = "backup")]
         fn copy_out(order: &Order<'_>) -> Copied;
         #[cfg(feature = "backup")]
         fn copy_in(run: &Run, fence: Fence, restoration: &Restoration<'_>) -> Fence;
@@ -214,6 +218,10 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
 
     fn located(&self) -> Tables {
         self.inner.located()
+    }
+
+    fn reads_keep_writers_out(&self) -> bool {
+        self.inner.reads_keep_writers_out()
     }
 
     async fn summary(&mut self) -> Option<Summary> {

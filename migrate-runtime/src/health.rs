@@ -34,6 +34,11 @@ pub enum OnUnhealthy {
     Warn,
     /// It ends with an error of the kind [`Unhealthy`](crate::ErrorKind::Unhealthy).
     Fail,
+    /// It ends with such an error, and the backup from before the run is put back: as after a step that could not be rolled
+    /// back only where the program states that it is alone
+    #[cfg_attr(feature = "backup", doc = "([`BackupOptions::exclusive`](crate::backup::BackupOptions::exclusive)).")]
+    #[cfg_attr(not(feature = "backup"), doc = "(feature `backup`).")]
+    Restore,
 }
 
 /// What the health checks of a run came to.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::call::{Call, Operation};
 use crate::database::{AnyDatabase, Database};
@@ -68,9 +68,9 @@ impl Instance {
         connector: Option<AnyDatabase>,
         options: &InstanceOptions,
     ) -> Result<Self, Error> {
-        let health = Health::default();
+        let health = Health::new(options.expiry);
         let keeper = match connector.filter(|_| options.keep_alive) {
-            Some(database) => Some(Keeper::start(database, &registration, options.heartbeat, &health)?),
+            Some(database) => Some(Keeper::start(database, &registration, options, &health)?),
             None => None,
         };
         Ok(Self { registration, health, keeper })
@@ -82,7 +82,11 @@ impl Instance {
         &self.registration.row.id
     }
 
-    /// Why the last heartbeat of our thread failed; `None` while all is well.
+    /// Why the program may not count as alive; `None` while all is well. A readiness probe should ask: a run that is about to
+    /// break this program does not wait for it any more once its row has expired.
+    ///
+    /// It is why the last heartbeat of our thread failed, or that none has succeeded for as long as a row lasts: the thread
+    /// is held up or gone, or nobody calls [`beat`](Self::beat).
     ///
     /// [`Incompatible`](crate::ErrorKind::Incompatible) is the one to act on: the program was cut off from the database for
     /// so long that its row expired, and meanwhile the schema became one that it cannot serve, or a run is about to make it
@@ -100,7 +104,7 @@ impl Instance {
     ///
     /// As [`Migrator::register_instance`](crate::Migrator::register_instance).
     pub fn beat<'d, D: Database>(&self, database: &'d mut D) -> Call<'d, D, impl Operation<Output = ()> + use<D>> {
-        Call::new(database, Beat { registration: self.registration.clone() })
+        Call::new(database, Beat { registration: self.registration.clone(), health: self.health.clone() })
     }
 
     /// Ends the heartbeat and removes the row.
@@ -122,17 +126,65 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// How the last heartbeat went.
-#[derive(Clone, Debug, Default)]
-struct Health(Arc<Mutex<Option<Arc<Error>>>>);
+/// How the heartbeats go.
+#[derive(Clone, Debug)]
+pub(crate) struct Health(Arc<Mutex<Beats>>);
+
+#[derive(Debug)]
+struct Beats {
+    /// Why the last one failed.
+    failure: Option<Arc<Error>>,
+    last_success: Instant,
+    expiry: Duration,
+    /// Whether the thread that should go on with them has ended.
+    ended: bool,
+}
 
 impl Health {
-    fn get(&self) -> Option<Arc<Error>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn new(expiry: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Beats { failure: None, last_success: Instant::now(), expiry, ended: false })))
     }
 
-    fn set(&self, failure: Option<Error>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(Arc::new);
+    fn with<T>(&self, body: impl FnOnce(&mut Beats) -> T) -> T {
+        body(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn get(&self) -> Option<Arc<Error>> {
+        self.with(|beats| {
+            let since = beats.last_success.elapsed();
+            let what = match (&beats.failure, beats.ended) {
+                (Some(failure), _) => return Some(failure.clone()),
+                (None, true) => "the thread of the heartbeat has ended".to_owned(),
+                (None, false) if since > beats.expiry => {
+                    format!("no heartbeat has succeeded for {} s", since.as_secs())
+                }
+                (None, false) => return None,
+            };
+            let error = Error::new(ErrorKind::Unreachable, format!("{what}: the program counts as gone"));
+            Some(Arc::new(error.with_help("see what holds it up, and start the program anew if it does not pass")))
+        })
+    }
+
+    fn is_well(&self) -> bool {
+        self.with(|beats| beats.failure.is_none())
+    }
+
+    /// Notes that a heartbeat succeeded that was begun at a time. The row lasts from then on, at least.
+    pub(crate) fn succeeded(&self, begun: Instant) {
+        self.with(|beats| (beats.failure, beats.last_success) = (None, beats.last_success.max(begun)));
+    }
+
+    fn failed(&self, failure: Error) {
+        self.with(|beats| beats.failure = Some(Arc::new(failure)));
+    }
+}
+
+/// Says that the thread has ended, also when it panics.
+struct Ending(Health);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.with(|beats| beats.ended = true);
     }
 }
 
@@ -140,34 +192,39 @@ impl Health {
 struct Keeper {
     /// What to do at the end: whether to remove the row.
     leave: Sender<bool>,
-    /// Disconnected when the thread has ended.
-    ended: Receiver<()>,
+    /// Disconnected when the thread has ended. Shared, so that a program may ask from any thread how the heartbeats go.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Keeper {
     fn start(
         mut database: AnyDatabase,
         registration: &Registration,
-        heartbeat: Duration,
+        options: &InstanceOptions,
         health: &Health,
     ) -> Result<Self, Error> {
+        let InstanceOptions { heartbeat, expiry, .. } = *options;
         let (leave, told) = channel();
         let (end, ended) = channel::<()>();
         let (registration, health) = (registration.clone(), health.clone());
         let keep = move || {
-            let _end = end;
+            let _end = (end, Ending(health.clone()));
+            // So that one that hangs can be tried again before the row expires.
+            let bound = expiry / 3;
             loop {
                 // One that failed is tried again soon, long before the row expires.
-                let usual = if health.get().is_none() { heartbeat } else { heartbeat / 4 };
+                let usual = if health.is_well() { heartbeat } else { heartbeat / 4 };
                 match told.recv_timeout(usual.mul_f64(1.0 - 0.2 * identity::random_fraction())) {
                     Err(RecvTimeoutError::Timeout) => {
-                        let beat = Beat { registration: registration.clone() };
-                        health.set(database.call_blocking(beat).err());
+                        let beat = Beat { registration: registration.clone(), health: health.clone() };
+                        if let Err(error) = database.call_within(beat, bound) {
+                            health.failed(error);
+                        }
                     }
                     Ok(false) => return,
                     Ok(true) | Err(RecvTimeoutError::Disconnected) => {
                         // Nobody is left to be told; a row that stays expires.
-                        drop(database.call_blocking(Leave { registration }));
+                        drop(database.call_within(Leave { registration }, bound));
                         return;
                     }
                 }
@@ -178,7 +235,7 @@ impl Keeper {
             Error::new(ErrorKind::Configuration, format!("the thread of the heartbeat could not be started: {error}"))
                 .with_help("allow this process one more thread, or beat by yourself (`InstanceOptions::keep_alive`)")
         })?;
-        Ok(Self { leave, ended })
+        Ok(Self { leave, ended: Mutex::new(ended) })
     }
 
     /// Ends the heartbeat and leaves the row alone.
@@ -191,7 +248,8 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         if self.leave.send(true).is_ok() {
-            let _ = self.ended.recv_timeout(FAREWELL);
+            let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = ended.recv_timeout(FAREWELL);
         }
     }
 }

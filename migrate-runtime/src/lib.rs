@@ -175,7 +175,8 @@ pub use crate::instance::{Instance, InstanceOptions};
 pub use crate::migrator::{AutoMigrateOptions, MigrationHealth, Migrator, SharedRegistry};
 pub use crate::observer::{Event, Observer, Progress};
 pub use crate::options::{
-    DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_ROLLBACK_WINDOW, DEFAULT_TABLE,
+    DEFAULT_LEASE, DEFAULT_LOCK_TIMEOUT, DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_ROLLBACK_WINDOW,
+    DEFAULT_TABLE,
 };
 pub use crate::report::{
     FreedLock, HistoryRow, Outcome, Report, RollbackAnswers, RunBackup, StepOutcome, StepReport, StoredScript,

@@ -18,7 +18,7 @@ use migrate_core::version::SchemaVersion;
 use semver::Version;
 
 #[cfg(feature = "backup")]
-use crate::backup::{Backup, BackupOptions, Contents, RestoreOptions};
+use crate::backup::{Backup, BackupOptions, Contents, Pruned, RestoreOptions, Retention};
 use crate::call::{Call, Operation};
 use crate::database::Database;
 use crate::engine::{
@@ -26,7 +26,7 @@ use crate::engine::{
     ReadLock, ReadMatrix, ReadRepairs, ReadStored, Register, ReleaseLock,
 };
 #[cfg(feature = "backup")]
-use crate::engine::{CreateBackup, FindRunSnapshot, RestoreBackup, Which};
+use crate::engine::{CreateBackup, FindRunSnapshot, PruneBackups, RestoreBackup, Which};
 use crate::health::{HealthChecks, OnUnhealthy};
 use crate::instance::{Instance, InstanceOptions};
 use crate::observer::Observer;
@@ -169,6 +169,15 @@ impl Migrator {
     #[must_use]
     pub fn ignore_instances(mut self, ignore: bool) -> Self {
         self.settings.ignore_instances = ignore;
+        self
+    }
+
+    /// How long the run lock on PostgreSQL stays with a run that gives no sign of life, such as one that is paused, or one behind
+    /// a pooler that was killed. The run renews it three times meanwhile. Default: 30 s; from 1 s to 1 h, anything else is an
+    /// error of kind [`Configuration`](crate::ErrorKind::Configuration). On SQLite the operating system holds the lock.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
         self
     }
 
@@ -717,6 +726,24 @@ impl Migrator {
     ) -> Call<'d, D, impl Operation<Output = Backup> + use<D>> {
         let operation = CreateBackup { registry: self.registry.clone(), settings: self.settings.clone(), contents };
         Call::new(database, operation)
+    }
+
+    /// Removes the backups of each database that are beyond the retention, and what killed processes left. The newest good
+    /// full backup of a database stays in any case, and the one that was taken before a migration of this database that is
+    /// half done.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading: what the database may need is not guessed. [`Backup`](crate::ErrorKind::Backup): the directory
+    /// cannot be read, or a file cannot be removed.
+    #[cfg(feature = "backup")]
+    pub fn prune_backups<'d, D: Database>(
+        &self,
+        database: &'d mut D,
+        retention: Retention,
+        dry_run: bool,
+    ) -> Call<'d, D, impl Operation<Output = Pruned> + use<D>> {
+        Call::new(database, PruneBackups { settings: self.settings.clone(), retention, dry_run })
     }
 
     /// Puts a backup back, found by its id, the beginning of it, or `latest`. It is verified first and what is there now is

@@ -1,6 +1,7 @@
 //! Everything that a run can be told, with its defaults.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,13 @@ pub const DEFAULT_TABLE: &str = "schema_migrations_v2";
 
 /// How long a statement waits for a lock on PostgreSQL unless told otherwise.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the run lock stays a run's on PostgreSQL after its last sign of life, unless told otherwise.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// What the lease may be: a renewal every third of it must have the time to arrive, and a dead holder without a backend of its
+/// own, behind a pooler for example, is waited for as long as it lasts.
+pub(crate) const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
 
 /// How many times a step is tried again after a failure that may pass.
 pub const DEFAULT_MAX_RETRIES: u32 = 10;
@@ -44,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) ignore_instances: bool,
     /// Whether to leave such a step, and what comes after it, for later.
     pub(crate) defer_breaking: bool,
+    /// How long the run lock stays a run's after its last sign of life, where it is a lease.
+    pub(crate) lease: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) max_retries: u32,
@@ -78,6 +88,7 @@ impl Settings {
             wait_for_fleet: None,
             ignore_instances: false,
             defer_breaking: false,
+            lease: DEFAULT_LEASE,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             statement_timeout: None,
             max_retries: DEFAULT_MAX_RETRIES,
@@ -99,6 +110,16 @@ impl Settings {
 }
 
 impl Settings {
+    /// Refuses a lease that is too short to be renewed in time, or too long to be waited for.
+    pub(crate) fn check_lease(&self) -> Result<(), Error> {
+        if LEASES.contains(&self.lease) {
+            return Ok(());
+        }
+        let (least, most) = (LEASES.start(), LEASES.end());
+        let message = format!("a lease of {:?} is outside of {least:?} to {most:?}", self.lease);
+        Err(Error::new(ErrorKind::Configuration, message).with_help("30s is the default"))
+    }
+
     /// Refuses a stored script that is not among those that somebody saw.
     pub(crate) fn as_shown(&self, script: &StoredScript) -> Result<(), Error> {
         match &self.shown {

@@ -57,7 +57,20 @@ pub enum RunBackup {
         /// Whether it was put back, because a step failed that could not be rolled back.
         restored: bool,
     },
-    /// It was not taken.
+    /// None was taken, since the run goes on with a half-done step; this is the one from before that step was begun.
+    Earlier {
+        /// Its id, for `migrate restore`.
+        id: String,
+        /// Its file.
+        file: PathBuf,
+        /// The size of the file in bytes.
+        size: u64,
+        /// The run before which it was taken.
+        run: i64,
+        /// Whether it was put back, because a step failed that could not be rolled back.
+        restored: bool,
+    },
+    /// It was not taken, or not kept.
     Skipped {
         /// Why.
         reason: String,

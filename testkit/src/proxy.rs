@@ -72,6 +72,7 @@ impl Watch {
 #[derive(Debug, Default)]
 struct Counts {
     round_trips: usize,
+    waits: usize,
     messages: BTreeMap<u8, usize>,
 }
 
@@ -130,6 +131,14 @@ impl Proxy {
         lock(&self.counts).round_trips
     }
 
+    /// How often the server had nothing left to do when the client spoke: it had answered every query and every sync before.
+    ///
+    /// That is what a slow network costs. A client that always has a further message under way never makes the server
+    /// wait, however many round trips it makes.
+    pub fn waits(&self) -> usize {
+        lock(&self.counts).waits
+    }
+
     /// How many messages of a type clients sent: `'Q'` simple query, `'P'` parse, `'E'` execute, `'S'` sync, `'X'` end.
     pub fn messages(&self, kind: char) -> usize {
         let kind = u8::try_from(kind).expect("the type of a message is an ASCII character");
@@ -166,6 +175,8 @@ impl Drop for Proxy {
 struct Connection {
     ready: bool,
     client_spoke_last: bool,
+    /// Queries and syncs whose end (`Z`) has not come yet.
+    unanswered: usize,
     /// The server's one-byte answers to requests for encryption, which have no frame, that are still to come.
     bare_bytes: usize,
 }
@@ -208,6 +219,10 @@ fn join(
                     if kind != b'X' && !std::mem::replace(&mut connection.client_spoke_last, true) {
                         counts.round_trips += 1;
                     }
+                    if matches!(kind, b'Q' | b'S') {
+                        counts.waits += usize::from(connection.unanswered == 0);
+                        connection.unanswered += 1;
+                    }
                 }
             }
             if let Some(end) = scissors.cut(index, head) {
@@ -229,7 +244,10 @@ fn join(
                 scissors.frames.typed(*byte).map(|kind| (kind, 5))
             };
             if let Some((kind, _)) = head {
-                connection.ready |= kind == b'Z';
+                // The first one ends the startup, which no query asked for.
+                if kind == b'Z' && std::mem::replace(&mut connection.ready, true) {
+                    connection.unanswered = connection.unanswered.saturating_sub(1);
+                }
                 connection.client_spoke_last &= matches!(kind, b'N' | b'A' | b'S');
             }
             drop(connection);
@@ -361,6 +379,7 @@ mod tests {
         let output = psql(&url, &["-c", "SELECT 1", "-c", "DO $$BEGIN RAISE NOTICE 'x'; END$$", "-c", "SELECT 2"]);
         assert_eq!((output.code, output.stdout.as_str()), (0, "1\n2\n"), "{}", output.stderr);
         assert_eq!((proxy.round_trips(), proxy.messages('Q'), proxy.messages('P')), (3, 3, 0));
+        assert_eq!(proxy.waits(), 3);
         eventually(|| proxy.messages('X') == 1);
         assert_eq!(proxy.round_trips(), 3);
 

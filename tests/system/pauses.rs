@@ -200,3 +200,44 @@ fn a_holder_that_sleeps_on_sqlite_keeps_its_lock_and_is_named() {
         assert_eq!(sqlite(&path, "PRAGMA integrity_check"), "ok");
     }
 }
+
+/// A statement that no fence can stop: the advisory lock of its session is what holds a take-over back.
+#[test]
+fn nobody_takes_over_while_a_concurrent_build_of_the_sleeper_goes_on() {
+    for killed in [false, true] {
+        let (server, database) = (Server::shared(), Server::shared().database());
+        let url = database.url();
+        let migrate = Migrate::new(&[
+            ("1.0.0", "users", "CREATE TABLE users (id integer)", "", ""),
+            ("1.1.0", "index", "CREATE INDEX CONCURRENTLY by_id ON users (id)", "", ", \"transaction\": false"),
+            ("1.2.0", "notes", "CREATE TABLE notes (id integer)", "", ""),
+        ]);
+        migrate.succeed(&url, &["up", "--to", "1.0.0"]);
+        let mut writer = server.session(&url);
+        writer.run("BEGIN; INSERT INTO users VALUES (1)");
+        let sleeper = migrate.start(&url, &["up"]);
+        let builds = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()";
+        until("the index to be begun", || database.psql(builds) == "1");
+        sleeper.pause();
+        database.psql("UPDATE schema_migrations_v2_state SET lock_expires_at = now() - interval '1 second'");
+        let output = migrate.run(&url, &["up", "--wait-lock", "500ms"]);
+        assert_eq!(output.code, 75, "{}", output.stderr);
+        assert_eq!(database.psql(builds), "1", "the build goes on");
+        let second = migrate.start(&url, &["up"]);
+        writer.run("COMMIT");
+        if killed {
+            sleeper.signal("KILL");
+        } else {
+            sleeper.go_on();
+            let output = sleeper.end();
+            assert_overtaken(&output);
+        }
+        let output = second.end();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert_eq!(database.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_id'::regclass"), "t");
+        assert_eq!(database.psql("SELECT count(*) FROM schema_migrations_v2 WHERE status = 'applied'"), "3");
+        let succeeded = "SELECT count(*), count(DISTINCT version) FROM schema_migrations_v2_history
+            WHERE operation = 'up' AND outcome = 'succeeded'";
+        assert_eq!(database.psql(succeeded), "3|3");
+    }
+}

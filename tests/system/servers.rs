@@ -51,3 +51,28 @@ fn a_run_whose_server_is_killed_ends_well_or_is_finished_by_the_next() {
         assert_eq!(database.psql(twice), "0");
     }
 }
+
+/// A client that is gone does not hold its locks for as long as its statement would have taken.
+#[test]
+fn a_statement_whose_client_was_killed_ends_and_the_next_run_goes_on() {
+    let (server, database) = (Server::shared(), Server::shared().database());
+    let url = database.url();
+    database.psql("CREATE TABLE gate (id integer)");
+    let long = "CREATE TABLE users (id integer); SELECT pg_sleep(86400) WHERE NOT EXISTS (SELECT FROM gate)";
+    let migrate = Migrate::new(&[("1.0.0", "users", long, "", ", \"statement_timeout\": \"48h\"")]);
+    let run = migrate.start(&url, &["up"]);
+    let sleeps = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("the statement to be executed", || database.psql(sleeps) == "1");
+    let backend = database.psql("SELECT lock_backend FROM schema_migrations_v2_state");
+    run.signal("KILL");
+    // As long as the server has not noticed, nobody takes over; the operator is told how to help it.
+    let output = migrate.run(&url, &["up", "--wait-lock", "0s"]);
+    let end = format!("SELECT pg_terminate_backend({backend})");
+    assert!(output.code == 75 && output.stderr.contains(&end), "{}: {}", output.code, output.stderr);
+    until("the server to notice", || database.psql(sleeps) == "0");
+    let mut operator = server.session(&url);
+    operator.run("INSERT INTO gate VALUES (1)");
+    migrate.succeed(&url, &["up"]);
+    assert_eq!(database.psql("SELECT status FROM schema_migrations_v2"), "applied");
+}

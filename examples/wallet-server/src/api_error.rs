@@ -28,6 +28,11 @@ impl ApiError {
         Self::fixed(StatusCode::SERVICE_UNAVAILABLE, "unreadable_database", "the database cannot be read");
     pub(crate) const SLOW_DATABASE: Self =
         Self::fixed(StatusCode::SERVICE_UNAVAILABLE, "slow_database", "the database did not answer in time");
+    pub(crate) const NOT_REGISTERED: Self = Self::fixed(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_registered",
+        "this server does not count as running; its log says why",
+    );
     const EMAIL_TAKEN: Self = Self::fixed(StatusCode::CONFLICT, "email_taken", "another user has this e-mail address");
     const NO_SUCH_USER: Self = Self::fixed(StatusCode::NOT_FOUND, "no_such_user", "there is no user of this number");
     const BALANCE_TOO_LARGE: Self =

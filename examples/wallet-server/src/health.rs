@@ -1,11 +1,12 @@
 //! Whether this server can work with its database, asked anew for every request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use migrate_runtime::{AnyDatabase, Assessment, Error, Migrator, Reason, Verdict};
+use migrate_runtime::{AnyDatabase, Assessment, Error, Instance, Migrator, Reason, Verdict};
 use serde::Serialize;
 
 use crate::api_error::ApiError;
@@ -18,17 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Probe {
     migrator: Migrator,
     database_url: String,
+    instance: Arc<Instance>,
 }
 
 impl Probe {
-    pub(crate) fn new(database_url: &str) -> Self {
-        Self { migrator: Migrator::new(&MIGRATIONS), database_url: database_url.to_owned() }
+    pub(crate) fn new(database_url: &str, instance: Arc<Instance>) -> Self {
+        Self { migrator: Migrator::new(&MIGRATIONS), database_url: database_url.to_owned(), instance }
     }
 
-    /// 200 when the schema is what this server needs; 503 with the reasons otherwise.
+    /// 200 when the schema is what this server needs; 503 with the reasons otherwise. Also while it does not count as
+    /// running: nobody would wait for it before a step that breaks it.
     pub(crate) async fn ready(&self) -> Response {
         match tokio::time::timeout(PATIENCE, self.check()).await {
-            Ok(Ok(assessment)) => answer(&assessment),
+            Ok(Ok(assessment)) => match self.instance.failure().filter(|_| assessment.verdict == Verdict::Compatible) {
+                Some(error) => {
+                    console::complain(format_args!("readiness: {error}"));
+                    ApiError::NOT_REGISTERED.into_response()
+                }
+                None => answer(&assessment),
+            },
             Ok(Err(error)) => {
                 console::complain(format_args!("readiness: {error}"));
                 ApiError::UNREADABLE_DATABASE.into_response()

@@ -1,5 +1,7 @@
 //! Brings the database to the version that this server needs, and keeps it from being taken away while the server runs.
 
+use std::sync::Arc;
+
 use migrate_runtime::{
     AnyDatabase, AutoMigrateOptions, Error, Event, Instance, Migrator, Outcome, Report, StepOutcome, Stop,
 };
@@ -10,7 +12,7 @@ use crate::{MIGRATIONS, console};
 
 /// The schema, for as long as this server serves: nobody takes a step that would break it before it has left.
 pub(crate) struct Schema {
-    _instance: Instance,
+    instance: Arc<Instance>,
     deferred: Option<Deferred>,
 }
 
@@ -36,7 +38,12 @@ impl Schema {
         let instance = migrator.register_instance(&mut database).await?;
         let deferred = (report.outcome == Outcome::Deferred)
             .then(|| Deferred { task: tokio::spawn(finish_deferred(migrator, database)), stop });
-        Ok(Self { _instance: instance, deferred })
+        Ok(Self { instance: Arc::new(instance), deferred })
+    }
+
+    /// What keeps this server registered as running: its readiness depends on that.
+    pub(crate) fn instance(&self) -> Arc<Instance> {
+        self.instance.clone()
     }
 
     /// Ends what is still waiting; the next start finishes it.

@@ -22,7 +22,8 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let schema = Schema::bring_up_to_date(config).await.map_err(Failure::Schema)?;
     let store = Store::open(&config.database_url).await.map_err(Failure::Store)?;
-    let app = App { store: Arc::new(store), probe: Arc::new(Probe::new(&config.database_url)) };
+    let probe = Probe::new(&config.database_url, schema.instance());
+    let app = App { store: Arc::new(store), probe: Arc::new(probe) };
 
     // Before anybody can learn the address: a signal that comes right after it is already heard.
     let stop = Stop::listen().map_err(Failure::System)?;

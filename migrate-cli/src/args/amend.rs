@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use migrate_runtime::{SchemaVersion, Standing};
 
 use super::consent::Consent;
+use super::run::FleetArgs;
 use super::values::version;
 
 #[derive(Debug, Args)]
@@ -21,6 +22,8 @@ pub(crate) struct BaselineArgs {
     /// The last version that the database holds already.
     #[arg(value_parser = version)]
     pub(crate) version: SchemaVersion,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -41,6 +44,8 @@ pub(crate) struct ForceArgs {
     )]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    #[command(flatten)]
     pub(crate) consent: Consent,
 }
 
@@ -58,6 +63,8 @@ pub(crate) struct RepairArgs {
     /// Repair what cannot be wrong: accept scripts that differ in comments or white space only.
     #[arg(long, conflicts_with_all = ["versions", "applied", "not_applied", "statement"])]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::consent::Consent;
+use super::run::FleetArgs;
 use super::values::DatabaseUrl;
 
 /// What can be done with backups.
@@ -66,6 +67,8 @@ pub(crate) struct RestoreArgs {
     /// Take the backup of another database.
     #[arg(long)]
     pub(crate) from_other: bool,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

@@ -3,20 +3,31 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use migrate_runtime::SchemaVersion;
+use migrate_runtime::{Migrator, SchemaVersion};
 
 use super::consent::{Confirmation, Consent};
 use super::values::{duration, steps, version};
 
-/// What to do about running programs that a step would break.
+/// What to do about running programs that would not work with what is done.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct FleetArgs {
-    /// How long to wait for running programs that a step would break.
+    /// How long to wait for running programs that this would break.
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "ignore_instances")]
     pub(crate) wait_for_fleet: Option<Duration>,
-    /// Take steps that break running programs all the same.
+    /// Go on although running programs would break.
     #[arg(long)]
     pub(crate) ignore_instances: bool,
+}
+
+impl FleetArgs {
+    /// A migrator that does so.
+    pub(crate) fn applied_to(self, migrator: Migrator) -> Migrator {
+        let migrator = migrator.ignore_instances(self.ignore_instances);
+        match self.wait_for_fleet {
+            Some(bound) => migrator.wait_for_fleet(bound),
+            None => migrator,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use migrate_runtime::{Amendment, Outcome, Plan, Report};
 
 use super::confirm;
 use super::run::observed;
-use crate::args::Consent;
+use crate::args::{Consent, FleetArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -26,11 +26,12 @@ pub(super) fn check_consent(why: &str, consent: &Consent, protected: bool, print
 
 pub(super) fn amend(
     amendment: Amendment,
+    fleet: FleetArgs,
     consent: &Consent,
     session: &mut Session,
     printer: &Printer,
 ) -> Result<Exit, Error> {
-    let mut migrator = observed(session.migrator.clone(), printer);
+    let mut migrator = fleet.applied_to(observed(session.migrator.clone(), printer));
     if !consent.dry_run {
         confirm::check_name(&consent.confirmation, session)?;
         if confirm::is_due(&consent.confirmation, session.protected) {

@@ -43,6 +43,9 @@ fn create(args: &CreateArgs, session: &mut Session, printer: &Printer) -> Result
     printer.answer(&Document::new(json::OneBackup::from(&backup)), || {
         format!("backed up as {} ({}): {}", backup.id, show(backup.size), backup.path().display())
     });
+    if let Some(damage) = &backup.damage {
+        printer.warning(&format!("the database is damaged, and so is the copy: {damage}"));
+    }
     Ok(Exit::Done)
 }
 
@@ -75,11 +78,13 @@ fn cells(backup: &Backup) -> Vec<String> {
 }
 
 fn reason(backup: &Backup) -> String {
-    match (backup.reason, backup.run) {
+    let reason = match (backup.reason, backup.run) {
         (BackupReason::BeforeRun, Some(run)) => format!("before run {run}"),
         (BackupReason::BeforeRestore, Some(run)) => format!("before the restore in run {run}"),
         _ => "asked for".to_owned(),
-    }
+    };
+    let damaged = if backup.damage.is_some() { ", damaged as the database was" } else { "" };
+    format!("{reason}{damaged}")
 }
 
 const fn contents(backup: &Backup) -> &'static str {
@@ -90,7 +95,7 @@ const fn contents(backup: &Backup) -> &'static str {
 }
 
 fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
-    let backup = directory(session).find(&args.id)?;
+    let backup = directory(session).find_of(&args.id, &session.database)?;
     let options = VerifyOptions {
         deep: args.deep,
         tools: session.backup.tools.clone(),
@@ -106,9 +111,9 @@ fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn prune(args: &PruneArgs, session: &Session, printer: &Printer) -> Result<Exit, Error> {
+fn prune(args: &PruneArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let retention = Retention { count: args.keep.or(session.backup.retention.count), ..session.backup.retention };
-    let pruned = directory(session).prune(retention, args.dry_run)?;
+    let pruned = session.migrator.prune_backups(&mut session.database, retention, args.dry_run).wait()?;
     printer.answer(&Document::new(json::PrunedBackups::new(&pruned, args.dry_run)), || {
         let Pruned { backups, leftovers, .. } = &pruned;
         let what = format!("{} and {}", count(backups.len(), "backup"), count(leftovers.len(), "unfinished file"));

@@ -29,7 +29,7 @@ pub(super) fn check(args: &RepairArgs, protected: bool, printer: &Printer) -> Re
 
 pub(super) fn repair(args: &RepairArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     if let Some(amendment) = amendment(args) {
-        return amend::amend(amendment, &args.consent, session, printer);
+        return amend::amend(amendment, args.fleet, &args.consent, session, printer);
     }
     let repairs = session.migrator.repairs(&mut session.database).wait()?;
     printer.answer(&Document::new(json::Repairs::from(&*repairs)), || text(&repairs));

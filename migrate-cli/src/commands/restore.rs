@@ -7,7 +7,7 @@ use super::amend::check_consent;
 use super::backup::line;
 use super::confirm;
 use super::run::observed;
-use crate::args::{Confirmation, RestoreArgs};
+use crate::args::{Confirmation, FleetArgs, RestoreArgs};
 use crate::config::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -21,7 +21,7 @@ pub(super) fn check(args: &RestoreArgs, protected: bool, printer: &Printer) -> R
 
 pub(super) fn restore(args: &RestoreArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     let options = RestoreOptions { force: args.force, from_other: args.from_other, dry_run: args.consent.dry_run };
-    put_back(&Which::Id(&args.id), &options, &args.consent.confirmation, session, printer)
+    put_back(&Which::Id(&args.id), &options, (args.fleet, &args.consent.confirmation), session, printer)
 }
 
 /// Which backup is put back.
@@ -36,11 +36,11 @@ pub(super) enum Which<'a> {
 pub(super) fn put_back(
     which: &Which<'_>,
     options: &RestoreOptions,
-    confirmation: &Confirmation,
+    (fleet, confirmation): (FleetArgs, &Confirmation),
     session: &mut Session,
     printer: &Printer,
 ) -> Result<Exit, Error> {
-    let migrator = observed(session.migrator.clone(), printer);
+    let migrator = fleet.applied_to(observed(session.migrator.clone(), printer));
     let migrator = if options.dry_run { migrator } else { migrator.stop(signals::stop(printer)) };
     let put_back = |which: &Which<'_>, options: RestoreOptions, session: &mut Session| match which {
         Which::Id(id) => migrator.restore_backup(&mut session.database, id, options).wait(),

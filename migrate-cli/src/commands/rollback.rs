@@ -39,7 +39,7 @@ pub(super) fn rollback(args: &RollbackArgs, session: &mut Session, printer: &Pri
         }
         (Some(number), RollbackStrategy::Snapshot) if !args.can => {
             let options = RestoreOptions { dry_run: args.dry_run, ..RestoreOptions::default() };
-            put_back(&Which::BeforeRun(number), &options, &args.confirmation, session, printer)
+            put_back(&Which::BeforeRun(number), &options, (args.fleet, &args.confirmation), session, printer)
         }
         (number, _) => can(number, session, printer),
     }

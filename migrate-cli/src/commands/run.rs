@@ -64,10 +64,7 @@ impl Aim {
 }
 
 pub(super) fn run(request: &Request<'_>, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let mut migrator = observed(session.migrator.clone(), printer).ignore_instances(request.fleet.ignore_instances);
-    if let Some(bound) = request.fleet.wait_for_fleet {
-        migrator = migrator.wait_for_fleet(bound);
-    }
+    let mut migrator = request.fleet.applied_to(observed(session.migrator.clone(), printer));
     if let Some(confirmation) = request.confirmation.filter(|_| !request.dry_run) {
         confirm::check_name(confirmation, session)?;
         let planned = request.aim.plan(&session.migrator, &mut session.database)?;
@@ -176,6 +173,9 @@ fn tell(event: &Event<'_>, printer: &Printer) {
         Event::BackedUp(RunBackup::Taken { id, file, size, remark, .. }) => {
             printer.note(&format!("backed up as {id} ({}): {}", show(*size), file.display()));
             remark.iter().for_each(|remark| printer.note(&format!("backed up as {id}: {remark}")));
+        }
+        Event::BackedUp(RunBackup::Earlier { id, run, .. }) => {
+            printer.detail(&format!("{id} is the backup from before run {run}, whose step is half done"));
         }
         Event::StepStarted(step) => {
             printer.note(&format!("running {} {} outside a transaction", step.version, step.name));

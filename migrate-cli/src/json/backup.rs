@@ -25,8 +25,11 @@ struct Shown {
     sha256: String,
     reason: &'static str,
     run: Option<i64>,
+    run_began_at: Option<String>,
     ledger_table: String,
+    ledger_schema: Option<String>,
     ledger_head: Option<String>,
+    ledger_floor: Option<String>,
     registry_digest: String,
     tool_version: String,
     database_version: String,
@@ -34,6 +37,7 @@ struct Shown {
     schema_fingerprint: String,
     rows: BTreeMap<String, u64>,
     foreign_key_violations: u64,
+    damage: Option<String>,
 }
 
 impl From<&Backup> for Shown {
@@ -54,8 +58,11 @@ impl From<&Backup> for Shown {
             sha256: backup.sha256,
             reason: backup.reason.as_str(),
             run: backup.run,
+            run_began_at: backup.run_began_at,
             ledger_table: backup.ledger_table,
+            ledger_schema: backup.ledger_schema,
             ledger_head: backup.ledger_head,
+            ledger_floor: backup.ledger_floor,
             registry_digest: backup.registry_digest,
             tool_version: backup.tool_version,
             database_version: backup.database_version,
@@ -63,6 +70,7 @@ impl From<&Backup> for Shown {
             schema_fingerprint: backup.schema_fingerprint,
             rows: backup.rows,
             foreign_key_violations: backup.foreign_key_violations,
+            damage: backup.damage,
         }
     }
 }
@@ -171,6 +179,8 @@ pub(crate) struct BeforeRun {
     id: Option<String>,
     path: Option<String>,
     size: Option<u64>,
+    /// Before which run it was taken, where that is an earlier one.
+    run: Option<i64>,
     reason: Option<String>,
 }
 
@@ -182,12 +192,21 @@ impl From<&RunBackup> for BeforeRun {
                 id: Some(id.clone()),
                 path: Some(file.display().to_string()),
                 size: Some(*size),
+                run: None,
                 reason: remark.clone(),
             },
+            RunBackup::Earlier { id, file, size, run, restored } => Self {
+                outcome: if *restored { "restored" } else { "earlier" },
+                id: Some(id.clone()),
+                path: Some(file.display().to_string()),
+                size: Some(*size),
+                run: Some(*run),
+                reason: None,
+            },
             RunBackup::Skipped { reason } => {
-                Self { outcome: "skipped", id: None, path: None, size: None, reason: Some(reason.clone()) }
+                Self { outcome: "skipped", id: None, path: None, size: None, run: None, reason: Some(reason.clone()) }
             }
-            _ => Self { outcome: "other", id: None, path: None, size: None, reason: None },
+            _ => Self { outcome: "other", id: None, path: None, size: None, run: None, reason: None },
         }
     }
 }

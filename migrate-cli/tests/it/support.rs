@@ -204,7 +204,7 @@ impl fmt::Display for Shown {
 
 /// What differs from run to run, and what stands for it. Columns after a number may move with its width, so the space
 /// around numbers goes as well.
-pub(crate) const REDACTIONS: [(&str, &str); 17] = [
+pub(crate) const REDACTIONS: [(&str, &str); 18] = [
     (r"took (\d+ ms|\d+\.\d s)", "took [ms] ms"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", "2026-01-01 00:00:00+00"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-01-01T00:00:00Z"),
@@ -225,6 +225,7 @@ pub(crate) const REDACTIONS: [(&str, &str); 17] = [
     (r"\d+(\.\d)? KiB", "[size] KiB"),
     (r"/[^\s`]+/app\.db", "[folder]/app.db"),
     (r"tester on host \S+, process \d+", "tester on host [host], process [process]"),
+    (r"pg_terminate_backend\(\d+\)", "pg_terminate_backend([backend])"),
 ];
 
 /// Compares commands with the snapshot of the test that calls it.

@@ -150,7 +150,7 @@ fn repairs_are_proposed_with_their_commands() {
     let mut snapshot = snapshot("1.0.0:spaced 1.1.0:edited 1.2.0:applying 1.3.0:applying? 1.4.0 1.5.0!");
     let (owner, host) = ("ghost".to_owned(), "gone".to_owned());
     let (acquired_at, expires_at) = ("2026-01-01T00:00:00.000Z".to_owned(), None);
-    let holder = LockHolder { owner, host, process: 1, acquired_at, expires_at, live: false };
+    let holder = LockHolder { owner, host, process: 1, acquired_at, expires_at, backend: None, live: false };
     snapshot.state.as_mut().unwrap().lock = Some(holder);
     let assessment = judge(&registry, &snapshot, DIALECT, &Rules::default());
     let shown: Vec<String> = repairs(&snapshot, &assessment)

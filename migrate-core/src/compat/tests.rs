@@ -123,6 +123,7 @@ fn under_a_live_lock_an_unfinished_row_is_in_progress() {
             process: 7,
             acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
             expires_at: None,
+            backend: None,
             live,
         };
         snapshot.state.as_mut().unwrap().lock = Some(holder);

@@ -107,6 +107,7 @@ codes! {
         NotOneLine Error "not-one-line" "A text for tables has line ends or other control characters."
         EmptyReason Error "empty-reason" "A reason is empty."
         InvalidDuration Error "invalid-duration" "A timeout is not a duration, or is zero."
+        ForeignKeysWithoutTransaction Error "foreign-keys-without-transaction" "A migration runs outside a transaction and asks for foreign keys to be off, which only holds around one."
         InvalidName Error "invalid-name" "The name of a migration has characters that names do not have."
         InvalidVersion Error "invalid-version" "The version of a migration is not MAJOR.MINOR.PATCH."
         InvalidMinimum Error "invalid-minimum" "`min_runtime_version` is not the version of a program."

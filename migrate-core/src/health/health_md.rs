@@ -26,7 +26,8 @@ time has failed.
 - Before the first step, a failure of severity error stops the run. Nothing was done, and the exit code is 70.
 - After the last step, everything is committed whatever the checks say. A failure of severity error makes the outcome of the run
   `unhealthy`, in the report, in the document of `--json` and in the history. With `health_on_failure = \"fail\"` the run also ends with
-  an error and code 70. A run that was deferred for the sake of running programs stays `deferred`; its report lists the checks all the same.
+  an error and code 70. With `\"restore\"` it does so, too, and puts the backup back that was taken before it ([backup.md](backup.md)), where `exclusive`
+  says that nobody else writes; otherwise the error has the command. A run that was deferred for the sake of running programs stays `deferred`; its report lists the checks all the same.
 - A failure of severity warning is told, and changes nothing.
 
 In a program: `Migrator::health_checks`, `health_timeout`, `health_retries`, `long_transaction` and `on_unhealthy`; the results are in
@@ -55,7 +56,9 @@ This table is written by `UPDATE_DOCS=1 cargo test -p migrate-core health_md`.
 - `expects` in `metadata.json` names objects by kind, `{\"tables\": [\"users\"], \"views\": [], \"indexes\": [\"app.by_email\"]}`, compared without
   case. A name counts until the up script of a later applied migration drops it, renames it or moves it. What a script
   does by `DO`, or in a function, is not seen.
-- `blockers` asks for the lock timeout of a step (`lock_timeout`), `long_transactions` for `long_transaction`.
+- `blockers` asks for the lock timeout of a step (`lock_timeout`), `long_transactions` for `long_transaction`; of `pg_dump` and `pg_dumpall`
+  it tells however young they are, since they hold a lock on every table. They are known by their `application_name`, which every role sees.
+- `disk_space` is always *not checked* on PostgreSQL: no server tells how much room its disk has. Watch it where the server runs.
 
 ## Rolling back a run
 
@@ -77,7 +80,8 @@ scripts of the set or, for what the set does not hold, those stored in the ledge
 | `interrupted` | a migration was interrupted and must be settled first |
 | `too_old` | it began longer ago than `rollback_window`, 24 hours unless told otherwise, by the database's clock |
 
-All of them are looked for before anything is undone, and again under the run lock. A migration belongs to the run that applied it last.
+All of them are looked for before anything is undone, and again under the run lock. A migration belongs to the run that applied it last;
+what a restored backup took away counts as never done.
 In a program: `Migrator::roll_back`, `plan_rollback`, `can_roll_back`.
 
 `--strategy snapshot` puts the backup back that was taken before the run ([backup.md](backup.md)): everything that was written since is gone,
@@ -86,11 +90,12 @@ under the run lock, for these reasons:
 
 | reason | |
 |---|---|
-| `no_backup` | no full backup of this database was taken before the run |
-| `newer_run` | newer runs have changed the database |
+| `no_backup` | no full backup was taken before this run of this ledger |
+| `newer_run` | newer runs have changed the database, or left something half done |
 | `too_old` | the backup is older than `rollback_window`, by this machine's clock |
 
-In a program: `Migrator::restore_run_snapshot`, `run_snapshot` (feature `backup`).
+Running programs are asked as before any restore: `--wait-for-fleet`, `--ignore-instances`. In a program: `Migrator::restore_run_snapshot`,
+`run_snapshot` (feature `backup`).
 ";
 
 #[test]

@@ -39,7 +39,7 @@ const FULL: &str = r#"{
             "min_runtime_version": "2.0.0-0",
             "dependencies": ["1.0.0", ">=1.0, <1.2"],
             "author": "A. Uthor",
-            "transaction": false,
+            "transaction": true,
             "irreversible": "drops data",
             "phase": "contract",
             "expects": {"tables": ["users", "posts"], "indexes": []},
@@ -66,7 +66,7 @@ fn reads_every_key() {
         expects: Some("table users\ntable posts".into()),
         replaces: Some(format!("1.0.0 a {ONE} {ONE} -\n1.2.0 users - {ONE} 2.0.0-0\n").into()),
         phase: Some(Phase::Contract),
-        transaction: false,
+        transaction: true,
         foreign_keys_off: true,
         lock_timeout: Some(Duration::from_secs(5)),
         statement_timeout: Some(Duration::from_secs(120)),
@@ -77,6 +77,19 @@ fn reads_every_key() {
     assert_eq!(metadata.author.as_deref(), Some("A. Uthor"));
     assert_eq!(metadata.allow[&Code::TimeoutInScript].reason, "measured");
     check(r#"{"version": "1.2.0", "name": "users"}"#, &[]);
+}
+
+#[test]
+fn foreign_keys_are_off_around_a_transaction_only() {
+    check_key(r#"  "transaction": false"#, &[]);
+    let both = [
+        (r#"  "transaction": false, "foreign_keys": "off""#, 41),
+        (r#"  "foreign_keys": "off", "transaction": false"#, 19),
+    ];
+    for (line, column) in both {
+        let message = "`\"foreign_keys\": \"off\"` needs the transaction that `\"transaction\": false` takes away";
+        check_key(line, &[&format!("2:{column} foreign-keys-without-transaction: {message}")]);
+    }
 }
 
 #[test]

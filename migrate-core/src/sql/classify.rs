@@ -227,7 +227,7 @@ fn postgres_bare(words: Words<'_>) -> Option<Bare> {
 }
 
 /// `REINDEX [(option, …)] {INDEX | TABLE | SCHEMA | DATABASE | SYSTEM} [CONCURRENTLY] [name]`
-fn reindex(words: Words<'_>) -> Option<Bare> {
+pub(super) fn reindex(words: Words<'_>) -> Option<Bare> {
     let object = words.top_level().nth(1)?;
     if words.is(object + 1, "CONCURRENTLY") || option(words, "CONCURRENTLY") == Some(true) {
         return Some(Bare::ConcurrentIndex);

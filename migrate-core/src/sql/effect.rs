@@ -1,9 +1,9 @@
 //! What a statement that runs outside a transaction leaves in the catalogue: enough to find out, after a crash, whether
 //! it took effect.
 
-use super::classify::Words;
-use super::split;
+use super::classify::{self, Words};
 use super::token::TokenKind;
+use super::{Bare, split};
 use crate::migration::Dialect;
 
 /// What a statement of PostgreSQL that runs outside a transaction leaves behind.
@@ -40,10 +40,25 @@ pub enum Effect {
         /// What was its partition.
         partition: String,
     },
+    /// `REINDEX … CONCURRENTLY`: running it once more does no harm, but an interrupted one leaves invalid copies behind.
+    Reindexed(Reindexed),
     /// Running it once more does no harm: `VACUUM`, `REINDEX`, `ALTER SYSTEM`.
     Repeatable,
     /// Nothing that can be asked for: a procedure that commits, an index whose name the server chose.
     Untold,
+}
+
+/// Whose indexes are built anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reindexed {
+    /// This index, spelled as in the script.
+    Index(String),
+    /// Those of a table, spelled as in the script.
+    Table(String),
+    /// Those of a schema, as the catalogue holds its name.
+    Schema(String),
+    /// All of the database.
+    Database,
 }
 
 /// The classes of objects that belong to no schema.
@@ -90,6 +105,9 @@ fn of_words(words: Words<'_>) -> Option<Effect> {
     if words.are(0, &["ALTER", "TABLE"]) {
         return detached(words);
     }
+    if words.is(0, "REINDEX") && classify::reindex(words) == Some(Bare::ConcurrentIndex) {
+        return reindexed(words);
+    }
     if words.is_any(0, &["VACUUM", "REINDEX", "CLUSTER", "DISCARD"]) || words.are(0, &["ALTER", "SYSTEM"]) {
         return Some(Effect::Repeatable);
     }
@@ -131,6 +149,21 @@ fn dropped_indexes(words: Words<'_>) -> Option<Effect> {
         }
         place = next + 1;
     }
+}
+
+/// `REINDEX [(option, …)] {INDEX | TABLE | SCHEMA | DATABASE | SYSTEM} [CONCURRENTLY] [name]`
+fn reindexed(words: Words<'_>) -> Option<Effect> {
+    let object = words.top_level().nth(1)?;
+    let place = if words.is(object + 1, "CONCURRENTLY") { object + 2 } else { object + 1 };
+    Some(Effect::Reindexed(if words.is(object, "INDEX") {
+        Reindexed::Index(relation(words, place)?.0)
+    } else if words.is(object, "TABLE") {
+        Reindexed::Table(relation(words, place)?.0)
+    } else if words.is(object, "SCHEMA") {
+        Reindexed::Schema(identifier(words, place)?.0)
+    } else {
+        Reindexed::Database
+    }))
 }
 
 /// `ALTER TABLE [IF EXISTS] [ONLY] table DETACH PARTITION partition CONCURRENTLY`
@@ -211,11 +244,21 @@ mod tests {
     }
 
     #[test]
+    fn reindexing() {
+        let check = |statement, what| check(statement, &Effect::Reindexed(what));
+        check("REINDEX TABLE CONCURRENTLY t", Reindexed::Table("t".to_owned()));
+        check("REINDEX (VERBOSE, CONCURRENTLY) TABLE \"S\".t", Reindexed::Table("\"S\".t".to_owned()));
+        check("REINDEX (VERBOSE) INDEX CONCURRENTLY s.I", Reindexed::Index("s.I".to_owned()));
+        check("REINDEX SCHEMA CONCURRENTLY \"S\"", Reindexed::Schema("S".to_owned()));
+        check("REINDEX DATABASE CONCURRENTLY", Reindexed::Database);
+    }
+
+    #[test]
     fn the_rest() {
         let detached = Effect::Detached { table: "s.t".to_owned(), partition: "p".to_owned() };
         check("ALTER TABLE IF EXISTS ONLY s.t DETACH PARTITION p CONCURRENTLY", &detached);
         check("VACUUM t", &Effect::Repeatable);
-        check("REINDEX TABLE CONCURRENTLY t", &Effect::Repeatable);
+        check("REINDEX TABLE t", &Effect::Repeatable);
         check("ALTER SYSTEM SET work_mem = '5MB'", &Effect::Repeatable);
         check("CALL p()", &Effect::Untold);
         check("", &Effect::Untold);

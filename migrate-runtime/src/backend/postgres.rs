@@ -175,7 +175,13 @@ impl<'c> PostgresBackend<'c> {
         self.session = session;
         self.held = Some(fence);
         self.holds_advisory_lock = false;
-        self.renewal = self.database.clone().map(|database| Renewal::start(database, self.names.renew(fence)));
+        self.renew(fence);
+    }
+
+    /// Keeps the lease of the lock alive from another connection.
+    fn renew(&mut self, fence: Fence) {
+        self.renewal =
+            self.database.clone().map(|database| Renewal::start(database, self.names.lease, self.names.renew(fence)));
     }
 
     /// Leaves the pooler, if there is one and a way around it: a run needs a session of its own.
@@ -203,6 +209,7 @@ impl<'c> PostgresBackend<'c> {
         if let Created::Elsewhere = self.create().await? {
             return Ok((None, self.read().await?));
         }
+        self.names.lease = run.lease;
         let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
         let [_, session, settings, taken, rest @ ..] = &rows[..] else {
             return Err(too_few_answers());
@@ -222,7 +229,7 @@ impl<'c> PostgresBackend<'c> {
         message.script(&work.script, statements);
         self.session.restore_after(&mut message, &work.script.sql);
         message.push(&tables::set_timeouts(work));
-        self.close(message, run, work, None)
+        self.close(message, run, fence, work, None)
     }
 
     /// Begins a transaction that proves the fence and that the step before took effect.
@@ -243,6 +250,7 @@ impl<'c> PostgresBackend<'c> {
         &self,
         mut message: Message<'w>,
         run: &Run,
+        fence: Fence,
         work: &'w Work<'_>,
         duration: Option<Duration>,
     ) -> Result<Message<'w>, Error> {
@@ -257,8 +265,16 @@ impl<'c> PostgresBackend<'c> {
             (Direction::Down, _) => message.push(&self.names.delete(work.step)),
         }
         message.push(&self.names.add_history(run, &entry));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         Ok(message)
+    }
+
+    /// Ends a transaction of the run. Where no second connection can renew the lease, each transaction does so at its end.
+    fn commit(&self, message: &mut Message<'_>, fence: Fence) {
+        if self.database.is_none() {
+            message.push(&self.names.renew(fence));
+        }
+        message.push("COMMIT");
     }
 
     /// Runs a message that belongs to a step.
@@ -423,8 +439,7 @@ impl Backend for PostgresBackend<'_> {
             let (replies, message) = sent?;
             let work = &works[index];
             // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
-            let budget = Some(work.lock_timeout).filter(|timeout| !timeout.is_zero());
-            let outcome = self.watch_for(collect(replies, &message), work, budget, &mut |_| ()).await;
+            let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
             done(index, message.check(fence, work, outcome)?.milliseconds());
         }
     }
@@ -463,7 +478,7 @@ impl Backend for PostgresBackend<'_> {
             Direction::Down => message.push(&self.names.mark_reverting(work)),
         }
         message.push(&self.names.add_history(run, &HistoryEntry::of_step(work.step, "started")));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
@@ -506,13 +521,13 @@ impl Backend for PostgresBackend<'_> {
         }
         let mut message = self.open(fence, work, None);
         message.push(&self.names.progress(work.step, place.number));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
-        let message = self.close(self.open(fence, work, None), run, work, Some(duration))?;
-        self.run_watched(fence, work, &message, None, &mut |_| ()).await.map(drop)
+        let message = self.close(self.open(fence, work, None), run, fence, work, Some(duration))?;
+        self.run_watched(fence, work, &message, work.lock_budget(), &mut |_| ()).await.map(drop)
     }
 
     async fn reconnect(&mut self) -> Result<(), Error> {
@@ -525,6 +540,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
+        self.names.lease = run.lease;
         let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
         let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
             return Err(too_few_answers());
@@ -608,10 +624,15 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn beat(&mut self, row: &InstanceRow) -> Result<bool, Error> {
-        match send(self.client(), &self.names.prolong_instance(row)).await {
-            Outcome { rows, error: None, .. } => Ok(rows.first().is_some_and(|rows| !rows.is_empty())),
-            Outcome { error: Some(error), .. } if error.is_undefined_table() => Ok(false),
-            Outcome { error: Some(error), .. } => Err(error.plain("the heartbeat could not be written")),
+        let mut undefined = false;
+        let failed = |error: MessageError| {
+            undefined = error.is_undefined_table();
+            error.plain("the heartbeat could not be written")
+        };
+        match self.ask_in_transaction(self.names.prolong_instance(row), failed).await {
+            Ok(rows) => Ok(rows.iter().nth_back(1).is_some_and(|rows| !rows.is_empty())),
+            Err(_) if undefined => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -689,6 +710,22 @@ impl Backend for PostgresBackend<'_> {
     #[cfg(feature = "backup")]
     async fn measure(&mut self) -> Result<Measure, Error> {
         self.measure_database().await
+    }
+
+    fn reads_keep_writers_out(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "backup")]
+    async fn refuse_others(&mut self, send_away: bool) -> Result<(), Error> {
+        // They would be back before the restore begins, which sends them away.
+        if send_away { Ok(()) } else { self.look_for_others().await }
+    }
+
+    #[cfg(feature = "backup")]
+    async fn keep_writers_out(&mut self, _fence: Fence) -> Result<(), Error> {
+        // Whoever connects is seen before anything is replaced.
+        Ok(())
     }
 
     #[cfg(feature = "backup")]

@@ -68,6 +68,19 @@ pub(crate) struct SqliteBackend<'c> {
     session: Session,
     /// Asked for when whoever awaited the run no longer does.
     cancelled: Stop,
+    /// Keeps others from writing until a backup is put back.
+    #[cfg(feature = "backup")]
+    alone: Option<Alone>,
+}
+
+/// A state of the database that nobody changes.
+#[cfg(feature = "backup")]
+struct Alone {
+    /// In a transaction that writes nothing. It is not the run's: SQLite does not overwrite a database through a
+    /// connection that has one open.
+    _connection: Connection,
+    /// What changes for the run's connection when another one has written.
+    version: i64,
 }
 
 impl<'c> SqliteBackend<'c> {
@@ -81,6 +94,8 @@ impl<'c> SqliteBackend<'c> {
             lock: None,
             session: Session::default(),
             cancelled,
+            #[cfg(feature = "backup")]
+            alone: None,
         }
     }
 
@@ -95,6 +110,8 @@ impl<'c> SqliteBackend<'c> {
             lock: None,
             session: Session::default(),
             cancelled: Stop::new(),
+            #[cfg(feature = "backup")]
+            alone: None,
         }
     }
 
@@ -168,9 +185,34 @@ impl<'c> SqliteBackend<'c> {
 
     /// Runs `body` in a transaction of its own, after proving that the run still holds its lock.
     fn transaction<T>(&self, fence: Fence, body: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        in_write_transaction(self.connection(), |connection| {
-            self.prove(connection, fence)?;
-            body(connection)
+        session::writable(self.connection(), |connection, _| {
+            in_write_transaction(connection, |connection| {
+                self.prove(connection, fence)?;
+                body(connection)
+            })
+        })
+    }
+
+    /// Runs a segment and records it as finished, both or neither. For the script a connection that it has made read-only
+    /// stays so.
+    fn segment_in_transaction(
+        &self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        record: impl FnOnce(&Connection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        session::writable(self.connection(), |connection, read_only| {
+            in_write_transaction(connection, |connection| {
+                self.prove(connection, fence)?;
+                session::set_read_only(connection, read_only)?;
+                script::run_segment(connection, work, segment)?;
+                if connection.is_autocommit() {
+                    return Err(script::transaction_ended(work));
+                }
+                session::set_read_only(connection, false)?;
+                record(connection)
+            })
         })
     }
 
@@ -353,7 +395,7 @@ impl Backend for SqliteBackend<'_> {
             self.session.detach(self.connection())?;
             let rest = &works[next..];
             let alone = one_by_one || rest[0].foreign_keys_off;
-            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !attaches(work)).count();
+            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !lasts_until_the_commit(work)).count();
             let shared = before + usize::from(rest.get(before).is_some_and(|work| !work.foreign_keys_off));
             let group = &rest[..if alone { 1 } else { shared }];
             match self.group_with_foreign_keys(run, fence, group)? {
@@ -374,8 +416,27 @@ impl Backend for SqliteBackend<'_> {
         Ok(())
     }
 
-    fn accepts(&self, _work: &Work<'_>) -> Result<(), Error> {
-        Ok(())
+    /// Foreign keys are off around one transaction. Statements with a commit each could not be checked together, and with
+    /// enforcement on, a rebuild would delete the rows that refer to its table.
+    fn accepts(&self, work: &Work<'_>) -> Result<(), Error> {
+        if work.transactional || !work.foreign_keys_off {
+            return Ok(());
+        }
+        let (version, name) = (work.step.version, &work.step.name);
+        let message = format!(
+            "migration {version} `{name}` runs outside a transaction and asks for foreign keys to be off, which only holds around one"
+        );
+        let help = if work.step.resume_after.is_some() {
+            format!(
+                "it was begun outside a transaction: finish or undo it by hand, then say so with `migrate force {version}`"
+            )
+        } else {
+            "remove `\"transaction\": false`, or write `PRAGMA foreign_keys = OFF` into the script instead of `foreign_keys`; one that is stored in the ledger is undone by hand, then recorded with `migrate force`".to_owned()
+        };
+        Err(Error::new(ErrorKind::Configuration, message)
+            .with_migration(version)
+            .with_location(work.script.location(0))
+            .with_help(help))
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
@@ -414,13 +475,9 @@ impl Backend for SqliteBackend<'_> {
             None => Ok(()),
         };
         match segment.kind {
-            SegmentKind::Transactional | SegmentKind::Group => self.transaction(fence, |connection| {
-                script::run_segment(connection, work, segment)?;
-                if connection.is_autocommit() {
-                    return Err(script::transaction_ended(work));
-                }
-                record(connection)
-            }),
+            SegmentKind::Transactional | SegmentKind::Group => {
+                self.segment_in_transaction(fence, work, segment, record)
+            }
             _ => {
                 script::run_bare_segment(connection, work, segment, BUSY_TIMEOUT)?;
                 if place.is_some() { self.transaction(fence, record) } else { Ok(()) }
@@ -454,6 +511,8 @@ impl Backend for SqliteBackend<'_> {
     }
 
     async fn release(&mut self, run: &Run, fence: Fence, end: RunEnd<'_>) -> Result<(), Error> {
+        #[cfg(feature = "backup")]
+        drop(self.alone.take());
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
         let released = self.transaction(fence, |connection| {
             self.names.add_history(connection, run, &entry)?;
@@ -596,6 +655,37 @@ impl Backend for SqliteBackend<'_> {
         Ok(backup::sqlite::place(self.path.as_deref(), empty, size))
     }
 
+    fn reads_keep_writers_out(&self) -> bool {
+        let mode = |connection: &Connection| connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        match &self.link {
+            Link::Closed => true,
+            Link::Owned(_) | Link::Borrowed(_) => {
+                mode(self.connection()).is_ok_and(|mode: String| !mode.eq_ignore_ascii_case("wal"))
+            }
+        }
+    }
+
+    #[cfg(feature = "backup")]
+    async fn refuse_others(&mut self, _send_away: bool) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[cfg(feature = "backup")]
+    async fn keep_writers_out(&mut self, fence: Fence) -> Result<(), Error> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let connection = open_file(path, OpenFlags::empty())?;
+        connection
+            .busy_timeout(backup::sqlite::LONGEST_WAIT)
+            .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"))
+            .map_err(|error| backup::sqlite::held_by_others("the database could not be overwritten", &error))?;
+        self.prove(self.connection(), fence)?;
+        let version = backup::sqlite::data_version(self.connection())?;
+        self.alone = Some(Alone { _connection: connection, version });
+        Ok(())
+    }
+
     #[cfg(feature = "backup")]
     async fn copy_out(&mut self, order: &Order<'_>) -> Result<Copied, Error> {
         self.goes_on()?;
@@ -616,12 +706,15 @@ impl Backend for SqliteBackend<'_> {
             return Err(lock_lost(fence));
         }
         let raised = self.names.continue_in(&copy, self.connection(), run, restoration)?;
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::reach(format_args!("restore: the copy is ready"));
+        let version = self.alone.take().map(|alone| alone.version);
         let database = match &mut self.link {
             Link::Owned(connection) => connection,
             Link::Borrowed(connection) => connection,
             Link::Closed => unreachable!("a run opens the database before it uses it"),
         };
-        backup::sqlite::copy_in(&copy, database, restoration.stop)?;
+        backup::sqlite::copy_in(&copy, database, version, restoration.stop)?;
         Ok(raised)
     }
 
@@ -689,9 +782,12 @@ fn in_write_transaction<T>(
     result
 }
 
-/// Whether a step may attach another database. It ends its group: what it attached can be detached after the commit only.
-fn attaches(work: &Work<'_>) -> bool {
-    mentions(&work.script.sql, "attach") || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, "attach"))
+/// Whether a step may leave something that only the commit ends: an attached database, which can be detached only behind
+/// it, or constraints that are deferred until then, which it may rely on. It ends its group.
+fn lasts_until_the_commit(work: &Work<'_>) -> bool {
+    ["attach", "defer_foreign_keys"].iter().any(|word| {
+        mentions(&work.script.sql, word) || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, word))
+    })
 }
 
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.

@@ -82,6 +82,14 @@ pub(crate) struct Written {
     pub(crate) uncompressed_size: u64,
 }
 
+impl Written {
+    /// Opens the contents.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn open(&self, compressed: bool) -> Result<Box<dyn Read + Send>, Error> {
+        open_file(self.partial.path(), compressed)
+    }
+}
+
 /// Writes a file through compression and checksum.
 pub(crate) struct Writer {
     partial: Partial,
@@ -175,10 +183,13 @@ pub(crate) fn check(backup: &Backup) -> Result<(), Error> {
 
 /// Opens the contents of a backup.
 pub(crate) fn open(backup: &Backup) -> Result<Box<dyn Read + Send>, Error> {
-    let path = backup.path();
-    let failed = |error| file_error("cannot read", &path, error);
-    let file = File::open(&path).map_err(failed)?;
-    Ok(match backup.compressed {
+    open_file(&backup.path(), backup.compressed)
+}
+
+fn open_file(path: &Path, compressed: bool) -> Result<Box<dyn Read + Send>, Error> {
+    let failed = |error| file_error("cannot read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    Ok(match compressed {
         false => Box::new(file),
         true => Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?),
     })

@@ -114,11 +114,33 @@ impl BackupDirectory {
     ///
     /// [`ErrorKind::Usage`]: there is none, or there are several. [`ErrorKind::Backup`]: its manifest cannot be read.
     pub fn find(&self, id: &str) -> Result<Backup, Error> {
+        self.find_where(id, "", |_| true)
+    }
+
+    /// The same, where `latest` is the newest of a database.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find`](Self::find).
+    pub fn find_of(&self, id: &str, database: &AnyDatabase) -> Result<Backup, Error> {
+        let location = match database {
+            #[cfg(feature = "sqlite")]
+            AnyDatabase::Sqlite(database) => super::sqlite::place(Some(database.path()), true, 0).location,
+            #[cfg(feature = "postgres")]
+            AnyDatabase::Postgres(database) => super::postgres::location(database),
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            _ => String::new(),
+        };
+        self.find_where(id, &format!(" of `{location}`"), |backup| backup.database == location)
+    }
+
+    /// The same, where `latest` is the newest that fits; `whose` says in an error what it would be of.
+    pub(crate) fn find_where(&self, id: &str, whose: &str, fits: impl Fn(&Backup) -> bool) -> Result<Backup, Error> {
         let Listing { backups, unreadable } = self.list()?;
         let here = self.path.display();
         if id == "latest" {
-            return backups.into_iter().next().ok_or_else(|| {
-                Error::new(ErrorKind::Usage, format!("there is no backup in `{here}`")).with_help(
+            return backups.into_iter().find(fits).ok_or_else(|| {
+                Error::new(ErrorKind::Usage, format!("there is no backup{whose} in `{here}`")).with_help(
                     "name the directory of the backups (`--backup-path`), or take one with `migrate backup create`",
                 )
             });
@@ -138,39 +160,47 @@ impl BackupDirectory {
     }
 
     /// Removes the backups of each database that are beyond the retention, and what killed processes left. The newest
-    /// good full backup of a database stays in any case.
+    /// good full backup of a database stays in any case. What a half-done migration may need is only known to
+    /// [`Migrator::prune_backups`](crate::Migrator::prune_backups).
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Backup`]: the directory cannot be read, or a file cannot be removed.
     pub fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned, Error> {
-        self.prune_of(None, retention, dry_run)
+        self.prune_among(retention, dry_run, |_| true, |_| false)
     }
 
-    /// The same for the backups of one database.
-    pub(crate) fn prune_of(
+    /// The same among those that are `concerned`, without those that are `needed`.
+    pub(crate) fn prune_among(
         &self,
-        database: Option<&str>,
         retention: Retention,
         dry_run: bool,
+        is_concerned: impl Fn(&Backup) -> bool,
+        is_needed: impl Fn(&Backup) -> bool,
     ) -> Result<Pruned, Error> {
         let now = SystemTime::now();
         let Listing { backups, .. } = self.list()?;
-        let mut by_database: BTreeMap<&str, Vec<&Backup>> = BTreeMap::new();
-        for backup in backups.iter().filter(|backup| database.is_none_or(|name| name == backup.database)) {
-            by_database.entry(&backup.database).or_default().push(backup);
+        let mut by_ledger: BTreeMap<_, Vec<&Backup>> = BTreeMap::new();
+        for backup in backups.iter().filter(|backup| is_concerned(backup)) {
+            let ledger = (&backup.database, &backup.ledger_schema, &backup.ledger_table);
+            by_ledger.entry(ledger).or_default().push(backup);
         }
-        let is_good = |backup: &Backup| archive::check(backup).is_ok();
-        let removed = by_database.values().flat_map(|backups| retention::to_remove(backups, retention, now, is_good));
-        let pruned = Pruned { backups: removed.cloned().collect(), leftovers: self.leftovers(&backups, now)? };
+        let is_good = |backup: &Backup| backup.damage.is_none() && archive::check(backup).is_ok();
+        let removed =
+            by_ledger.values().flat_map(|backups| retention::to_remove(backups, retention, now, &is_needed, is_good));
+        let pruned = Pruned { backups: removed.cloned().collect(), leftovers: self.leftovers(now)? };
         if !dry_run {
-            // A manifest that is gone first leaves a file that counts as forgotten, and never a backup without its file.
-            let manifests = pruned.backups.iter().flat_map(|backup| [backup.manifest_path(), backup.path()]);
-            for path in manifests.chain(pruned.leftovers.iter().cloned()) {
-                remove(&path)?;
-            }
+            pruned.backups.iter().try_for_each(Self::remove)?;
+            pruned.leftovers.iter().try_for_each(|path| remove(path))?;
         }
         Ok(pruned)
+    }
+
+    /// Removes a backup. A manifest that is gone first leaves a file that counts as forgotten, and never a backup without
+    /// its file.
+    pub(crate) fn remove(backup: &Backup) -> Result<(), Error> {
+        remove(&backup.manifest_path())?;
+        remove(&backup.path())
     }
 
     /// Makes the directory and sees whether there is room.
@@ -210,31 +240,47 @@ impl BackupDirectory {
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
     }
 
-    /// Unfinished files that nobody writes any more, and files of ours without a manifest.
-    fn leftovers(&self, backups: &[Backup], now: SystemTime) -> Result<Vec<PathBuf>, Error> {
+    /// Unfinished files that nobody writes any more, and files of ours without a manifest. A manifest counts by its name:
+    /// one that this program cannot read may be good for another.
+    fn leftovers(&self, now: SystemTime) -> Result<Vec<PathBuf>, Error> {
+        let files = self.files()?;
         let is_old = |path: &Path| {
             let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
             changed.is_ok_and(|changed| now.duration_since(changed).unwrap_or_default() > FORGOTTEN)
         };
         let is_free = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-        let has_manifest = |path: &Path| backups.iter().any(|backup| backup.path() == path);
+        let is_there = |path: PathBuf| files.contains(&path);
+        let manifest = |path: &Path| path.with_file_name(manifest_name(&name_of(path)));
         // The manifest is begun before the file has its name, and locked as long as its writer lives.
         let is_abandoned = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let manifest = path.with_file_name(format!("{}.{PARTIAL}", manifest_name(&name)));
-            if manifest.exists() { is_free(&manifest) } else { is_old(path) }
+            let begun = manifest(path).with_added_extension(PARTIAL);
+            if is_there(begun.clone()) { is_free(&begun) } else { is_old(path) }
         };
-        let left = |path: &PathBuf| match path.extension().and_then(|extension| extension.to_str()) {
-            Some(PARTIAL) => is_free(path),
-            _ => is_ours(path) && !has_manifest(path) && is_abandoned(path),
+        let left = |path: &&PathBuf| {
+            if let Some(partial) = unfinished(path) {
+                return if is_there(partial.clone()) { is_free(&partial) } else { is_old(path) };
+            }
+            is_ours(path) && !is_there(manifest(path)) && is_abandoned(path)
         };
-        Ok(self.files()?.into_iter().filter(left).collect())
+        Ok(files.iter().filter(left).cloned().collect())
     }
+}
+
+/// The unfinished file that a file is or belongs to: SQLite keeps a journal or a WAL beside it.
+fn unfinished(path: &Path) -> Option<PathBuf> {
+    let name = name_of(path);
+    let beside = ["-wal", "-shm", "-journal"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+    beside.strip_suffix(PARTIAL)?.strip_suffix('.')?;
+    Some(path.with_file_name(beside))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Whether the name of a file is one that we give: `NAME-20260131T101500123Z-0123abcd.sqlite.zst`.
 fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name_of(path);
     let name = name.strip_suffix(".zst").unwrap_or(&name);
     let formats = [BackupFormat::Sqlite, BackupFormat::PgDump, BackupFormat::Sql];
     let stem = formats.iter().find_map(|format| name.strip_suffix(format.extension())?.strip_suffix('.'));

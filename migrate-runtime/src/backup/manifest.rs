@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file_error;
 use crate::error::{Error, ErrorKind};
+use crate::options::Tables;
 
 /// The format of the manifest that this program writes.
 const MANIFEST_FORMAT: u32 = 1;
@@ -41,10 +42,19 @@ pub struct Backup {
     pub reason: BackupReason,
     /// The run before whose first step it was taken, or that put another one back.
     pub run: Option<i64>,
+    /// When that run began, by the database's clock: what tells it from a run of the same number of another ledger.
+    #[serde(default)]
+    pub run_began_at: Option<String>,
     /// The name of the ledger table.
     pub ledger_table: String,
+    /// The schema of the ledger table, where databases have schemas.
+    #[serde(default)]
+    pub ledger_schema: Option<String>,
     /// The highest version that was applied.
     pub ledger_head: Option<String>,
+    /// The oldest version of the program that works with what was applied.
+    #[serde(default)]
+    pub ledger_floor: Option<String>,
     /// The digest of the registry of the program that took it.
     pub registry_digest: String,
     /// The version of this crate.
@@ -59,6 +69,9 @@ pub struct Backup {
     pub rows: BTreeMap<String, u64>,
     /// How many rows refer to missing ones. Only SQLite allows that.
     pub foreign_key_violations: u64,
+    /// What was wrong with the database itself when it was copied. Such a backup never counts as a good one.
+    #[serde(default)]
+    pub damage: Option<String>,
     /// The directory that it was found in.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -154,6 +167,12 @@ impl Backup {
         }
         backup.directory = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(backup)
+    }
+
+    /// Whether it is of a database, as seen through one ledger in it.
+    pub(crate) fn is_of(&self, location: &str, tables: &Tables) -> bool {
+        let schema = self.ledger_schema.is_none() || self.ledger_schema == tables.schema;
+        self.database == location && self.ledger_table == tables.table && schema
     }
 
     /// The survey at the time of the backup.

@@ -28,6 +28,8 @@ pub struct Copied {
     pub(crate) survey: Survey,
     pub(crate) database_version: String,
     pub(crate) dump_version: Option<String>,
+    /// What is wrong with the database.
+    pub(crate) damage: Option<String>,
 }
 
 /// What decides whether a backup is taken and where.
@@ -35,6 +37,8 @@ pub struct Copied {
 pub struct Measure {
     /// In bytes, an upper bound for a copy that is not compressed.
     pub(crate) size: u64,
+    /// How much room such a copy needs while it is made.
+    pub(crate) room: u64,
     /// Whether there is nothing beside our own tables.
     pub(crate) empty: bool,
     /// The name of the database, for file names.

@@ -37,6 +37,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long `pg_dump` waits for the lock of a table that somebody changes, in milliseconds.
 const LOCK_WAIT: &str = "10000";
 
+/// Where a database is, without a password: the same through a pooler and around it.
+pub(crate) fn location(database: &Postgres) -> String {
+    database.direct().as_ref().unwrap_or(database).to_string()
+}
+
 /// Dumps a database as ordered. A transaction of our own holds the snapshot that `pg_dump` sees, and says how many rows it
 /// has; both have ended when this returns.
 pub(crate) async fn copy_out(database: &Postgres, order: &Order<'_>, tables: &Tables) -> Result<Copied, Error> {
@@ -47,6 +52,7 @@ pub(crate) async fn copy_out(database: &Postgres, order: &Order<'_>, tables: &Ta
     let failed = |error: tokio_postgres::Error| plain_error("the database could not be read", &error);
     let server = tools::server_version(client).await?;
     let dump_version = tools.check("pg_dump", server.major)?;
+    tools.check("pg_restore", server.major)?;
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
     let row = survey::rows(client, "SELECT pg_catalog.pg_export_snapshot()").await?;
     let snapshot = row.first().and_then(|row| row.first()).cloned().unwrap_or_default();
@@ -65,13 +71,17 @@ pub(crate) async fn copy_out(database: &Postgres, order: &Order<'_>, tables: &Ta
     };
     let writer = Writer::create(order.directory.path(), order.stem, order.compress)?;
     let written = run_dump(command, writer, order.stop).await?;
+    if format == BackupFormat::PgDump {
+        list(order.tools, written.open(order.compress)?)
+            .map_err(|error| error.noting("what `pg_dump` wrote cannot be restored"))?;
+    }
     client.batch_execute("ROLLBACK").await.map_err(failed)?;
     drop(connected);
     if let Some(driver) = driver {
         drop(driver.await);
     }
     let database_version = format!("PostgreSQL {}", server.text);
-    Ok(Copied { written, format, survey, database_version, dump_version: Some(dump_version) })
+    Ok(Copied { written, format, survey, database_version, dump_version: Some(dump_version), damage: None })
 }
 
 /// Runs a script that puts a dump back, in one transaction: `psql` reads what comes before, then what `pg_restore` makes of
@@ -125,17 +135,9 @@ pub(crate) async fn run_restore(
 /// Checks that a dump can be read; with `deep` restores it into a scratch database.
 pub(super) fn verify(backup: &Backup, options: &VerifyOptions, verification: &mut Verification) -> Result<(), Error> {
     let tools = Tools::new(options.tools.as_deref());
-    let mut list = tools.plain("pg_restore");
-    list.arg("--list").stdin(Stdio::piped()).stdout(Stdio::null());
     tools.check("pg_restore", major_of(backup))?;
     tools.check("psql", 0)?;
-    let mut running = Running::start(list, "pg_restore")?;
-    let mut dump = running.child.stdin.take().expect("the standard input was asked to be a pipe");
-    // The list stands before the rows, so pg_restore may not wait for the end; that the rest is there says the checksum.
-    let fed = feed(archive::open(backup)?, &mut dump);
-    drop(dump);
-    running.end_blocking("`pg_restore --list` cannot read it").map_err(|error| damaged(backup, &error.to_string()))?;
-    fed.map_err(|error| damaged(backup, &error.to_string()))?;
+    list(options.tools.as_deref(), archive::open(backup)?).map_err(|error| damaged(backup, &error.to_string()))?;
     verification.checks.push("pg_restore can list it".to_owned());
     if options.deep {
         verify_deeply(backup, options, verification)?;
@@ -149,7 +151,7 @@ fn verify_deeply(backup: &Backup, options: &VerifyOptions, verification: &mut Ve
             ErrorKind::Configuration,
             "a deep look at a PostgreSQL backup needs a server for a scratch database",
         )
-        .with_help("name one with `--shadow-url postgres://user@host/postgres`"));
+        .with_help("name one with `--scratch-url postgres://user@host/postgres`"));
     };
     let scratch = PostgresScratch::create(url)?;
     let database = scratch.database().clone();
@@ -174,6 +176,19 @@ fn verify_deeply(backup: &Backup, options: &VerifyOptions, verification: &mut Ve
         "restored into a scratch database, structure and rows of {tables} tables are those of the manifest"
     ));
     Ok(())
+}
+
+/// Checks that `pg_restore` reads a dump. Its list stands before the rows, so it may not wait for the end; that the rest is
+/// there says the checksum.
+fn list(tools: Option<&Path>, contents: Box<dyn Read + Send>) -> Result<(), Error> {
+    let mut list = Tools::new(tools).plain("pg_restore");
+    list.arg("--list").stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut running = Running::start(list, "pg_restore")?;
+    let mut dump = running.child.stdin.take().expect("the standard input was asked to be a pipe");
+    let fed = feed(contents, &mut dump);
+    drop(dump);
+    running.end_blocking("`pg_restore --list` cannot read it")?;
+    fed.map_err(|error| Error::new(ErrorKind::Backup, format!("it cannot be read: {error}")).with_source(error))
 }
 
 /// The major version of the server that a backup is of.

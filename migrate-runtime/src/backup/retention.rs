@@ -2,21 +2,31 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::manifest::{Backup, Contents};
+use super::manifest::{Backup, BackupReason, Contents};
 use super::options::Retention;
 
-/// The backups of one database, newest first, that are not to be kept. A full one that is good stays among those that are
-/// kept: `is_good` is asked only until there is one.
+/// The backups of one ledger, newest first, that are not to be kept. A full one that is good stays among those that are
+/// kept: `is_good` is asked only until there is one. Those that are `needed` stay, too.
+///
+/// Backups from before runs that changed nothing are alike; a program that fails at each start takes one each time. They
+/// count as one, of which the newest and the oldest stay, so that they do not push out what was before them.
 pub(super) fn to_remove<'b>(
     backups: &[&'b Backup],
     retention: Retention,
     now: SystemTime,
+    is_needed: impl Fn(&Backup) -> bool,
     mut is_good: impl FnMut(&Backup) -> bool,
 ) -> Vec<&'b Backup> {
-    let beyond = |index: usize, backup: &Backup| {
-        let many = retention.count.is_some_and(|count| index >= count as usize);
+    let is_like = |one: Option<usize>, other: &Backup| {
+        one.and_then(|index| backups.get(index)).is_some_and(|backup| is_same_state(backup, other))
+    };
+    let mut state = 0;
+    let mut beyond = |index: usize, backup: &Backup| {
+        let (like_newer, like_older) = (is_like(index.checked_sub(1), backup), is_like(Some(index + 1), backup));
+        state += usize::from(index > 0 && !like_newer);
+        let many = |count: u32| index >= count as usize && (state >= count as usize || (like_newer && like_older));
         let old = retention.age.is_some_and(|age| age_of(backup, now) > age);
-        many || old
+        (retention.count.is_some_and(many) || old) && !is_needed(backup)
     };
     let (mut removed, kept): (Vec<_>, Vec<_>) =
         backups.iter().copied().enumerate().partition(|(index, backup)| beyond(*index, backup));
@@ -28,6 +38,16 @@ pub(super) fn to_remove<'b>(
     removed.into_iter().map(|(_, backup)| backup).collect()
 }
 
+/// Whether two backups from before runs hold the same as far as their manifests tell: nothing came of the run between.
+fn is_same_state(one: &Backup, other: &Backup) -> bool {
+    let before_runs = [one, other].iter().all(|backup| backup.reason == BackupReason::BeforeRun);
+    before_runs
+        && one.contents == other.contents
+        && one.ledger_head == other.ledger_head
+        && one.survey() == other.survey()
+        && one.damage == other.damage
+}
+
 /// How old a backup is. One whose time cannot be read, or lies ahead, is new.
 pub(crate) fn age_of(backup: &Backup, now: SystemTime) -> Duration {
     let created = humantime::parse_rfc3339(&backup.created_at).unwrap_or(now);
@@ -37,7 +57,7 @@ pub(crate) fn age_of(backup: &Backup, now: SystemTime) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::manifest::{BackupFormat, BackupReason};
+    use crate::backup::manifest::BackupFormat;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -56,8 +76,11 @@ mod tests {
             sha256: String::new(),
             reason: BackupReason::Asked,
             run: None,
+            run_began_at: None,
             ledger_table: String::new(),
+            ledger_schema: None,
             ledger_head: None,
+            ledger_floor: None,
             registry_digest: String::new(),
             tool_version: String::new(),
             database_version: String::new(),
@@ -65,6 +88,7 @@ mod tests {
             schema_fingerprint: String::new(),
             rows: std::collections::BTreeMap::new(),
             foreign_key_violations: 0,
+            damage: None,
             directory: std::path::PathBuf::new(),
         }
     }
@@ -77,7 +101,7 @@ mod tests {
         let backups: Vec<&Backup> = backups.iter().collect();
         let (days, count) = retention;
         let retention = Retention { age: days.map(|days| DAY * days), count };
-        let removed = to_remove(&backups, retention, now, |backup| !damaged.contains(&&*backup.id));
+        let removed = to_remove(&backups, retention, now, |_| false, |backup| !damaged.contains(&&*backup.id));
         assert_eq!(removed.iter().map(|backup| &*backup.id).collect::<Vec<_>>(), expected);
     }
 
@@ -94,5 +118,39 @@ mod tests {
         check(&[40, 50], (Some(30), None), &[], &["b1"]);
         check(&[0, 1, 2, 3], (None, Some(2)), &["b0", "b1", "b2"], &["b2"]);
         check(&[0, 1], (None, Some(0)), &[], &["b1"]);
+    }
+
+    /// The ids that stay of backups from before runs, given by their heads, newest first.
+    #[track_caller]
+    fn stay(heads: &str, count: u32, needed: &str) -> String {
+        let now = SystemTime::now();
+        let backups: Vec<Backup> = heads
+            .chars()
+            .enumerate()
+            .map(|(index, head)| Backup {
+                reason: BackupReason::BeforeRun,
+                ledger_head: Some(head.to_string()),
+                ..backup(&index.to_string(), 0, now)
+            })
+            .collect();
+        let backups: Vec<&Backup> = backups.iter().collect();
+        let retention = Retention { age: None, count: Some(count) };
+        let removed = to_remove(&backups, retention, now, |backup| backup.id == needed, |_| true);
+        let stays = backups.iter().filter(|backup| !removed.iter().any(|it| it.id == backup.id));
+        stays.map(|backup| &*backup.id).collect()
+    }
+
+    #[test]
+    fn states_that_nothing_came_of_count_once() {
+        assert_eq!(stay("cba", 2, ""), "01");
+        // Five starts that failed before anything, after two runs that did something.
+        assert_eq!(stay("cccccba", 3, ""), "012456");
+        assert_eq!(stay("cccccba", 2, ""), "0145");
+        assert_eq!(stay("ccba", 9, ""), "0123");
+    }
+
+    #[test]
+    fn what_is_needed_stays() {
+        assert_eq!(stay("edcba", 2, "3"), "013");
     }
 }

@@ -25,7 +25,7 @@ use crate::stop::Stop;
 const PAGES: i32 = 1024;
 
 /// How long others may hold the database while it is to be read or overwritten.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before trying again meanwhile.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -37,6 +37,7 @@ const SPECIAL: &AsciiSet = &CONTROLS.add(b'?').add(b'#').add(b'%');
 /// others write meanwhile.
 pub(crate) fn copy_out(source: &Connection, order: &Order<'_>, tables: &Tables) -> Result<Copied, Error> {
     let directory = order.directory.path();
+    let mut damage = None;
     let (written, format, survey) = match order.contents {
         Contents::Schema => {
             let text = in_read_transaction(source, || schema_as_sql(source))?;
@@ -51,7 +52,12 @@ pub(crate) fn copy_out(source: &Connection, order: &Order<'_>, tables: &Tables) 
             #[cfg(feature = "failpoints")]
             crate::failpoint::reach(format_args!("backup: the copy is complete"));
             let copy = open_unchanging(raw.path())?;
-            let survey = survey(&copy, tables)?;
+            damage = damage_of(&copy);
+            let survey = match survey(&copy, tables) {
+                // What is damaged may not be countable; it can be kept all the same.
+                Err(_) if damage.is_some() => Survey::default(),
+                survey => survey?,
+            };
             drop(copy);
             let mut writer = Writer::create(directory, order.stem, order.compress)?;
             let mut file =
@@ -61,12 +67,19 @@ pub(crate) fn copy_out(source: &Connection, order: &Order<'_>, tables: &Tables) 
         }
     };
     let database_version = format!("SQLite {}", rusqlite::version());
-    Ok(Copied { written, format, survey, database_version, dump_version: None })
+    Ok(Copied { written, format, survey, database_version, dump_version: None, damage })
 }
 
 /// Overwrites the database of a connection with a copy. The file stays the same one, so that connections that others have
-/// open see what was restored; it all commits at once.
-pub(crate) fn copy_in(source: &Connection, target: &mut Connection, stop: &Stop) -> Result<(), Error> {
+/// open see what was restored; it all commits at once. With the version of the database that was kept it fails when
+/// somebody has written since.
+pub(crate) fn copy_in(
+    source: &Connection,
+    target: &mut Connection,
+    kept: Option<i64>,
+    stop: &Stop,
+) -> Result<(), Error> {
+    const WHAT: &str = "the database could not be overwritten";
     let page_size = |connection: &Connection| {
         let size = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
         size.map_err(|error| plain_error("the database could not be read", &error))
@@ -81,9 +94,51 @@ pub(crate) fn copy_in(source: &Connection, target: &mut Connection, stop: &Stop)
             "run `PRAGMA journal_mode = DELETE` on the database while nobody uses it, then the same command again",
         ));
     }
-    let copy =
-        Copy::new(source, target).map_err(|error| plain_error("the database could not be overwritten", &error))?;
-    pages(&copy, "the database could not be overwritten", stop)
+    let since = Instant::now();
+    loop {
+        // SQLite takes its lock with the first pages only. Between this look and that nothing of ours happens, and
+        // whoever is faster is seen at the next look.
+        if kept.is_some_and(|kept| data_version(target).is_ok_and(|now| now != kept)) {
+            return Err(written_since());
+        }
+        let copy = Copy::new(source, target).map_err(|error| plain_error(WHAT, &error))?;
+        match copy.step(1).map_err(|error| plain_error(WHAT, &error).with_retryable(false))? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => return pages(&copy, WHAT, stop),
+            _ if stop.is_asked() => return Err(stopped(WHAT)),
+            _ if since.elapsed() > LONGEST_WAIT => return Err(held_too_long(WHAT)),
+            _ => {}
+        }
+        drop(copy);
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// What changes for a connection when another one has written.
+pub(crate) fn data_version(connection: &Connection) -> Result<i64, Error> {
+    let version = connection.pragma_query_value(None, "data_version", |row| row.get(0));
+    version.map_err(|error| plain_error("the database could not be read", &error))
+}
+
+/// The failure to lock a database.
+pub(crate) fn held_by_others(what: &str, error: &rusqlite::Error) -> Error {
+    let error = plain_error(what, error);
+    if error.is_retryable() { held_too_long(what) } else { error }
+}
+
+fn held_too_long(what: &str) -> Error {
+    Error::new(ErrorKind::LockBusy, format!("{what}: others hold it for too long"))
+        .with_help("end the transactions that others have open on it, then run the same command again")
+}
+
+fn stopped(what: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, format!("{what}: it was stopped"))
+        .with_help("nothing was changed; run the same command again")
+}
+
+fn written_since() -> Error {
+    let message = "others have written to the database since its present state was kept, and nothing was changed";
+    Error::new(ErrorKind::LockBusy, message).with_help("run the same command again; stop whoever writes if it recurs")
 }
 
 /// Checks that a copy can be used; with `deep` also that it is what the manifest says.
@@ -94,13 +149,11 @@ pub(super) fn verify(
     verification: &mut Verification,
 ) -> Result<(), Error> {
     let connection = open_unchanging(copy.path())?;
-    let unusable = |error: Error| damaged(backup, &error.to_string());
-    let found: Vec<String> = each(&connection, "PRAGMA integrity_check(3)", |row| row.get(0)).map_err(unusable)?;
-    if found != ["ok"] {
-        return Err(damaged(backup, &format!("integrity_check says: {}", found.join("; "))));
+    if let Some(found) = damage_of(&connection) {
+        return Err(damaged(backup, &found));
     }
     verification.checks.push("integrity_check finds nothing".to_owned());
-    match foreign_key_violations(&connection).map_err(unusable)? {
+    match foreign_key_violations(&connection).map_err(|error| damaged(backup, &error.to_string()))? {
         0 => verification.checks.push("foreign_key_check finds nothing".to_owned()),
         count if count > backup.foreign_key_violations => {
             return Err(damaged(backup, &format!("{count} rows refer to missing rows")));
@@ -125,6 +178,15 @@ pub(super) fn verify(
         ));
     }
     Ok(())
+}
+
+/// What is wrong with a database.
+fn damage_of(connection: &Connection) -> Option<String> {
+    match each::<String>(connection, "PRAGMA integrity_check(3)", |row| row.get(0)) {
+        Ok(found) if found == ["ok"] => None,
+        Ok(found) => Some(format!("integrity_check says: {}", found.join("; "))),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// Structure, numbers of rows, and rows that refer to missing ones, our own tables aside.
@@ -162,16 +224,18 @@ pub(crate) fn measure(connection: &Connection, tables: &Tables) -> Result<(bool,
 
 /// Where a database is, and where its backups belong.
 pub(crate) fn place(path: Option<&Path>, empty: bool, size: u64) -> Measure {
+    // The copy is complete before it is written a second time, with its checksum and perhaps smaller.
+    let room = size.saturating_mul(2);
     let Some(path) = path else {
         let (name, location) = ("memory".to_owned(), "sqlite::memory:".to_owned());
-        return Measure { size, empty, name, location, directory: None };
+        return Measure { size, room, empty, name, location, directory: None };
     };
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut directory = path.clone().into_os_string();
     directory.push(".backups");
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let location = format!("sqlite:{}", path.display());
-    Measure { size, empty, name, location, directory: Some(directory.into()) }
+    Measure { size, room, empty, name, location, directory: Some(directory.into()) }
 }
 
 /// Opens a copy that nobody writes, without any of the files that SQLite puts beside a database.
@@ -198,8 +262,7 @@ fn pages(copy: &Copy<'_, '_>, what: &str, stop: &Stop) -> Result<(), Error> {
     let since = Instant::now();
     loop {
         if stop.is_asked() {
-            return Err(Error::new(ErrorKind::Cancelled, format!("{what}: it was stopped"))
-                .with_help("nothing was changed; run the same command again"));
+            return Err(stopped(what));
         }
         let step = copy.step(PAGES).map_err(|error| plain_error(what, &error).with_retryable(false))?;
         #[cfg(feature = "failpoints")]
@@ -208,10 +271,7 @@ fn pages(copy: &Copy<'_, '_>, what: &str, stop: &Stop) -> Result<(), Error> {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
             _ if since.elapsed() < LONGEST_WAIT => std::thread::sleep(PAUSE),
-            _ => {
-                return Err(Error::new(ErrorKind::LockBusy, format!("{what}: others hold it for too long"))
-                    .with_help("end the transactions that others have open on it, then run the same command again"));
-            }
+            _ => return Err(held_too_long(what)),
         }
     }
 }

@@ -330,6 +330,27 @@ impl Database for BorrowedClient<'_> {
     }
 }
 
+impl Postgres {
+    /// Runs an operation on the calling thread, which must not be one of an async runtime, and gives it up after a time: the
+    /// connection is closed then, whatever the server does.
+    pub(crate) fn call_within<O: Operation>(
+        &mut self,
+        operation: O,
+        bound: std::time::Duration,
+    ) -> Result<O::Output, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let failed = |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
+        let runtime = runtime.map_err(failed)?;
+        let ended = runtime.block_on(async { tokio::time::timeout(bound, self.call(operation)).await });
+        // A name that is being looked up may take long, and cannot be stopped.
+        runtime.shutdown_background();
+        ended.unwrap_or_else(|_| {
+            let message = format!("{self} has not answered within {bound:?}");
+            Err(Error::new(ErrorKind::Unreachable, message).with_help("check that the server runs and can be reached"))
+        })
+    }
+}
+
 /// Runs a future to its end on a thread of its own, so that it also works inside an async runtime.
 pub(crate) fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {

@@ -5,6 +5,7 @@ use migrate_core::compat;
 use migrate_core::ledger::Status;
 use migrate_core::plan::{Direction, Origin, Plan, Step};
 
+use super::fleet::{Fleet, Wanted};
 use super::steps::{Ended, Lock};
 use super::{Migrate, retry_pause, rules, with_changed_scripts, work};
 use crate::backend::{Backend, Edit, Fence, HistoryEntry, Run, Work};
@@ -62,7 +63,20 @@ impl Migrate {
                 ..HistoryEntry::of_run("succeeded")
             });
         }
-        let amended = self.amend_with_retries(backend, run, fence, &edits, &entries).await;
+        let note;
+        let amended = match self.wait_for_older(backend, fence, amendment, plan).await {
+            Ok(ignored) => {
+                // Without a version: rows that have one say where migrations stand.
+                note = ignored.map(|ignored| format!("go on all the same: {ignored}"));
+                entries.extend(note.as_ref().map(|note| HistoryEntry {
+                    operation: "ignore_instances",
+                    plan: Some(note),
+                    ..HistoryEntry::of_run("succeeded")
+                }));
+                self.amend_with_retries(backend, run, fence, &edits, &entries).await
+            }
+            Err(error) => Err(error),
+        };
         Ended {
             steps: Vec::new(),
             error: amended.err(),
@@ -71,6 +85,22 @@ impl Migrate {
             health: Health::default(),
             backup: None,
         }
+    }
+
+    /// What is recorded as applied raises the floor as a step does: it waits for older programs that are running.
+    async fn wait_for_older<B: Backend>(
+        &self,
+        backend: &mut B,
+        fence: Fence,
+        amendment: &Amendment,
+        plan: &Plan,
+    ) -> Result<Option<String>, Error> {
+        let is_recorded = |action| matches!(action, Action::RecordApplied | Action::RecordBaseline | Action::Accept);
+        let recorded = plan.changes.iter().filter(|change| is_recorded(change.action));
+        let minimums = recorded.filter_map(|change| self.registry.find(change.version)?.min_runtime_version());
+        let what = format!("`{}`", amendment.operation());
+        let wanted = Wanted::by_minimums(what, minimums, &backend.read().await?);
+        Fleet { settings: &self.settings, fence }.wait_for(backend, &wanted).await
     }
 
     async fn amend_with_retries<B: Backend>(

@@ -1,6 +1,6 @@
 //! Health checks: around the steps of a run, and all of them by themselves.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use migrate_core::compat::{self, Assessment};
 use migrate_core::health::{self, Check, CheckResult, CheckState, Conclusion, Found, Moment, Severity};
@@ -30,6 +30,7 @@ impl Migrate {
     ) -> Ended {
         let mut fence = fence;
         let subject = Subject { assessment: &decision.assessment, plan: &decision.plan };
+        let began = Instant::now();
         let before = match self.checked(backend, run, &mut fence, &subject, Moment::Before).await {
             Ok(before) => before,
             Err((error, lock)) => return ended_early(error, lock, Health::default()),
@@ -38,7 +39,8 @@ impl Migrate {
             let error = stopped_by(failed);
             return ended_early(error, Lock::Held(fence), Health { before, after: Vec::new() });
         }
-        let mut ended = self.execute(backend, run, fence, &decision.plan, &decision.demands).await;
+        let kept_out = if backend.reads_keep_writers_out() { began.elapsed() } else { Duration::ZERO };
+        let mut ended = self.execute(backend, run, fence, &decision.plan, &decision.demands, kept_out).await;
         ended.health.before = before;
         if let (None, Lock::Held(mut fence)) = (&ended.error, ended.lock) {
             // A run that was deferred did less than it set out to do.
@@ -52,6 +54,8 @@ impl Migrate {
                 }
                 Err((error, lock)) => (ended.error, ended.lock) = (Some(error), lock),
             }
+            #[cfg(feature = "backup")]
+            self.restore_unhealthy(backend, run, &mut ended).await;
         }
         ended
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use migrate_core::compat::{self, Assessment, Verdict};
 use migrate_core::instances::{Intent, RunningInstance};
@@ -12,7 +13,7 @@ use crate::backend::{Backend, InstanceRow};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::identity;
-use crate::instance::{Instance, InstanceOptions};
+use crate::instance::{Health, Instance, InstanceOptions};
 use crate::migrator::SharedRegistry;
 use crate::options::{Settings, Tables};
 
@@ -164,6 +165,7 @@ impl Operation for Register {
 #[derive(Debug)]
 pub(crate) struct Beat {
     pub(crate) registration: Registration,
+    pub(crate) health: Health,
 }
 
 impl Operation for Beat {
@@ -174,12 +176,14 @@ impl Operation for Beat {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<(), Error> {
+        let begun = Instant::now();
         let in_doubt = self.registration.in_doubt.load(Ordering::Relaxed);
-        if !in_doubt && backend.beat(&self.registration.row).await? {
-            return Ok(());
+        if in_doubt || !backend.beat(&self.registration.row).await? {
+            // Nobody may have waited for it meanwhile.
+            self.registration.register(backend, Occasion::Return).await?;
         }
-        // Nobody may have waited for it meanwhile.
-        self.registration.register(backend, Occasion::Return).await
+        self.health.succeeded(begun);
+        Ok(())
     }
 }
 

@@ -13,14 +13,17 @@ use crate::observer::Event;
 const OLD_CONNECTION: Duration = Duration::from_millis(50);
 
 impl Migrate {
-    /// Reads the database, over a new connection if the old one is lost.
+    /// Reads the database, over a new connection each time that it is lost, as often as a step may be tried.
     pub(super) async fn read<B: Backend>(&self, backend: &mut B) -> Result<Snapshot, Error> {
-        match backend.read().await {
-            Err(error) if error.is_connection_lost() => {
-                self.reconnect(backend, error).await?;
-                backend.read().await
+        let mut losses = 0;
+        loop {
+            match backend.read().await {
+                Err(error) if error.is_connection_lost() && losses < self.settings.max_retries => {
+                    losses += 1;
+                    self.reconnect(backend, error).await?;
+                }
+                read => return read,
             }
-            read => read,
         }
     }
 
@@ -51,7 +54,7 @@ impl Migrate {
         lost: Error,
     ) -> Result<Raised, Error> {
         self.reconnect(backend, lost).await?;
-        let mut tries = 0;
+        let (mut tries, mut busy) = (0, 0);
         let mut told = false;
         loop {
             match backend.raise(run, fence).await {
@@ -63,7 +66,17 @@ impl Migrate {
                     }
                     backend.sleep(OLD_CONNECTION).await?;
                 }
-                Err(error) if error.is_retryable() => backend.sleep(OLD_CONNECTION).await?,
+                // Also a run that stops tries once: it has a lock to give back.
+                Err(error) if error.is_retryable() && busy < self.settings.max_retries => {
+                    if self.settings.stop.is_now() && busy > 0 {
+                        return Err(error);
+                    }
+                    if busy == 0 {
+                        self.tell(&Event::WaitingForDatabase(&error));
+                    }
+                    backend.sleep(retry_pause(&self.settings, busy)).await?;
+                    busy += 1;
+                }
                 Err(error) if error.is_connection_lost() && tries < self.settings.max_retries => {
                     tries += 1;
                     self.reconnect(backend, error).await?;

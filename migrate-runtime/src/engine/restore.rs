@@ -1,15 +1,18 @@
 //! Putting a backup back, under the run lock.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use semver::Version;
 
 use super::backup::{Taking, directory};
+use super::before_run::{HISTORY, backup_before, unfinished};
+use super::fleet::{Fleet, Wanted};
 use super::{fence_of, lock_busy, stopped_waiting};
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd};
 use crate::backup::{
-    Backup, BackupFormat, BackupReason, Contents, Extracted, Restoration, RestoreOptions, VerifyOptions, age_of,
-    differences, verify,
+    Backup, BackupFormat, BackupReason, Contents, Extracted, Measure, Restoration, RestoreOptions, VerifyOptions,
+    age_of, differences, verify,
 };
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};
@@ -19,9 +22,6 @@ use crate::report::{Outcome, Restored, RunSnapshot, SnapshotObstacle};
 
 /// The pause between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How many rows of the history are read to see what came after a run.
-const HISTORY: u32 = 100_000;
 
 /// Which backup is put back.
 #[derive(Clone, Debug)]
@@ -68,9 +68,13 @@ impl Operation for RestoreBackup {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Restored, Error> {
+        self.settings.check_lease()?;
+        // In which schema the ledger is, is known from then on.
+        backend.read().await?;
         let backup = self.find(backend).await?;
         let measure = backend.measure().await?;
         check_purpose(&backup, &measure.location, B::DIALECT, &self.options)?;
+        self.check_ledger(&backup, &backend.located())?;
         let (_, extracted) = verify(&backup, &verify_options(&self.settings))?;
         if self.options.dry_run {
             return Ok(Restored { outcome: Outcome::DryRun, backup, kept: None, run: None });
@@ -82,14 +86,17 @@ impl Operation for RestoreBackup {
             registry_digest: self.registry.digest().to_string(),
             registry_name: None,
             plan: format!("restore the backup {}", backup.id),
+            lease: self.settings.lease,
         };
-        let fence = self.lock(backend, &run).await?;
-        let mut run = Run { id: fence, ..run };
-        match self.restore(backend, &backup, extracted.as_ref(), &run, fence).await {
-            Ok(done) => {
-                run.id = done.fence;
-                backend.release(&run, done.fence, RunEnd { outcome: "succeeded", error: None }).await?;
-                Ok(Restored { outcome: Outcome::Done, kept: done.kept, run: Some(done.fence), backup })
+        let mut fence = self.lock(backend, &run).await?;
+        let run = Run { id: fence, ..run };
+        let ended = self.restore(backend, &backup, extracted.as_ref(), &run, &mut fence).await;
+        // What was put back has another fence, and the run its number, also where something is wrong afterwards.
+        let run = Run { id: fence, ..run };
+        match ended {
+            Ok(kept) => {
+                backend.release(&run, fence, RunEnd { outcome: "succeeded", error: None }).await?;
+                Ok(Restored { outcome: Outcome::Done, kept, run: Some(fence), backup })
             }
             Err(error) => {
                 let text = error.to_string();
@@ -106,7 +113,10 @@ impl RestoreBackup {
         match &self.which {
             Which::Id(id) => {
                 let options = self.settings.backup.clone().unwrap_or_default();
-                directory(&options, &backend.measure().await?)?.find(id)
+                let (measure, tables) = (backend.measure().await?, backend.located());
+                let whose = format!(", full and of `{}`,", measure.location);
+                let fits = |it: &Backup| it.contents == Contents::Full && it.is_of(&measure.location, &tables);
+                directory(&options, &measure)?.find_where(id, &whose, fits)
             }
             Which::BeforeRun { run } => {
                 let found = snapshot_before(backend, &self.settings, *run).await?;
@@ -130,8 +140,8 @@ impl RestoreBackup {
         backup: &Backup,
         extracted: Option<&Extracted>,
         run: &Run,
-        fence: Fence,
-    ) -> Result<Done, Error> {
+        fence: &mut Fence,
+    ) -> Result<Option<Backup>, Error> {
         if let Which::BeforeRun { .. } = self.which {
             self.find(backend).await?;
         }
@@ -141,9 +151,29 @@ impl RestoreBackup {
             backup,
             extracted,
             force: self.options.force,
+            exclusive: false,
             of_this_run: false,
         };
         restoring.restore(backend, run, fence).await
+    }
+
+    /// Refuses a backup that was taken through another ledger of the same database: its lock would not be held, and its own
+    /// tables would count as the application's.
+    fn check_ledger(&self, backup: &Backup, tables: &Tables) -> Result<(), Error> {
+        if self.options.from_other || backup.is_of(&backup.database, tables) {
+            return Ok(());
+        }
+        let name = |schema: &Option<String>, table: &str| match schema {
+            Some(schema) => format!("{schema}.{table}"),
+            None => table.to_owned(),
+        };
+        let message = format!(
+            "the backup {} was taken with the ledger `{}`, and this is `{}`",
+            backup.id,
+            name(&backup.ledger_schema, &backup.ledger_table),
+            name(&tables.schema, &tables.table),
+        );
+        Err(Error::new(ErrorKind::Usage, message).with_help("name that ledger (`--table`, `--schema`)"))
     }
 
     async fn lock<B: Backend>(&self, backend: &mut B, run: &Run) -> Result<Fence, Error> {
@@ -175,43 +205,38 @@ pub(super) struct Restoring<'a> {
     /// Its contents, once it was verified.
     pub(super) extracted: Option<&'a Extracted>,
     pub(super) force: bool,
+    /// Whether nobody else uses the database, says the program.
+    pub(super) exclusive: bool,
     /// Whether the run that puts it back has taken it itself.
     pub(super) of_this_run: bool,
 }
 
-/// A backup was put back.
-pub(super) struct Done {
-    /// What proves the lock from now on; it is also the number of the run.
-    pub(super) fence: Fence,
-    /// The backup of what was there before.
-    pub(super) kept: Option<Backup>,
-}
-
 impl Restoring<'_> {
-    /// Keeps what is there now, puts the backup back, and compares the result with the manifest.
-    pub(super) async fn restore<B: Backend>(&self, backend: &mut B, run: &Run, fence: Fence) -> Result<Done, Error> {
+    /// Keeps what is there now, puts the backup back, and compares the result with the manifest. Gives the backup of what was
+    /// there before; the fence is from then on the one that was put back.
+    pub(super) async fn restore<B: Backend>(
+        &self,
+        backend: &mut B,
+        run: &Run,
+        fence: &mut Fence,
+    ) -> Result<Option<Backup>, Error> {
         let backup = self.backup;
+        // Before hours are spent on keeping what is there.
+        backend.refuse_others(self.force).await?;
+        let ignored = self.wait_for_fleet(backend, *fence).await?;
+        backend.keep_writers_out(*fence).await?;
         let measure = backend.measure().await?;
-        let taking = Taking {
-            registry: self.registry,
-            settings: self.settings,
-            reason: BackupReason::BeforeRestore,
-            run: Some(run.id),
-        };
-        let kept = match measure.empty {
-            true => None,
-            false => Some(
-                taking
-                    .take(backend, Contents::Full, &measure)
-                    .await
-                    .map_err(|error| error.noting("the present state could not be kept, so nothing was changed"))?,
-            ),
-        };
+        let kept = self.keep(backend, run, &measure).await?;
+        if !B::STEPS_KEEP_WRITERS_OUT {
+            // Who was told by then that the run is coming may have come all the same.
+            self.wait_for_fleet(backend, *fence).await?;
+        }
         let state = kept.as_ref().map_or_else(
             || "there was nothing but our tables before".to_owned(),
             |kept| format!("the state before is kept as {}", kept.id),
         );
-        let plan = format!("restore the backup {} of {}; {state}", backup.id, backup.created_at);
+        let ignored = ignored.map_or_else(String::new, |ignored| format!("; go on all the same: {ignored}"));
+        let plan = format!("restore the backup {} of {}; {state}{ignored}", backup.id, backup.created_at);
         let restoration = Restoration {
             backup,
             extracted: self.extracted,
@@ -221,9 +246,9 @@ impl Restoring<'_> {
             of_this_run: self.of_this_run,
             stop: &self.settings.stop,
         };
-        let fence = backend.copy_in(run, fence, &restoration).await?;
+        *fence = backend.copy_in(run, *fence, &restoration).await?;
         let found = differences(&backup.survey(), &backend.survey().await?);
-        if let Some(first) = found.first() {
+        if let (Some(first), None) = (found.first(), &backup.damage) {
             let message =
                 format!("the backup {} was put back, and something else was written since: {first}", backup.id);
             let help =
@@ -231,7 +256,31 @@ impl Restoring<'_> {
             // What was restored stays; others write already, which is no reason to take it away from them.
             return Err(Error::new(ErrorKind::Backup, message).with_help(help));
         }
-        Ok(Done { fence, kept })
+        Ok(kept)
+    }
+
+    /// Backs up what is there now; nothing where there is nothing.
+    async fn keep<B: Backend>(&self, backend: &mut B, run: &Run, measure: &Measure) -> Result<Option<Backup>, Error> {
+        if measure.empty {
+            return Ok(None);
+        }
+        let taking = Taking {
+            registry: self.registry,
+            settings: self.settings,
+            reason: BackupReason::BeforeRestore,
+            run: Some(run.id),
+        };
+        let kept = taking.take(backend, Contents::Full, measure).await;
+        kept.map(Some).map_err(|error| error.noting("the present state could not be kept, so nothing was changed"))
+    }
+
+    /// Waits for running programs that could not work with what is put back. Says who was ignored.
+    async fn wait_for_fleet<B: Backend>(&self, backend: &mut B, fence: Fence) -> Result<Option<String>, Error> {
+        if self.exclusive {
+            return Ok(None);
+        }
+        let wanted = Wanted::by_backup(self.backup, &backend.read().await?);
+        Fleet { settings: self.settings, fence }.wait_for(backend, &wanted).await
     }
 }
 
@@ -273,13 +322,9 @@ pub(super) fn verify_options(settings: &Settings) -> VerifyOptions {
 /// The backup that was taken before a run, and what speaks against putting it back.
 async fn snapshot_before<B: Backend>(backend: &mut B, settings: &Settings, run: i64) -> Result<RunSnapshot, Error> {
     let window = settings.rollback_window;
-    let options = settings.backup.clone().unwrap_or_default();
-    let measure = backend.measure().await?;
-    let backups = directory(&options, &measure)?.list()?.backups;
-    let backup = backups.into_iter().find(|backup| {
-        let before = backup.reason == BackupReason::BeforeRun && backup.run == Some(run);
-        before && backup.contents == Contents::Full && backup.database == measure.location
-    });
+    let mut newer = unfinished(backend).await?;
+    let history = backend.history(HISTORY).await?;
+    let backup = backup_before(backend, settings, &history, run).await?;
     let mut obstacles = Vec::new();
     match &backup {
         None => obstacles.push(SnapshotObstacle::NoBackup { run }),
@@ -288,17 +333,13 @@ async fn snapshot_before<B: Backend>(backend: &mut B, settings: &Settings, run: 
         }
         Some(_) => {}
     }
-    let mut newer: Vec<i64> = backend
-        .history(HISTORY)
-        .await?
-        .iter()
-        .filter(|row| row.run > run && row.operation != "run" && row.operation != "unlock")
-        .map(|row| row.run)
-        .collect();
-    newer.sort_unstable();
-    newer.dedup();
+    // What failed and left nothing behind is nothing that would be lost.
+    let is_change = |operation: &str| !matches!(operation, "run" | "unlock" | "ignore_instances");
+    let changes = history.iter().filter(|row| row.outcome == "succeeded" && is_change(&row.operation));
+    newer.extend(changes.map(|row| row.run));
+    let newer: BTreeSet<i64> = newer.into_iter().filter(|newer| *newer > run).collect();
     if !newer.is_empty() {
-        obstacles.push(SnapshotObstacle::NewerRuns { runs: newer });
+        obstacles.push(SnapshotObstacle::NewerRuns { runs: newer.into_iter().collect() });
     }
     Ok(RunSnapshot { backup, obstacles })
 }

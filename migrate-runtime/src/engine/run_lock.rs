@@ -66,6 +66,7 @@ impl Operation for ReleaseLock {
     }
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<FreedLock, Error> {
+        self.settings.check_lease()?;
         let snapshot = backend.read().await?;
         let assessment = compat::judge(&self.registry, &snapshot, B::DIALECT, &rules(&self.settings));
         if assessment.reasons.iter().any(is_foreign) {
@@ -105,6 +106,7 @@ impl ReleaseLock {
             registry_digest: self.registry.digest().to_string(),
             registry_name: self.registry.name().map(str::to_owned),
             plan: "free the run lock".to_owned(),
+            lease: self.settings.lease,
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) struct Walk<'a> {
     pub(super) demands: &'a [Demand],
     /// The first step before which it has to be looked whether running programs are in the way.
     pub(super) open_until: usize,
-    /// How long steps were being executed so far.
+    /// For how long heartbeats were kept from the database so far, or steps were being executed.
     pub(super) at_work: Duration,
     /// How far each step has come that runs outside a transaction.
     reached: Vec<Reached>,
@@ -79,6 +79,13 @@ impl<'a> Walk<'a> {
         Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0, losses: 0 }
     }
 
+    /// The walk itself, which ends.
+    #[cfg(feature = "backup")]
+    fn take(&mut self) -> Self {
+        let (works, demands, fence) = (self.works, self.demands, self.fence);
+        std::mem::replace(self, Walk::new(works, demands, fence))
+    }
+
     /// The step to be done next.
     fn next(&self) -> Option<&'a Work<'a>> {
         self.works.get(self.steps.len())
@@ -90,7 +97,8 @@ impl<'a> Walk<'a> {
 }
 
 impl Migrate {
-    /// Executes a plan, as far as its steps succeed; before that takes the backup that the options ask for.
+    /// Executes a plan, as far as its steps succeed; before that takes the backup that the options ask for. Checks before
+    /// have kept heartbeats from the database for so long.
     pub(super) async fn execute<B: Backend>(
         &self,
         backend: &mut B,
@@ -98,6 +106,7 @@ impl Migrate {
         fence: Fence,
         plan: &Plan,
         demands: &[Demand],
+        kept_out: Duration,
     ) -> Ended {
         let nothing_done = |error| Walk::new(&[], &[], fence).end(Some(error), Lock::Held(fence));
         let works = match work::prepare(backend, &self.registry, &self.settings, &plan.steps).await {
@@ -107,28 +116,73 @@ impl Migrate {
         if let Some(error) = works.iter().find_map(|work| backend.accepts(work).err()) {
             return nothing_done(error);
         }
+        let mut walk = Walk::new(&works, demands, fence);
+        walk.at_work = kept_out;
         #[cfg(feature = "backup")]
-        match self.back_up(backend, run, plan, &works).await {
-            Err(error) => nothing_done(error),
-            Ok(backup) => {
-                let ended = self.execute_works(backend, run, fence, plan, &works, demands).await;
-                self.recover_from_backup(backend, run, ended, backup).await
+        {
+            // Who has to wait waits first: what is written meanwhile is in the backup.
+            if self.settings.backup.is_some()
+                && let Err(ended) = self.gate_first(backend, run, &mut walk).await
+            {
+                return ended;
             }
+            let began = Instant::now();
+            let before = match self.settings.stop.is_asked() {
+                true => Ok(None),
+                false => self.back_up(backend, run, plan, &works).await,
+            };
+            let before = match before {
+                Ok(before) => before,
+                Err(error) => {
+                    let lock = Lock::Held(walk.fence);
+                    return walk.end(Some(error), lock);
+                }
+            };
+            if backend.reads_keep_writers_out() {
+                walk.at_work += began.elapsed();
+            }
+            let mut ended = self.execute_works(backend, run, plan, walk).await;
+            if let Some(before) = before {
+                ended.backup = Some(before.report.clone());
+                self.recover_from_backup(backend, run, &before, &mut ended).await;
+                self.settle_backup(backend, run, &before, &mut ended).await;
+            }
+            ended
         }
         #[cfg(not(feature = "backup"))]
-        self.execute_works(backend, run, fence, plan, &works, demands).await
+        self.execute_works(backend, run, plan, walk).await
     }
 
-    async fn execute_works<B: Backend>(
-        &self,
-        backend: &mut B,
-        run: &Run,
-        fence: Fence,
-        plan: &Plan,
-        works: &[Work<'_>],
-        demands: &[Demand],
-    ) -> Ended {
-        let mut walk = Walk::new(works, demands, fence);
+    /// Passes the gate of a first step that running programs may not survive. It is looked at again before the step.
+    #[cfg(feature = "backup")]
+    async fn gate_first<B: Backend>(&self, backend: &mut B, run: &Run, walk: &mut Walk<'_>) -> Result<(), Ended> {
+        let Some(work) = walk.next().filter(|_| walk.open_until == 0) else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        loop {
+            if self.settings.stop.is_asked() {
+                return Ok(());
+            }
+            let error = match self.gate(backend, run, walk).await {
+                // What was ignored was recorded, once.
+                Ok(Gate::Open) if self.settings.ignore_instances => return Ok(()),
+                Ok(Gate::Open) => {
+                    walk.open_until = 0;
+                    return Ok(());
+                }
+                Ok(Gate::Stopped) => return Ok(()),
+                Ok(Gate::Blocked(blocked)) => return Err(self.blocked(walk.take(), blocked)),
+                Err(error) => error,
+            };
+            if let Err((error, lock)) = self.after_failure(backend, run, walk, error).await {
+                return Err(self.failed(walk.take(), work.step, (error, lock), began));
+            }
+            walk.tries += 1;
+        }
+    }
+
+    async fn execute_works<B: Backend>(&self, backend: &mut B, run: &Run, plan: &Plan, mut walk: Walk<'_>) -> Ended {
         while let Some(work) = walk.next() {
             if self.settings.stop.is_asked() {
                 let error = stopped_before(work.step).noting(&committed(walk.steps.len()));
@@ -145,11 +199,7 @@ impl Migrate {
                     advanced
                 }
                 Ok(Gate::Stopped) => continue,
-                Ok(Gate::Blocked(blocked)) => {
-                    let error = (!self.settings.defer_breaking).then(|| blocked.error());
-                    let lock = Lock::Held(walk.fence);
-                    return Ended { blocked: Some(blocked), ..walk.end(error, lock) };
-                }
+                Ok(Gate::Blocked(blocked)) => return self.blocked(walk, blocked),
                 Err(error) => Err(error),
             };
             if walk.steps.len() > before {
@@ -162,17 +212,30 @@ impl Migrate {
                 walk.tries += 1;
                 continue;
             };
-            let error = match error.kind() {
-                ErrorKind::Cancelled => error.noting(&committed(walk.steps.len())),
-                _ => error,
-            };
-            let failed = report_of(walk.next().unwrap_or(work).step, StepOutcome::Failed, began.elapsed());
-            self.tell(&Event::StepEnded(&failed));
-            walk.steps.push(failed);
-            return walk.end(Some(error), lock);
+            let step = walk.next().unwrap_or(work).step;
+            return self.failed(walk, step, (error, lock), began);
         }
         let lock = Lock::Held(walk.fence);
         walk.end(plan.ends_with.as_ref().map(plan_error), lock)
+    }
+
+    /// The end of a run before a step that running programs would not survive.
+    fn blocked(&self, walk: Walk<'_>, blocked: Blocked) -> Ended {
+        let error = (!self.settings.defer_breaking).then(|| blocked.error());
+        let lock = Lock::Held(walk.fence);
+        Ended { blocked: Some(blocked), ..walk.end(error, lock) }
+    }
+
+    /// The end of a run whose step failed for good.
+    fn failed(&self, mut walk: Walk<'_>, step: &Step, (error, lock): (Error, Lock), began: Instant) -> Ended {
+        let error = match error.kind() {
+            ErrorKind::Cancelled => error.noting(&committed(walk.steps.len())),
+            _ => error,
+        };
+        let failed = report_of(step, StepOutcome::Failed, began.elapsed());
+        self.tell(&Event::StepEnded(&failed));
+        walk.steps.push(failed);
+        walk.end(Some(error), lock)
     }
 
     /// Finds out what a failure left, records it, and waits if the step is to be tried again.

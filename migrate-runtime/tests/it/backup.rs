@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use migrate_runtime::backup::{
-    Backup, BackupDirectory, BackupOptions, BackupReason, Contents, RestoreOptions, VerifyOptions,
+    Backup, BackupDirectory, BackupOptions, BackupPolicy, BackupReason, Contents, RestoreOptions, VerifyOptions,
 };
 use migrate_runtime::{ErrorKind, Migrator, Outcome, SnapshotObstacle, Sqlite};
 use rusqlite::Connection;
@@ -227,7 +227,8 @@ fn a_lock_in_a_backup_does_not_come_back_to_life() {
     );
     let backup = create(&bench, &migrator);
     bench.sql(
-        "UPDATE schema_migrations_v2_state SET fence = 40, lock_owner = NULL, lock_host = NULL, lock_process = NULL",
+        "UPDATE schema_migrations_v2_state SET fence = 40, lock_owner = NULL, lock_host = NULL, lock_process = NULL;
+         DELETE FROM schema_migrations_v2_instances",
     );
     let restored = migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap();
     assert_eq!(restored.run, Some(41));
@@ -330,6 +331,151 @@ fn a_database_in_memory() {
     let database = &mut migrate_runtime::BorrowedConnection::new(&mut connection);
     migrator.restore_backup(database, &backup.id, RestoreOptions::default()).wait().unwrap();
     assert_eq!(rows(&connection, "SELECT name FROM users"), ["a"]);
+}
+
+#[test]
+fn latest_is_the_newest_full_one_of_this_database() {
+    let (bench, other) = (SqliteFile::new(), SqliteFile::new());
+    let place = tempfile::tempdir().unwrap();
+    let options = BackupOptions { directory: Some(place.path().to_owned()), ..Default::default() };
+    let migrator = prepared(&bench).backup(options.clone());
+    let full = create(&bench, &migrator);
+    let schema = migrator.create_backup(&mut bench.open(), Contents::Schema).wait().unwrap();
+    create(&other, &prepared(&other).backup(options));
+    let restored = migrator.restore_backup(&mut bench.open(), "latest", RestoreOptions::default()).wait().unwrap();
+    assert_eq!(restored.backup.id, full.id);
+    let here = crate::bench::any(&bench.url());
+    assert_eq!(BackupDirectory::new(place.path()).find_of("latest", &here).unwrap().id, restored.kept.unwrap().id);
+    assert!(schema.id > full.id);
+}
+
+#[test]
+fn the_backup_of_a_run_of_a_file_that_was_made_anew_is_not_that_of_its_runs() {
+    let bench = SqliteFile::new();
+    let more = [TABLES[0], TABLES[1], ("1.2.0", "more", "CREATE TABLE more (id INTEGER)", "")];
+    let newer = crate::bench::migrator(&more).backup(BackupOptions::default());
+    let twice = || {
+        prepared(&bench);
+        newer.up(&mut bench.open()).wait().unwrap().run.unwrap()
+    };
+    let run = twice();
+    assert_eq!(newer.run_snapshot(&mut bench.open(), run).wait().unwrap().obstacles, []);
+    std::fs::remove_file(bench.path()).unwrap();
+    let off = newer.clone().backup(BackupOptions { policy: Some(BackupPolicy::Never), ..Default::default() });
+    prepared(&bench);
+    assert_eq!(off.up(&mut bench.open()).wait().unwrap().run, Some(run));
+    let none = newer.run_snapshot(&mut bench.open(), run).wait().unwrap();
+    assert_eq!(none.obstacles, [SnapshotObstacle::NoBackup { run }]);
+}
+
+#[test]
+fn the_backup_of_a_run_of_another_ledger_in_the_same_file_is_not_that_of_its_runs() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let more = [TABLES[0], TABLES[1], ("1.2.0", "more", "CREATE TABLE more (id INTEGER)", "")];
+    let run = crate::bench::migrator(&more)
+        .backup(BackupOptions::default())
+        .up(&mut bench.open())
+        .wait()
+        .unwrap()
+        .run
+        .unwrap();
+    let another = crate::bench::migrator(&[("1.0.0", "own", "CREATE TABLE own (id INTEGER)", "")])
+        .table("another")
+        .backup(BackupOptions::default());
+    another.up(&mut bench.open()).wait().unwrap();
+    let none = another.run_snapshot(&mut bench.open(), run).wait().unwrap();
+    assert_eq!(none.obstacles, [SnapshotObstacle::NoBackup { run }]);
+    let id = migrator.run_snapshot(&mut bench.open(), run).wait().unwrap().backup.unwrap().id;
+    let error = another.restore_backup(&mut bench.open(), &id, RestoreOptions::default()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("was taken with the ledger `schema_migrations_v2`"), "{error}");
+}
+
+#[test]
+fn a_failure_that_left_nothing_is_no_newer_run() {
+    let bench = SqliteFile::new();
+    prepared(&bench);
+    let more = ("1.2.0", "more", "CREATE TABLE more (id INTEGER)", "");
+    let newer = crate::bench::migrator(&[TABLES[0], TABLES[1], more]).backup(BackupOptions::default());
+    let run = newer.up(&mut bench.open()).wait().unwrap().run.unwrap();
+    let bad = ("1.3.0", "bad", "INSERT INTO missing VALUES (1)", "");
+    crate::bench::migrator(&[TABLES[0], TABLES[1], more, bad]).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(newer.run_snapshot(&mut bench.open(), run).wait().unwrap().obstacles, []);
+}
+
+#[test]
+fn a_rollback_after_a_restore_judges_by_what_was_restored() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let backup = create(&bench, &migrator);
+    // Undone and applied again, and then put back as run 1 left it.
+    migrator.down(&mut bench.open()).wait().unwrap();
+    migrator.up(&mut bench.open()).wait().unwrap();
+    migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap();
+    let answers = migrator.can_roll_back(&mut bench.open(), None).wait().unwrap();
+    assert_eq!(answers.run, Some(1));
+    assert_eq!(answers.answers[0].obstacles, []);
+    migrator.roll_back(&mut bench.open(), 1, migrate_runtime::Strategy::Undo).wait().unwrap();
+    assert!(bench.ledger().is_empty());
+}
+
+#[test]
+fn a_restore_that_finds_something_else_afterwards_gives_the_lock_back() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let backup = create(&bench, &migrator);
+    let text = std::fs::read_to_string(backup.manifest_path()).unwrap();
+    std::fs::write(backup.manifest_path(), text.replace("\"users\": 3", "\"users\": 9")).unwrap();
+    let error = migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap_err();
+    assert!(error.to_string().contains("something else was written since"), "{error}");
+    assert!(bench.lock_owner().is_empty());
+    assert_eq!(bench.history()[4..], ["run||started", "restore||succeeded", "run||failed"]);
+}
+
+/// The programs that are registered, by version.
+fn registered(bench: &SqliteFile) -> Vec<String> {
+    bench.sql("SELECT runtime_version FROM schema_migrations_v2_instances ORDER BY 1")
+}
+
+#[test]
+fn programs_that_run_stay_registered_when_a_backup_is_put_back() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let gone = migrator.register_instance(&mut bench.open()).wait().unwrap();
+    let backup = create(&bench, &migrator);
+    drop(gone);
+    let newer = migrator.clone().runtime_version(migrate_runtime::Version::new(1, 1, 0));
+    let _stays = newer.register_instance(&mut bench.open()).wait().unwrap();
+    migrator.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap();
+    assert_eq!(registered(&bench), ["1.1.0"]);
+}
+
+#[test]
+fn a_backup_without_what_running_programs_need_is_refused() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let backup = create(&bench, &migrator);
+    let more = [TABLES[0], TABLES[1], ("1.2.0", "more", "CREATE TABLE more (id INTEGER)", "")];
+    let newer = crate::bench::migrator(&more).backup(BackupOptions::default());
+    let run = newer.up(&mut bench.open()).wait().unwrap().run.unwrap();
+    let _older = migrator.register_instance(&mut bench.open()).wait().unwrap();
+    let needs = newer.register_instance(&mut bench.open()).wait().unwrap();
+    let error = newer.restore_backup(&mut bench.open(), &backup.id, RestoreOptions::default()).wait().unwrap_err();
+    assert_eq!((error.kind(), error.instances().len()), (ErrorKind::BlockedByInstances, 1), "{error}");
+    assert!(error.to_string().contains("takes away migration 1.2.0, which 1 program that is running needs"), "{error}");
+    assert!(error.help().unwrap().contains("--ignore-instances"), "{:?}", error.help());
+    let error = newer.restore_run_snapshot(&mut bench.open(), run, RestoreOptions::default()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BlockedByInstances);
+    assert_eq!((bench.ledger().len(), registered(&bench).len()), (3, 2));
+    let intent = "SELECT intended_removal FROM schema_migrations_v2_state WHERE intended_removal IS NOT NULL";
+    assert!(bench.sql(intent).is_empty());
+    let ignoring = newer.clone().ignore_instances(true);
+    ignoring.restore_run_snapshot(&mut bench.open(), run, RestoreOptions::default()).wait().unwrap();
+    assert_eq!(bench.ledger().len(), 2);
+    let plan = bench.sql("SELECT plan FROM schema_migrations_v2_history WHERE operation = 'restore'").join("");
+    assert!(plan.contains("go on all the same: "), "{plan}");
+    drop(needs);
 }
 
 /// The directory of a file's backups.

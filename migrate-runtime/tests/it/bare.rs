@@ -1,6 +1,8 @@
 //! Statements of PostgreSQL that run outside any transaction: begun, interrupted, and found again.
 
-use migrate_runtime::{Amendment, ErrorKind, Migrator, Postgres, SchemaVersion, Standing};
+use std::time::Duration;
+
+use migrate_runtime::{Amendment, ErrorKind, Event, Migrator, Postgres, SchemaVersion, Standing};
 use testkit::migrations::Directory;
 
 use crate::bench::{Bench, PostgresServer, of, registry_at};
@@ -261,4 +263,168 @@ fn an_index_that_another_role_is_building_is_left_alone() {
     assert_eq!(valid(&bench), ["t"]);
     bench.sql(&format!("DROP OWNED BY \"{role}\" CASCADE"));
     bench.sql(&format!("DROP ROLE \"{role}\""));
+}
+
+#[test]
+fn an_index_of_another_schema_is_not_dropped_in_place_of_one_that_is_gone() {
+    let bench = PostgresServer::new();
+    bench.sql("CREATE SCHEMA tenant; CREATE TABLE tenant.other (id integer); CREATE TABLE other (id integer)");
+    bench.sql(
+        "CREATE INDEX by_id ON tenant.other (id); CREATE INDEX by_id ON other (id); CREATE TABLE gate (id integer)",
+    );
+    let up = format!("SET search_path = tenant, public;\nDROP INDEX CONCURRENTLY by_id;\n{GATE}");
+    let migrator = outside_transaction(&up, "");
+    migrator.up(&mut bench.open()).wait().unwrap_err();
+    let interrupt = "UPDATE schema_migrations_v2 SET progress = 1, attempted = 2 WHERE version = '1.1.0'";
+    let left = || bench.sql("SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'by_id' ORDER BY 1");
+    assert_eq!(left(), ["public"]);
+    bench.sql(interrupt);
+    bench.sql("INSERT INTO gate VALUES (1)");
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("nothing tells whether it took effect"), "{error}");
+    assert_eq!(left(), ["public"]);
+
+    // Where it was interrupted before its effect there is no doubt which one it is for.
+    bench.sql("CREATE INDEX by_id ON tenant.other (id)");
+    migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(left(), ["public"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}
+
+#[test]
+fn what_a_statement_does_to_advisory_locks_leaves_none_of_the_next_unguarded() {
+    for gives_back in ["DISCARD ALL", "SELECT pg_advisory_unlock_all()"] {
+        let bench = PostgresServer::new();
+        let up = format!("VACUUM users;\n{gives_back};\nCREATE INDEX CONCURRENTLY by_email ON users (email)");
+        let migrator = outside_transaction(&up, "");
+        migrator.up_by_one(&mut bench.open()).wait().unwrap();
+        let mut writer = testkit::postgres::Server::shared().session(&bench.url());
+        writer.run("BEGIN; INSERT INTO users VALUES (1, 'a')");
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| migrator.up(&mut bench.open()).wait());
+            wait_for_the_build(&bench);
+            let held = bench.sql(
+                "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                WHERE locktype = 'advisory' AND datname = current_database()",
+            );
+            writer.run("COMMIT");
+            run.join().unwrap().unwrap();
+            assert_eq!(held, ["1"], "{gives_back}");
+        });
+    }
+}
+
+/// Waits until a concurrent build has begun, and waits for the transactions before it.
+fn wait_for_the_build(bench: &PostgresServer) {
+    let builds = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()
+        AND phase LIKE 'waiting for writers%'";
+    while bench.sql(builds) != ["1"] {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_concurrent_build_that_waits_longer_than_the_lock_timeout_is_not_cancelled() {
+    let bench = PostgresServer::new();
+    let migrator = outside_transaction("CREATE INDEX CONCURRENTLY by_email ON users (email)", "");
+    let migrator = migrator.lock_timeout(Duration::from_millis(100)).max_retries(0);
+    migrator.up_by_one(&mut bench.open()).wait().unwrap();
+    let mut writer = testkit::postgres::Server::shared().session(&bench.url());
+    writer.run("BEGIN; INSERT INTO users VALUES (1, 'a')");
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| migrator.up(&mut bench.open()).wait());
+        let waited = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock' AND query_start < now() - interval '1 second'";
+        while bench.sql(waited) != ["1"] {
+            std::thread::yield_now();
+        }
+        writer.run("COMMIT");
+        run.join().unwrap().unwrap();
+    });
+    assert_eq!(valid(&bench), ["t"]);
+    assert_eq!(bench.sql("SELECT count(*) FROM schema_migrations_v2_history WHERE outcome = 'failed'"), ["0"]);
+}
+
+#[test]
+fn copies_that_an_interrupted_reindex_left_are_dropped() {
+    for statement in [
+        "REINDEX TABLE CONCURRENTLY users",
+        "REINDEX INDEX CONCURRENTLY by_email",
+        "REINDEX (CONCURRENTLY) SCHEMA public",
+    ] {
+        let bench = PostgresServer::new();
+        let migrator = gated_after(&bench, "CREATE INDEX by_email ON users (email)", statement);
+        bench.sql("CREATE TABLE other (id integer); CREATE INDEX other_ccnew ON other (id)");
+        bench.sql("CREATE INDEX by_email_ccnew ON users (email); CREATE INDEX by_email_ccold1 ON users (email)");
+        bench.sql("CREATE INDEX good_ccnew ON users (email); CREATE INDEX broken ON users (email)");
+        bench.sql(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid IN
+             ('by_email_ccnew'::regclass, 'by_email_ccold1'::regclass, 'broken'::regclass)",
+        );
+        interrupt(&bench);
+        migrator.up(&mut bench.open()).wait().unwrap();
+        let left = bench.sql(
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+            WHERE c.relnamespace = 'public'::regnamespace AND relname !~ '^schema_' ORDER BY 1",
+        );
+        assert_eq!(left, ["broken", "by_email", "good_ccnew", "other_ccnew"], "{statement}");
+        assert_eq!(valid(&bench), ["t"]);
+    }
+}
+
+/// [`gated`] where the tables are there before.
+fn gated_after(bench: &PostgresServer, before: &str, statement: &str) -> Migrator {
+    let migrator = outside_transaction("SELECT 1", "");
+    migrator.up_by_one(&mut bench.open()).wait().unwrap();
+    bench.sql(before);
+    gated(bench, statement, "")
+}
+
+#[test]
+fn nothing_is_dropped_or_detached_for_a_run_that_has_lost_its_lock() {
+    let lose = "UPDATE schema_migrations_v2_state SET fence = fence + 1";
+    let bench = PostgresServer::new();
+    let up = format!("{lose};\nCREATE INDEX CONCURRENTLY by_email ON users (email)");
+    let migrator = outside_transaction(&up, "");
+    migrator.up_by_one(&mut bench.open()).wait().unwrap();
+    bench.sql("CREATE INDEX by_email ON users (email)");
+    bench.sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'by_email'::regclass");
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+    assert_eq!(valid(&bench), ["f"], "it is still there");
+
+    let bench = PostgresServer::new();
+    bench.sql("CREATE TABLE log (day integer) PARTITION BY LIST (day)");
+    bench.sql("CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1)");
+    bench.sql("CREATE TABLE log_2 PARTITION OF log FOR VALUES IN (2)");
+    let migrator = gated(&bench, "ALTER TABLE log DETACH PARTITION log_1 CONCURRENTLY", "");
+    bench.sql("UPDATE pg_inherits SET inhdetachpending = true");
+    bench.sql("UPDATE schema_migrations_v2 SET progress = 0, attempted = 1 WHERE version = '1.1.0'");
+    // As if it had been interrupted in the midst of it.
+    bench.sql("ALTER TABLE log_1 RENAME TO log_0; ALTER TABLE log_2 RENAME TO log_1");
+    let url = bench.url();
+    let migrator = migrator.observer(move |event: &Event<'_>| {
+        if let Event::StepStarted(_) = event {
+            testkit::postgres::Server::shared().session(&url).run(lose);
+        }
+    });
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+    assert_eq!(bench.sql("SELECT inhdetachpending FROM pg_inherits"), ["t"]);
+}
+
+#[test]
+fn a_bare_statement_waits_for_one_of_an_earlier_run_that_is_still_executed() {
+    let bench = PostgresServer::new();
+    let migrator = outside_transaction("VACUUM users", "").max_retries(0);
+    migrator.up_by_one(&mut bench.open()).wait().unwrap();
+    let mut earlier = testkit::postgres::Server::shared().session(&bench.url());
+    earlier.run(r#"SELECT pg_advisory_lock(hashtextextended('"public"."schema_migrations_v2_state"', 0))"#);
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LockBusy, "{error}");
+    assert!(error.to_string().contains("a statement of an earlier run is still being executed"), "{error}");
+    assert_eq!(bench.lock_owner(), [""; 0]);
+    drop(earlier);
+    migrator.max_retries(10).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
 }

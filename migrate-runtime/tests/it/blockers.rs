@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use migrate_runtime::BorrowedClient;
+use testkit::migrations::Directory;
 use tokio_postgres::{Client, NoTls};
 
-use crate::bench::{Bench, PostgresServer, migrator};
+use crate::bench::{Bench, PostgresServer, migrator, of, registry_at};
 
 const TABLES: (&str, &str, &str, &str) =
     ("1.0.0", "tables", "CREATE TABLE a (id integer); CREATE TABLE b (id integer)", "DROP TABLE a, b");
@@ -113,4 +115,55 @@ fn who_blocks_a_step_is_seen_although_the_second_connection_was_lost() {
         run.join().unwrap()
     });
     assert_eq!(error.blockers()[0].process, process, "{error}");
+}
+
+/// Nothing but the watch ends these waits: the script has told the server not to.
+#[test]
+fn a_script_that_switches_the_lock_timeout_off_still_gives_way_to_readers() {
+    let transactional = "SET lock_timeout = 0; ALTER TABLE a ADD COLUMN wide text";
+    let group = "BEGIN; SET LOCAL lock_timeout = 0; ALTER TABLE a ADD COLUMN wide text; COMMIT";
+    let single = "SET lock_timeout = 0; ALTER TABLE a ADD COLUMN wide text";
+    for (script, transaction) in [(transactional, true), (group, false), (single, false)] {
+        let bench = PostgresServer::new();
+        let directory = Directory::simple(&[TABLES, ("1.1.0", "wide", script, "")]);
+        let metadata = format!(r#"{{"version": "1.1.0", "name": "wide", "transaction": {transaction}}}"#);
+        directory.write("v1.1.0_wide/metadata.json", metadata);
+        let migrator = of(registry_at(directory.path())).lock_timeout(Duration::from_millis(500)).max_retries(0);
+        migrator.up_by_one(&mut bench.open()).wait().unwrap();
+        let (first, second) = (Session::new(&bench), Session::new(&bench));
+        first.run("BEGIN; SELECT * FROM a");
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| migrator.up(&mut bench.open()).wait());
+            let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'a'::regclass AND NOT granted";
+            while bench.sql(waits) != ["1"] {
+                std::thread::yield_now();
+            }
+            // Behind the change, and served while the first reader is still there.
+            second.run("SELECT * FROM a");
+            let error = run.join().unwrap().unwrap_err();
+            assert!(error.is_retryable(), "{script}: {error:?}");
+            assert_eq!(error.blockers()[0].process, first.process(), "{error}");
+        });
+        first.run("COMMIT");
+        migrator.up(&mut bench.open()).wait().unwrap();
+    }
+}
+
+#[test]
+fn where_nobody_can_look_the_history_says_that_the_blocker_is_unknown() {
+    let bench = PostgresServer::new();
+    migrator(&[TABLES]).up(&mut bench.open()).wait().unwrap();
+    let reader = Session::new(&bench);
+    reader.run("BEGIN; SELECT * FROM a");
+    let wide = migrator(&[TABLES, ("1.1.0", "wide", "ALTER TABLE a ADD COLUMN wide text", "")])
+        .lock_timeout(Duration::from_millis(100))
+        .max_retries(0);
+    let mut session = Session::new(&bench);
+    // A borrowed client has no second connection.
+    let error =
+        session.runtime.block_on(async { wide.up(&mut BorrowedClient::new(&mut session.client)).await.unwrap_err() });
+    assert!(error.to_string().ends_with("; who blocked it is unknown"), "{error}");
+    let recorded = "SELECT error LIKE '%who blocked it is unknown' FROM schema_migrations_v2_history
+        WHERE outcome = 'failed' AND version = '1.1.0'";
+    assert_eq!(bench.sql(recorded), ["t"]);
 }

@@ -44,6 +44,7 @@ conformance! {
     unknown_rows_are_judged_by_their_minimum
     a_changed_script_is_refused_and_a_changed_comment_is_not
     an_older_program_undoes_what_it_does_not_know
+    an_older_program_leaves_what_a_newer_one_recorded
     a_dry_run_changes_nothing
     an_incompatible_database_can_be_left_alone
     another_programs_tables_are_refused
@@ -425,6 +426,29 @@ fn an_older_program_undoes_what_it_does_not_know(bench: &impl Bench) {
     older.down_to(&mut bench.open(), version("1.0.0")).wait().unwrap();
     assert_eq!(bench.tables(), ["users"]);
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+fn an_older_program_leaves_what_a_newer_one_recorded(bench: &impl Bench) {
+    let newer = migrator(&[USERS, NOTES, TAGS]).runtime_version(Version::new(2, 0, 0));
+    newer.up(&mut bench.open()).wait().unwrap();
+    let recorded = || {
+        let ledger = "SELECT version, name, checksum, applied_at, runtime_version, status, registry_digest, up_sql
+            FROM schema_migrations_v2 WHERE version <> '1.0.5' ORDER BY version";
+        let state = "SELECT format, oldest_reader, checksum_algorithm FROM schema_migrations_v2_state";
+        [bench.sql(ledger), bench.sql(state)]
+    };
+    let before = recorded();
+    let older = migrator(&[USERS, NOTES]);
+    older.auto_migrate(&mut bench.open()).wait().unwrap();
+    assert_eq!(older.up(&mut bench.open()).wait().unwrap().outcome, Outcome::NothingToDo);
+    assert_eq!(bench.history().len(), 5, "it did not even take the lock");
+    // Also where it has something to do.
+    let own = ("1.0.5", "own", "CREATE TABLE own (id INTEGER)", "");
+    let older = migrator(&[USERS, own, NOTES]).allow_out_of_order(true);
+    assert_eq!(older.up(&mut bench.open()).wait().unwrap().steps.len(), 1);
+    assert_eq!(recorded(), before);
+    assert_eq!(newer.status(&mut bench.open()).wait().unwrap().len(), 4);
+    assert_eq!(bench.tables(), ["notes", "own", "tags", "users"]);
 }
 
 fn a_dry_run_changes_nothing(bench: &impl Bench) {

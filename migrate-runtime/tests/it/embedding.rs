@@ -1,6 +1,8 @@
 //! The arguments of `embed_migrations!`, and the places where it stands.
 
-use migrate_runtime::{Registry, Version, embed_migrations};
+use std::sync::Arc;
+
+use migrate_runtime::{BorrowedConnection, Migrator, Registry, Verdict, Version, embed_migrations};
 
 /// The crate by another path.
 mod renamed {
@@ -45,4 +47,16 @@ fn every_argument_gives_the_same_set() {
     assert!(!FOR_SQLITE.migrations().is_empty());
     assert_eq!(FOR_SQLITE.directory(), "tests/migrations");
     assert_eq!(BESIDE.directory(), "tests/it/../migrations");
+}
+
+/// A reference to a temporary does not compile; this does, and lives as long as it is used.
+#[test]
+fn a_registry_that_no_static_holds_is_shared() {
+    let migrator = {
+        let local = Migrator::new(Arc::new(embed_migrations!("tests/migrations")));
+        local.clone()
+    };
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+    let found = migrator.check(&mut BorrowedConnection::new(&mut connection)).wait().unwrap();
+    assert_eq!(found.verdict, Verdict::NeedsMigration);
 }

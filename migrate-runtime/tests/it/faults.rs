@@ -1,14 +1,15 @@
-//! The fault sweep: every request that the engine makes of a database fails, before its effect, and after it together with
-//! all that follow: an answer is only ever lost with the connection.
+//! The fault sweep: every request that the engine makes of a database fails, before its effect or after it, alone or together
+//! with all that follow.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
-use migrate_runtime::ErrorKind;
 use migrate_runtime::faults::{Fault, Faulty, Kind, Moment};
+use migrate_runtime::{Amendment, ErrorKind, Migrator, Standing, Verdict};
 
-use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal};
+use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, migrator as migrator_of};
+use crate::conformance::{NOTES, USERS, version};
 use crate::model::spec::Spec;
 use crate::model::state::{Command, Execution, Goal, State};
 use crate::model::{found, migrator, prepare};
@@ -28,12 +29,14 @@ fn on_postgres() {
     sweep::<PostgresServer>("PostgreSQL");
 }
 
-/// The ways in which a request fails.
-const FAULTS: [Fault; 4] = [
+/// The ways in which a request fails. One that passes (a lock timeout, a busy file) is the database's word that nothing took
+/// effect, so it has no effect to come after.
+const FAULTS: [Fault; 5] = [
     Fault { at: 0, moment: Moment::Before, lasting: false, kind: Kind::Plain },
     Fault { at: 0, moment: Moment::Before, lasting: false, kind: Kind::Passing },
     Fault { at: 0, moment: Moment::Before, lasting: true, kind: Kind::Plain },
     Fault { at: 0, moment: Moment::After, lasting: true, kind: Kind::Plain },
+    Fault { at: 0, moment: Moment::After, lasting: false, kind: Kind::Plain },
 ];
 
 /// Those that a file does not have.
@@ -91,4 +94,56 @@ fn strike<B: Bench>(fault: &Fault) -> [Option<bool>; 2] {
         from = end;
         (database.requests() >= fault.at).then_some(first.is_ok())
     })
+}
+
+#[test]
+fn amending_on_a_rollback_journal() {
+    amend::<SqliteFile>();
+}
+
+#[test]
+fn amending_on_postgres() {
+    amend::<PostgresServer>();
+}
+
+/// What an operator says of the ledger takes effect with its history row or not at all, and can be said again.
+fn amend<B: Bench>() {
+    let sqlite = B::new().url().starts_with("sqlite:");
+    let lost = if sqlite { &[][..] } else { &LOST };
+    let changed = ("1.0.0", USERS.1, "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, age INTEGER)", USERS.3);
+    let reason = || "by hand".to_owned();
+    let force = Amendment::Force { version: version("1.1.0"), standing: Some(Standing::Applied), reason: reason() };
+    let repair = Amendment::Repair { versions: vec![version("1.0.0")], standing: None };
+    for (migrator, amendment, word) in
+        [(migrator_of(&[USERS, NOTES]), force, "force"), (migrator_of(&[changed]), repair, "repair")]
+    {
+        for fault in FAULTS.iter().chain(lost) {
+            for at in 1.. {
+                if !strike_amendment::<B>(&migrator, &amendment, word, Fault { at, ..*fault }) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the amendment makes that many requests.
+fn strike_amendment<B: Bench>(migrator: &Migrator, amendment: &Amendment, word: &str, fault: Fault) -> bool {
+    let bench = B::new();
+    migrator_of(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let is_done = || migrator.check(&mut bench.open()).wait().unwrap().verdict == Verdict::Compatible;
+    let rows = || bench.history().iter().filter(|row| row.starts_with(word)).count();
+    let migrator = migrator.clone().wait_lock(Duration::from_secs(5)).retry_delay(Duration::from_millis(1));
+    let mut database = Faulty::new(bench.open(), Some(fault));
+    let first = migrator.amend(&mut database, amendment.clone()).wait();
+    let context = format!("{fault:?} of {word} gave {first:#?}");
+    assert_eq!(rows(), usize::from(is_done()), "{context}");
+    assert!(first.is_err() || is_done(), "{context}");
+    if !is_done() {
+        let second = migrator.amend(&mut bench.open(), amendment.clone()).wait();
+        assert!(second.is_ok(), "the second time: {second:?}\n{context}");
+    }
+    assert!(is_done(), "{context}");
+    assert_eq!(rows(), 1, "{context}");
+    database.requests() >= fault.at
 }

@@ -400,6 +400,18 @@ fn a_prepared_transaction_and_an_unread_slot() {
 }
 
 #[test]
+fn a_dump_of_somebody_else_is_seen_however_young_it_is() {
+    let bench = PostgresServer::new();
+    let mut session = Server::shared().session(&bench.url());
+    session.run("SET application_name = 'pg_dump'; BEGIN; SELECT 1");
+    let all = migrator(&[USERS]);
+    let report = all.up(&mut bench.open()).wait().unwrap();
+    let found = report.health.before.iter().find(|result| result.check == Check::LongTransactions).unwrap();
+    assert_failed(found, Severity::Warning, "pg_dump");
+    session.run("ROLLBACK");
+}
+
+#[test]
 fn a_transaction_that_holds_a_table() {
     let bench = PostgresServer::new();
     let brief = Duration::from_millis(1);

@@ -496,6 +496,105 @@ fn a_registration_that_is_being_committed_is_waited_for_and_seen() {
 }
 
 #[test]
+fn a_heartbeat_during_the_last_look_of_a_run_is_judged_by_what_it_intends() {
+    let bench = PostgresServer::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let instance = register(&older(), &bench);
+    // As a run does it: nobody registers meanwhile, it says what it intends, and finds the row to have expired.
+    let mut run = Server::shared().session(&bench.url());
+    run.run(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('\"public\".\"schema_migrations_v2_instances\"', 0));
+         UPDATE schema_migrations_v2_state SET intended_floor = '2.0.0', lock_owner = 'run', lock_host = 'h', lock_process = 1,
+             lock_acquired_at = now(), lock_expires_at = now() + interval '1 minute'",
+    );
+    std::thread::scope(|scope| {
+        let beat = scope.spawn(|| instance.beat(&mut bench.open()).wait());
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        until("the heartbeat to wait", || bench.sql(waits) == ["1"]);
+        run.run("UPDATE schema_migrations_v2_instances SET expires_at = clock_timestamp(); COMMIT");
+        let error = beat.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Incompatible);
+        assert!(error.to_string().contains("a run is about to apply what needs version 2.0.0"), "{error}");
+    });
+}
+
+#[test]
+fn a_heartbeat_that_hangs_is_told() {
+    let bench = PostgresServer::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let second = Duration::from_secs(1);
+    let options = InstanceOptions { heartbeat: second / 10, expiry: second, ..InstanceOptions::default() };
+    let instance = older().register_instance_with(&mut bench.open(), options).wait().unwrap();
+    let mut session = Server::shared().session(&bench.url());
+    session.run("BEGIN; LOCK TABLE schema_migrations_v2_instances IN ACCESS EXCLUSIVE MODE");
+    until("a failure to be told", || instance.failure().is_some());
+    session.run("ROLLBACK");
+    until("a heartbeat to succeed", || instance.failure().is_none());
+}
+
+#[test]
+fn a_program_that_nobody_keeps_alive_is_told() {
+    let bench = SqliteFile::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let options =
+        InstanceOptions { heartbeat: Duration::from_millis(10), expiry: Duration::from_millis(50), keep_alive: false };
+    let instance = older().register_instance_with(&mut bench.open(), options).wait().unwrap();
+    until("a failure to be told", || instance.failure().is_some());
+    let error = instance.failure().unwrap().to_string();
+    assert!(error.contains("no heartbeat has succeeded for 0 s: the program counts as gone"), "{error}");
+    instance.beat(&mut bench.open()).wait().unwrap();
+    assert!(instance.failure().is_none());
+}
+
+#[test]
+fn a_baseline_stops_before_older_programs() {
+    let bench = SqliteFile::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    let _instance = register(&older(), &bench);
+    let baseline = migrate_runtime::Amendment::Baseline { version: version("2.0.0") };
+    let error = newer().amend(&mut bench.open(), baseline.clone()).wait().unwrap_err();
+    assert_eq!((error.kind(), error.instances().len()), (ErrorKind::BlockedByInstances, 1), "{error}");
+    assert!(error.to_string().starts_with("`baseline` needs version 2.0.0 or newer of this program"), "{error}");
+    assert_eq!((bench.ledger().len(), intent(&bench)), (1, vec!["|".to_owned()]));
+    newer().ignore_instances(true).amend(&mut bench.open(), baseline).wait().unwrap();
+    assert_eq!(bench.ledger().len(), 3);
+    assert!(bench.history().contains(&"ignore_instances||succeeded".to_owned()));
+}
+
+#[test]
+fn on_sqlite_a_program_does_not_expire_while_a_backup_keeps_it_from_the_file() {
+    use migrate_runtime::backup::BackupOptions;
+    let bench = SqliteFile::new();
+    older().up(&mut bench.open()).wait().unwrap();
+    bench.sql("CREATE TABLE data (body BLOB); INSERT INTO data VALUES (randomblob(20000000))");
+    let instance = register(&older(), &bench);
+    let directory = Directory::simple(&[USERS, ("2.0.0", "drop_users", "DROP TABLE users", USERS.2)]);
+    directory.write(
+        "v2.0.0_drop_users/metadata.json",
+        br#"{"version": "2.0.0", "name": "drop_users", "min_runtime_version": "2.0.0"}"#,
+    );
+    // In nobody's way when the run looks first, and an older program that expired while the copy was made.
+    bench.sql("UPDATE schema_migrations_v2_instances SET runtime_version = '2.0.0'");
+    let (path, id) = (bench.path(), instance.id().to_owned());
+    let observer = move |event: &Event<'_>| {
+        if let Event::BackedUp(_) = event {
+            let connection = rusqlite::Connection::open(&path).unwrap();
+            let change = "UPDATE schema_migrations_v2_instances SET runtime_version = '1.0.0',
+                expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-0.001 seconds') WHERE id = ?1";
+            connection.execute(change, [&id]).unwrap();
+        }
+    };
+    let newer = of(registry_at(directory.path()))
+        .runtime_version(Version::new(2, 0, 0))
+        .backup(BackupOptions::default())
+        .observer(observer);
+    let error = newer.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BlockedByInstances);
+    assert!(error.instances()[0].expires_in_ms < 0, "{error:?}");
+}
+
+#[test]
 fn a_role_that_only_serves_may_register() {
     let bench = PostgresServer::new();
     older().up(&mut bench.open()).wait().unwrap();

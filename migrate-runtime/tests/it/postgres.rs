@@ -542,3 +542,139 @@ fn a_program_that_is_told_of_a_change_drops_its_cached_plans() {
     assert_eq!(fresh.columns().len(), 3);
     runtime.block_on(client.query(&fresh, &[])).unwrap();
 }
+
+#[test]
+fn the_lease_lasts_as_long_as_it_is_set_to_and_is_renewed() {
+    let bench = PostgresServer::new();
+    let mut gate = testkit::postgres::Server::shared().session(&bench.url());
+    gate.run("SELECT pg_advisory_lock(7)");
+    let waits = ("1.0.0", "waits", "SELECT pg_advisory_xact_lock(7)", "");
+    let migrator = migrator(&[waits]).lock_timeout(Duration::from_secs(600)).lease(Duration::from_secs(2));
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| migrator.up(&mut bench.open()).wait());
+        let until = |question: &str, answer: &str| {
+            while bench.sql(question) != [answer] {
+                std::thread::yield_now();
+            }
+        };
+        until("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", "1");
+        let state = "FROM schema_migrations_v2_state WHERE lock_owner IS NOT NULL";
+        let short = format!("SELECT lock_expires_at < now() + interval '3 seconds' {state}");
+        assert_eq!(bench.sql(&short), ["t"]);
+        until(&format!("SELECT lock_expires_at > lock_acquired_at + interval '3 seconds' {state}"), "t");
+        gate.run("SELECT pg_advisory_unlock(7)");
+        run.join().unwrap().unwrap();
+    });
+    for lease in [Duration::from_millis(999), Duration::from_secs(3601)] {
+        let error = migrator.clone().lease(lease).up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(error.to_string().ends_with("is outside of 1s to 3600s"), "{error}");
+    }
+}
+
+#[test]
+fn each_transaction_of_a_run_on_a_borrowed_client_prolongs_the_lease() {
+    let bench = PostgresServer::new();
+    let (runtime, mut client) = connect(&bench.url());
+    let directory = outside_transaction("CREATE TABLE more (id integer); SELECT 1", "", "");
+    let url = bench.url();
+    let expiries = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&expiries);
+    let migrator = of(registry_at(directory.path())).observer(move |event: &Event<'_>| {
+        if let Event::Started(_) | Event::StepEnded(_) = event {
+            let mut session = testkit::postgres::Server::shared().session(&url);
+            let expires = session.run("SELECT extract(epoch FROM lock_expires_at) FROM schema_migrations_v2_state");
+            seen.lock().unwrap().push(expires.trim().parse::<f64>().unwrap());
+        }
+    });
+    runtime.block_on(async {
+        migrator.up(&mut BorrowedClient::new(&mut client)).await.unwrap();
+    });
+    let expiries = expiries.lock().unwrap();
+    assert!(expiries.len() > 1 && expiries.windows(2).all(|pair| pair[0] < pair[1]), "{expiries:?}");
+}
+
+#[test]
+fn two_tenants_of_one_database_migrate_at_once() {
+    let bench = PostgresServer::new();
+    let mut gate = testkit::postgres::Server::shared().session(&bench.url());
+    gate.run("SELECT pg_advisory_lock(7); CREATE SCHEMA one; CREATE SCHEMA two");
+    // A statement that no transaction can hold takes a lock of its own, which lasts as long as the run.
+    let directory = outside_transaction("VACUUM users; SELECT pg_advisory_xact_lock(7)", "", "");
+    let tenant = |schema: &str| {
+        let url = format!("{}?options=-c%20search_path%3D{schema}", bench.url());
+        (of(registry_at(directory.path())).lock_timeout(Duration::from_secs(600)), Postgres::from_url(&url).unwrap())
+    };
+    std::thread::scope(|scope| {
+        let (migrator, mut database) = tenant("one");
+        let one = scope.spawn(move || migrator.up(&mut database).wait());
+        let waits = "SELECT count(*) FROM pg_stat_activity a WHERE a.datname = current_database()
+            AND a.wait_event = 'advisory'";
+        while bench.sql(waits) != ["1"] {
+            std::thread::yield_now();
+        }
+        // The second gets as far as the first, while the first has all its locks.
+        let (migrator, mut database) = tenant("two");
+        let two = scope.spawn(move || migrator.up(&mut database).wait());
+        while bench.sql(waits) != ["2"] {
+            assert!(!two.is_finished());
+            std::thread::yield_now();
+        }
+        gate.run("SELECT pg_advisory_unlock(7)");
+        for run in [one, two] {
+            assert_eq!(run.join().unwrap().unwrap().outcome, Outcome::Done);
+        }
+    });
+    for schema in ["one", "two"] {
+        let ledger = format!("SELECT count(*) FROM {schema}.schema_migrations_v2 WHERE status = 'applied'");
+        assert_eq!(bench.sql(&ledger), ["2"], "{schema}");
+    }
+}
+
+/// Where backslashes escape in plain strings, the server ends the first string where this crate does not see its end.
+#[test]
+fn a_commit_that_no_lexer_sees_fails_at_the_savepoint() {
+    let bench = PostgresServer::new();
+    let name = bench.database.name();
+    bench.sql(&format!("ALTER DATABASE \"{name}\" SET standard_conforming_strings = off"));
+    let hidden = r"CREATE TABLE kept (id integer); SELECT 'a\''; COMMIT; SELECT 1 --'";
+    let migrator =
+        migrator(&[("1.0.0", "hidden", hidden, ""), ("1.1.0", "next", "CREATE TABLE never (id integer)", "")]);
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("1.0.0 `hidden` ended the transaction that it runs in"), "{error}");
+    assert_eq!(error.database().unwrap().code.as_deref(), Some("25P01"), "{error}");
+    assert_eq!(bench.ledger(), [""; 0]);
+    assert_eq!(bench.tables(), ["kept"], "what was committed is not recorded as a migration");
+    assert_eq!(bench.history(), ["run||started", "up|1.0.0|failed", "run||failed"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+}
+
+#[test]
+fn a_script_that_resets_everything_resets_nothing_for_others() {
+    let bench = PostgresServer::new();
+    let (runtime, mut client) = connect(&bench.url());
+    let next =
+        "CREATE TABLE seen AS SELECT current_setting('work_mem') AS memory, current_setting('lock_timeout') AS wait,
+        current_user::text AS who";
+    let reset = "RESET ALL; CREATE TABLE users (id integer)";
+    let migrator = migrator(&[("1.0.0", "reset", reset, ""), ("1.1.0", "next", next, "")]);
+    let migrator = migrator.lock_timeout(Duration::from_secs(3));
+    let kept: String = runtime.block_on(async {
+        client.batch_execute("SET work_mem = '7MB'; SET ROLE pg_database_owner").await.unwrap();
+        migrator.up(&mut BorrowedClient::new(&mut client)).await.unwrap();
+        let kept = "SELECT current_setting('work_mem') || ' ' || current_setting('role')";
+        client.query_one(kept, &[]).await.unwrap().get(0)
+    });
+    assert_eq!(kept, "7MB pg_database_owner");
+    assert_eq!(bench.sql("SELECT memory, wait, who FROM seen"), ["7MB|3s|pg_database_owner"]);
+}
+
+#[test]
+fn a_migration_runs_outside_a_transaction_whatever_its_script_begins_with() {
+    for beginning in ["\u{feff}", "\n\n", "-- a comment\n", "\u{feff}\n/* another */ -- one\r\n"] {
+        let bench = PostgresServer::new();
+        let directory = outside_transaction(&format!("{beginning}VACUUM users"), "", "");
+        of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"], "{beginning:?}");
+    }
+}

@@ -133,6 +133,42 @@ fn a_lock_whose_taking_loses_the_connection_every_time_is_given_up_within_the_bo
 }
 
 #[test]
+fn a_database_that_stays_busy_after_a_lost_connection_is_not_waited_for_without_end() {
+    let bench = bench();
+    let busy = "CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '40001'; END $$;
+        CREATE TRIGGER busy BEFORE UPDATE OF fence ON schema_migrations_v2_state EXECUTE FUNCTION busy()";
+    let (waiting, waits) = std::sync::mpsc::channel();
+    let migrations = [("1.0.0", "busy", busy, ""), ("1.1.0", "lost", LOSES_ITS_CONNECTION, "")];
+    let migrator = migrator(&migrations).max_retries(3).retry_delay(Duration::from_millis(1)).observer(
+        move |event: &Event<'_>| {
+            if let Event::WaitingForDatabase(error) = event {
+                waiting.send(error.to_string()).unwrap();
+            }
+        },
+    );
+    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("40001"), "{error}");
+    assert!(waits.recv().unwrap().contains("40001"));
+    assert!(waits.try_recv().is_err(), "it was told once");
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+#[test]
+fn a_first_read_that_loses_its_connection_twice_is_made_a_third_time() {
+    let bench = bench();
+    let proxy = Proxy::to(Server::shared());
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    proxy.watch(move |passing| {
+        let asks = passing.kind == 'Q' && passing.from_client;
+        if asks && seen.fetch_add(1, Ordering::SeqCst) < 2 { Fate::CutAfter } else { Fate::Pass }
+    });
+    let mut database = Postgres::from_url(&proxy.url_for(&bench.database)).unwrap();
+    let migrator = tables(1, (9, "")).retry_delay(Duration::from_millis(1));
+    assert_eq!(migrator.up(&mut database).wait().unwrap().outcome, Outcome::Done);
+}
+
+#[test]
 fn an_error_of_a_script_about_another_connection_is_no_lost_connection() {
     let bench = bench();
     let elsewhere = "DO $$ BEGIN RAISE EXCEPTION 'no way to the other server' USING ERRCODE = '08006'; END $$";

@@ -490,3 +490,69 @@ fn temporary_objects_that_hang_on_each_other_are_dropped() {
         connection.query_row("SELECT group_concat(name) FROM temp.sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(left, "lent");
 }
+
+#[test]
+fn foreign_keys_off_outside_a_transaction_is_refused_before_child_rows_are_lost() {
+    let up = "CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT);
+        INSERT INTO new (id) SELECT id FROM parent; DROP TABLE parent; ALTER TABLE new RENAME TO parent;";
+    let bench = SqliteFile::new();
+    let directory = Directory::simple(&[("1.0.0", "rebuild", up, up)]);
+    let both = br#"{"version": "1.0.0", "name": "rebuild", "transaction": false, "foreign_keys": "off"}"#;
+    directory.write("v1.0.0_rebuild/metadata.json", both);
+    let loaded = migrate_core::source::load(directory.path(), &migrate_core::source::LoadOptions::new("m"));
+    let problems = loaded.into_registry().unwrap_err();
+    assert!(problems.iter().any(|it| it.code.as_str() == "foreign-keys-without-transaction"), "{problems:?}");
+
+    // What an earlier version accepted is in the ledger, with the script that takes it back.
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent ON DELETE CASCADE);
+        INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (10, 1), (20, 2);";
+    let rebuild = ("1.1.0", "rebuild", "SELECT 1", up);
+    let knows = migrator(&[("1.0.0", "tables", tables, ""), rebuild]);
+    knows.up(&mut bench.open()).wait().unwrap();
+    bench.sql("UPDATE schema_migrations_v2 SET transactional = 0, foreign_keys_off = 1 WHERE version = '1.1.0'");
+    let older = migrator(&[("1.0.0", "tables", tables, "")]);
+    let mut connection = bench.connection();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    let error = older.down(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert!(error.help().unwrap().contains("migrate force"), "{error:?}");
+    assert_eq!(bench.sql("SELECT count(*) FROM child"), ["2"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+}
+
+#[test]
+fn a_script_that_makes_its_connection_read_only_does_so_for_itself() {
+    let bench = SqliteFile::new();
+    let up = "CREATE TABLE users (id INTEGER); PRAGMA query_only = ON; SELECT count(*) FROM users;
+        PRAGMA query_only = OFF; INSERT INTO users VALUES (1)";
+    outside_transaction(up).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM users"), ["1"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+
+    let bench = SqliteFile::new();
+    let up = "CREATE TABLE users (id INTEGER); PRAGMA query_only = ON; INSERT INTO users VALUES (1)";
+    let error = outside_transaction(up).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.statement(), Some("INSERT INTO users VALUES (1)"));
+    assert_eq!(bench.ledger(), ["1.0.0|applying"]);
+    assert_eq!(bench.history(), ["run||started", "up|1.0.0|started", "up|1.0.0|failed", "run||failed"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+}
+
+#[test]
+fn constraints_that_a_script_defers_are_deferred_until_its_own_commit() {
+    let bench = SqliteFile::new();
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (parent INTEGER REFERENCES parent);";
+    let deferred = "PRAGMA defer_foreign_keys = ON; INSERT INTO child VALUES (1); INSERT INTO parent VALUES (1)";
+    let next = "INSERT INTO child VALUES (2); INSERT INTO parent VALUES (2)";
+    let migrations =
+        [("1.0.0", "tables", tables, ""), ("1.1.0", "deferred", deferred, ""), ("1.2.0", "next", next, "")];
+    let mut connection = bench.connection();
+    connection.pragma_update(None, "foreign_keys", true).unwrap();
+    let error = migrator(&migrations).up(&mut BorrowedConnection::new(&mut connection)).wait().unwrap_err();
+    assert_eq!(error.migration().unwrap().to_string(), "1.2.0", "{error}");
+    assert_eq!(error.statement(), Some("INSERT INTO child VALUES (2)"));
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}

@@ -4,7 +4,7 @@
 //! it. When a run finds one that was begun and not finished, it asks the catalogue whether it took effect. No fence can
 //! stop it either; while it is executed its session holds an advisory lock that a take-over must get.
 
-use migrate_core::sql::{self, Bare, Effect, ObjectClass, Segment, SegmentKind};
+use migrate_core::sql::{self, Bare, Effect, ObjectClass, Reindexed, Segment, SegmentKind};
 
 use super::PostgresBackend;
 use super::message::{Message, Row};
@@ -36,10 +36,13 @@ impl PostgresBackend<'_> {
         let statement = &work.script.sql[segment.start..segment.end];
         let effect = sql::effect(statement);
         self.hold_advisory_lock(work).await?;
-        if place.uncertain && self.took_effect(work, segment, &effect).await? {
-            return Ok(());
+        if place.uncertain {
+            self.prove(fence, work).await?;
+            if self.took_effect(work, segment, &effect).await? {
+                return Ok(());
+            }
         }
-        self.make_way(work, segment, &effect).await?;
+        self.make_way(fence, work, segment, &effect).await?;
         self.record_attempt(fence, work, place.number).await?;
         let mut message = Message::default();
         message.bare(&work.script, segment.statements.clone());
@@ -74,11 +77,9 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Takes the advisory lock that a take-over must get. Whoever holds it executes a statement of an earlier run.
+    /// Takes the advisory lock that a take-over must get, unless this session holds it: a statement of the script may have
+    /// given it back (`DISCARD ALL`, `pg_advisory_unlock_all`). Whoever else holds it executes a statement of an earlier run.
     async fn hold_advisory_lock(&mut self, work: &Work<'_>) -> Result<(), Error> {
-        if self.holds_advisory_lock {
-            return Ok(());
-        }
         let take = Message::of(&[&self.names.take_advisory_lock()]);
         let rows = self.ask("the advisory lock could not be taken", take).await?;
         if first(&rows) != Some("t") {
@@ -91,21 +92,20 @@ impl PostgresBackend<'_> {
         Ok(())
     }
 
+    /// Fails if the run has lost its lock. While the session holds the advisory lock nobody can take it over afterwards.
+    async fn prove(&self, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        let mut message = self.open(fence, work, None);
+        self.commit(&mut message, fence);
+        self.run_step(fence, work, &message).await.map(drop)
+    }
+
     /// Whether a statement that was begun earlier took effect, by what the catalogue says.
     async fn took_effect(&mut self, work: &Work<'_>, segment: &Segment, effect: &Effect) -> Result<bool, Error> {
         let question = match effect {
             Effect::Index { .. } => return Ok(self.index(effect).await?.is_some_and(|it| it.valid && it.on_table)),
-            Effect::Repeatable => return Ok(false),
-            Effect::Untold => {
-                let message =
-                    "an earlier run was interrupted in this statement, and nothing tells whether it took effect";
-                return Err(failure(work, segment, message.to_owned()).with_help(half_done(work)));
-            }
-            Effect::NoIndex { names } => {
-                let there: Vec<String> =
-                    names.iter().map(|name| format!("pg_catalog.to_regclass({}) IS NULL", literal(name))).collect();
-                format!("SELECT {}", there.join(" AND "))
-            }
+            Effect::Repeatable | Effect::Reindexed(_) => return Ok(false),
+            Effect::Untold => return Err(untold(work, segment)),
+            Effect::NoIndex { names } => return self.dropped(work, segment, names).await,
             Effect::Object { class, name, exists } => {
                 let (catalogue, column) = match class {
                     ObjectClass::Database => ("pg_database", "datname"),
@@ -128,6 +128,24 @@ impl PostgresBackend<'_> {
         Ok(first(&rows) == Some("t"))
     }
 
+    /// Whether indexes are dropped. A name without a schema may have stood for one that is gone, and stand for another one
+    /// further back in `search_path` now, which is not ours to drop.
+    async fn dropped(&self, work: &Work<'_>, segment: &Segment, names: &[String]) -> Result<bool, Error> {
+        let values: Vec<String> = names.iter().map(|name| format!("({})", literal(name))).collect();
+        let question = format!(
+            "SELECT pg_catalog.bool_and(c.oid IS NULL),
+                    pg_catalog.bool_or(pg_catalog.cardinality(pg_catalog.parse_ident(v.name)) = 1
+                        AND c.relnamespace <> (SELECT n.oid FROM pg_catalog.pg_namespace n
+                            WHERE n.nspname = pg_catalog.current_schema()))
+             FROM (VALUES {}) v(name) LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name)",
+            values.join(", ")
+        );
+        let rows = self.ask("the catalogue could not be read", Message::of(&[&question])).await?;
+        let row = rows.first().and_then(|rows| rows.first());
+        let says = |column| row.and_then(|row| row.get(column)) == Some("t");
+        if says(1) { Err(untold(work, segment)) } else { Ok(says(0)) }
+    }
+
     /// Whether a partition is detached; one that is half detached is detached now.
     async fn detached(&mut self, table: &str, partition: &str) -> Result<bool, Error> {
         let question = format!(
@@ -148,8 +166,21 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// Drops what an interrupted build left under the name of the index that the statement makes.
-    async fn make_way(&mut self, work: &Work<'_>, segment: &Segment, effect: &Effect) -> Result<(), Error> {
+    /// Drops what an interrupted build left: an invalid index of the name that the statement makes, or the copies of those
+    /// that it builds anew.
+    async fn make_way(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        effect: &Effect,
+    ) -> Result<(), Error> {
+        if let Effect::Reindexed(what) = effect {
+            for copy in self.leftovers(what).await? {
+                self.drop_invalid(fence, work, segment, &copy).await?;
+            }
+            return Ok(());
+        }
         let Some(index) = self.index(effect).await?.filter(|index| !index.valid && index.on_table) else {
             return Ok(());
         };
@@ -157,10 +188,55 @@ impl PostgresBackend<'_> {
             let message = format!("the index {} is being built by process {builder}", index.name);
             return Err(failure(work, segment, message).with_retryable(true).with_help("wait for it to end"));
         }
-        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.name);
+        self.drop_invalid(fence, work, segment, &index.name).await
+    }
+
+    /// Drops an invalid index, after proving that the lock is still ours.
+    async fn drop_invalid(
+        &mut self,
+        fence: Fence,
+        work: &Work<'_>,
+        segment: &Segment,
+        name: &str,
+    ) -> Result<(), Error> {
+        self.prove(fence, work).await?;
         self.set_bare_timeouts(work, segment).await?;
-        self.ask(&format!("the invalid index {} could not be dropped", index.name), Message::of(&[&drop])).await?;
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
+        self.ask(&format!("the invalid index {name} could not be dropped"), Message::of(&[&drop])).await?;
         Ok(())
+    }
+
+    /// The invalid indexes that `REINDEX CONCURRENTLY` leaves beside the real ones when it does not come to its end. Those
+    /// of a table whose indexes somebody else builds at the moment are not left behind.
+    async fn leftovers(&self, what: &Reindexed) -> Result<Vec<String>, Error> {
+        let tables = match what {
+            Reindexed::Index(name) => format!(
+                "t.oid IN (SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = {index}
+                     OR x.indexrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({index})))",
+                index = format_args!("pg_catalog.to_regclass({})", literal(name)),
+            ),
+            Reindexed::Table(name) => format!(
+                "t.oid = {table} OR t.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({table}))",
+                table = format_args!("pg_catalog.to_regclass({})", literal(name)),
+            ),
+            Reindexed::Schema(name) => {
+                format!("t.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {})", literal(name))
+            }
+            Reindexed::Database => "true".to_owned(),
+        };
+        let question = format!(
+            "SELECT DISTINCT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+             FROM pg_catalog.pg_index i
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_catalog.pg_class t ON i.indrelid IN (t.oid, t.reltoastrelid)
+             WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND ({tables})
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.relid = i.indrelid
+                 OR (p.relid IS NULL AND p.datname = pg_catalog.current_database()))
+             ORDER BY 1"
+        );
+        let rows = self.ask("the catalogue could not be read", Message::of(&[&question])).await?;
+        Ok(rows.first().into_iter().flatten().filter_map(|row| row.get(0).map(str::to_owned)).collect())
     }
 
     /// The index that a statement makes, if there is one of its name.
@@ -194,7 +270,7 @@ impl PostgresBackend<'_> {
     async fn record_attempt(&mut self, fence: Fence, work: &Work<'_>, number: u32) -> Result<(), Error> {
         let mut message = self.open(fence, work, None);
         message.push(&self.names.attempt(work.step, number));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
@@ -214,6 +290,12 @@ impl PostgresBackend<'_> {
 
 fn first(rows: &[Vec<Row>]) -> Option<&str> {
     rows.first().and_then(|rows| rows.first()).and_then(|row| row.get(0))
+}
+
+/// The error of a statement of which nobody can tell whether it took effect.
+fn untold(work: &Work<'_>, segment: &Segment) -> Error {
+    let message = "an earlier run was interrupted in this statement, and nothing tells whether it took effect";
+    failure(work, segment, message.to_owned()).with_help(half_done(work))
 }
 
 /// What to do about a statement of which nobody can tell how far it came.

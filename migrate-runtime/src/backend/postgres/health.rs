@@ -118,6 +118,8 @@ fn query(question: &Question) -> Option<String> {
             bound.as_millis()
         )
     };
+    // They hold a lock on every table until they end, however young they are. Their name is shown to every role.
+    const DUMPS: &str = "a.application_name IN ('pg_dump', 'pg_dumpall')";
     let query = match question {
         Question::DiskSpace | Question::Integrity | Question::ForeignKeys => return None,
         Question::InvalidIndexes => "SELECT pg_catalog.format('`%I.%I`', n.nspname, c.relname)
@@ -134,7 +136,7 @@ fn query(question: &Question) -> Option<String> {
             .to_owned(),
         Question::LongTransactions(bound) => format!(
             "SELECT {SESSION} FROM pg_catalog.pg_stat_activity a
-             WHERE a.datname = pg_catalog.current_database() AND {} ORDER BY a.xact_start",
+             WHERE a.datname = pg_catalog.current_database() AND ({} OR {DUMPS}) ORDER BY a.xact_start",
             older(bound)
         ),
         Question::Blockers(bound) => format!(

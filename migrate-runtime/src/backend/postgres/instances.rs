@@ -9,7 +9,6 @@ use std::time::Duration;
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::version::SchemaVersion;
 
-use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::tables::{Fields, Names, literal, optional_literal, rfc3339};
 use crate::backend::{Fence, InstanceRow, ledger_error};
@@ -20,6 +19,10 @@ const LOCK_TIMEOUT: &str = "SELECT pg_catalog.set_config('lock_timeout', '2s', t
 
 /// Each statement then sees what was committed before it began, and not what was when the transaction did.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// The columns of the table of instances.
+pub(super) const COLUMNS: &str =
+    "id, runtime_version, registry_head, registry_digest, host, process, started_at, last_seen_at, expires_at";
 
 impl Names {
     /// What the table of instances is made by.
@@ -89,12 +92,12 @@ impl Names {
     pub(super) fn intend(&self, fence: Fence, intent: &Intent) -> Message<'static> {
         let write = format!(
             "UPDATE {state} SET intended_floor = {floor}, intended_removal = {removal},
-                    lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+                    lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              WHERE id = 1 AND fence = {fence}",
             state = self.state(),
             floor = optional_literal(intent.floor.as_deref()),
             removal = optional_literal(intent.removal.map(|version| version.to_string()).as_deref()),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
         );
         let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", self.instances_key());
         let (proof, read) = (self.prove(fence, None), self.select_instances());
@@ -105,12 +108,11 @@ impl Names {
     /// Rows that expired long ago are removed with that; one that expired just now may be prolonged yet.
     pub(super) fn register(&self, row: &InstanceRow) -> Message<'static> {
         let instances = self.instances();
-        let shared = format!("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", self.instances_key());
+        let shared = self.shared();
         let forget =
             format!("DELETE FROM {instances} WHERE expires_at < pg_catalog.clock_timestamp() - interval '1 day'");
         let add = format!(
-            "INSERT INTO {instances} (id, runtime_version, registry_head, registry_digest, host, process, started_at,
-                                      last_seen_at, expires_at)
+            "INSERT INTO {instances} ({COLUMNS})
              VALUES ({id}, {version}, {head}, {digest}, {host}, {process}, pg_catalog.clock_timestamp(),
                      pg_catalog.clock_timestamp(), {expires})
              ON CONFLICT (id) DO UPDATE SET last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at",
@@ -127,20 +129,27 @@ impl Names {
         Message::of(&[BEGIN, LOCK_TIMEOUT, &shared, &forget, &add, state, ledger, intent, "COMMIT"])
     }
 
-    /// Prolongs the row of an instance that has not expired, and gives a row if there was one.
+    /// Prolongs the row of an instance that has not expired, and gives a row if there was one: while no run can say anew
+    /// what it intends. A row that a run has counted as gone would else be alive again without anybody's judgement.
     pub(super) fn prolong_instance(&self, row: &InstanceRow) -> Message<'static> {
-        Message::of(&[&format!(
+        let prolong = format!(
             "UPDATE {} SET last_seen_at = pg_catalog.clock_timestamp(), expires_at = {}
              WHERE id = {} AND expires_at > pg_catalog.clock_timestamp() RETURNING id",
             self.instances(),
             expires(row.expiry),
             literal(&row.id)
-        )])
+        );
+        Message::of(&[BEGIN, LOCK_TIMEOUT, &self.shared(), &prolong, "COMMIT"])
     }
 
     /// Removes the row of an instance.
     pub(super) fn remove_instance(&self, row: &InstanceRow) -> Message<'static> {
         Message::of(&[&format!("DELETE FROM {} WHERE id = {}", self.instances(), literal(&row.id))])
+    }
+
+    /// Waits until no run says what it intends, and keeps it from doing so.
+    fn shared(&self) -> String {
+        format!("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", self.instances_key())
     }
 
     /// The key of the advisory lock of those who register and of the run that says what it intends.

@@ -6,22 +6,19 @@ use tokio::task::JoinHandle;
 
 use crate::database::postgres::{Connected, Postgres, Token};
 
-/// How long a lease lasts without renewal.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
-
 /// The task that renews; ends when dropped. A run shorter than the first pause never opens the second connection.
 #[derive(Debug)]
 pub(super) struct Renewal(JoinHandle<()>);
 
 impl Renewal {
-    pub(super) fn start(database: Postgres, statement: String) -> Self {
+    pub(super) fn start(database: Postgres, lease: Duration, statement: String) -> Self {
         Self(tokio::spawn(async move {
             let mut connection = None;
             loop {
-                tokio::time::sleep(LEASE / 3).await;
+                tokio::time::sleep(lease / 3).await;
                 // A renewal that fails or hangs is tried again on a new connection; if none succeeds the lease ends,
                 // another run may take over, and this one stops at its fence.
-                let renewed = tokio::time::timeout(LEASE / 3, renew(&database, connection.take(), &statement)).await;
+                let renewed = tokio::time::timeout(lease / 3, renew(&database, connection.take(), &statement)).await;
                 connection = renewed.ok().flatten();
             }
         }))

@@ -127,7 +127,8 @@ impl<'w> Message<'w> {
 
     fn step_error(&self, fence: Fence, work: &Work<'_>, mut error: MessageError) -> Error {
         let blockers = std::mem::take(&mut error.seen.blockers);
-        self.unblocked_step_error(fence, work, error).with_blockers(blockers)
+        let unseen = error.waited_too_long() && blockers.is_empty();
+        self.unblocked_step_error(fence, work, error).with_blockers(blockers).with_blocked_unseen(unseen)
     }
 
     fn unblocked_step_error(&self, fence: Fence, work: &Work<'_>, error: MessageError) -> Error {
@@ -295,6 +296,11 @@ impl MessageError {
         cancelled || self.state.as_ref().is_some_and(|state| passing.contains(state))
     }
 
+    /// Whether it waited for locks for longer than it may.
+    fn waited_too_long(&self) -> bool {
+        self.seen.over_budget || self.state == Some(SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Whether it was cancelled because the run is to stop now.
     fn is_stopped(&self) -> bool {
         self.seen.stopped && self.state.as_ref() == Some(&SqlState::QUERY_CANCELED)
@@ -375,7 +381,10 @@ impl MessageError {
             return step_error(work, &work.script, failure);
         }
         let of_script = self.state.as_ref().is_some_and(|state| *state != SqlState::QUERY_CANCELED) && !self.lost;
-        if self.completed == behind_script && of_script {
+        // Where the script holds statements that only the server saw, its end is further back.
+        let released_nothing = [SqlState::NO_ACTIVE_SQL_TRANSACTION, SqlState::S_E_INVALID_SPECIFICATION];
+        let is_gone = self.state.as_ref().is_some_and(|state| released_nothing.contains(state));
+        if is_gone || self.completed == behind_script && of_script {
             return Error::new(
                 ErrorKind::Migration,
                 format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name),

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::PostgresBackend;
-use super::lease::LEASE;
+use super::instances::COLUMNS as INSTANCE_COLUMNS;
 use super::message::Message;
 use super::tables::{HISTORY_COLUMNS, Names, history_values, literal};
-use crate::backend::{Backend, Fence, Run, identifier};
+use crate::backend::{Backend, Fence, Run, STANDS, identifier};
 use crate::backup::{Measure, Restoration, postgres as dumps};
 use crate::database::Postgres;
 use crate::error::{Error, ErrorKind};
@@ -45,10 +45,12 @@ impl PostgresBackend<'_> {
         let answer = self.ask("the database could not be read", Message::of(&[&sql])).await?;
         let value = |column| answer.first().and_then(|rows| rows.first()?.get(column)).unwrap_or_default().to_owned();
         let name = value(1);
+        let size = value(0).parse().unwrap_or_default();
         Ok(Measure {
-            size: value(0).parse().unwrap_or_default(),
+            size,
+            room: size,
             empty: value(2) == "t",
-            location: self.database.as_ref().map_or_else(|| format!("postgres:{name}"), ToString::to_string),
+            location: self.database.as_ref().map_or_else(|| format!("postgres:{name}"), dumps::location),
             name,
             directory: Some(dumps::DIRECTORY.into()),
         })
@@ -79,6 +81,19 @@ impl PostgresBackend<'_> {
         let session = std::mem::take(&mut self.session);
         self.begin_session(fence, session);
         restored.map(|()| fence)
+    }
+
+    /// Refuses while others are connected.
+    pub(super) async fn look_for_others(&mut self) -> Result<(), Error> {
+        let fence = self.held;
+        // It would count as one of the others.
+        self.renewal = None;
+        std::mem::take(&mut self.watch).close().await;
+        let found = self.send_others_away(false).await;
+        if let Some(fence) = fence {
+            self.renew(fence);
+        }
+        found
     }
 
     /// Refuses while others are connected, or ends their sessions.
@@ -117,17 +132,20 @@ impl PostgresBackend<'_> {
 }
 
 impl Names {
-    /// Keeps lock and history in the transaction that replaces everything.
+    /// Keeps lock, history and running programs in the transaction that replaces everything.
     pub(super) fn keep(&self) -> String {
         format!(
             "CREATE TEMPORARY TABLE migrate_kept_state ON COMMIT DROP AS SELECT * FROM {};\n\
-             CREATE TEMPORARY TABLE migrate_kept_history ON COMMIT DROP AS SELECT * FROM {};",
+             CREATE TEMPORARY TABLE migrate_kept_history ON COMMIT DROP AS SELECT * FROM {};\n\
+             CREATE TEMPORARY TABLE migrate_kept_instances ON COMMIT DROP AS SELECT * FROM {};",
             self.state(),
-            self.history_table()
+            self.history_table(),
+            self.instances(),
         )
     }
 
-    /// Gives what was restored the lock of the run and the history since; nobody is alive of those who were.
+    /// Gives what was restored the lock of the run, the history since, and the programs that are registered now; of those
+    /// that were when the backup was taken nobody is alive.
     pub(super) fn continue_(&self, run: &Run, restoration: &Restoration<'_>) -> String {
         let (above, begin) = match restoration.of_this_run {
             true => (0, String::new()),
@@ -140,15 +158,20 @@ impl Names {
              UPDATE {state} s SET fence = greatest(s.fence + {above}, k.fence), lock_owner = k.lock_owner, lock_host = k.lock_host,
                  lock_process = k.lock_process, lock_backend = k.lock_backend, lock_token = k.lock_token,
                  lock_acquired_at = k.lock_acquired_at, intended_floor = NULL, intended_removal = NULL,
-                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              FROM pg_temp.migrate_kept_state k WHERE s.id = 1;
+             CREATE TEMPORARY TABLE migrate_newest ON COMMIT DROP AS SELECT coalesce(pg_catalog.max(id), 0) AS id FROM {history};
              INSERT INTO {history} (run, {CARRIED})
              SELECT CASE run WHEN {id} THEN {fence} ELSE run END, {CARRIED} FROM pg_temp.migrate_kept_history
-             WHERE id > (SELECT coalesce(pg_catalog.max(id), 0) FROM {history}){begin} ORDER BY id;
+             WHERE id > (SELECT id FROM pg_temp.migrate_newest){begin} ORDER BY id;
              INSERT INTO {history} ({columns}) VALUES ({values});
-             DELETE FROM {instances};",
+             UPDATE {history} SET plan = plan || {stands} || (SELECT id FROM pg_temp.migrate_newest)
+             WHERE id = (SELECT pg_catalog.max(id) FROM {history});
+             DELETE FROM {instances};
+             INSERT INTO {instances} ({INSTANCE_COLUMNS}) SELECT {INSTANCE_COLUMNS} FROM pg_temp.migrate_kept_instances;",
             create = self.create_inside(),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
+            stands = literal(STANDS),
             columns = HISTORY_COLUMNS,
             values = history_values(run, &fence, &restoration.entry),
             instances = self.instances(),

@@ -36,9 +36,9 @@ impl PostgresBackend<'_> {
         message.script(&work.script, segment.statements.clone());
         message.push(&tables::own_role(self.session.role()));
         message.push(&self.names.progress(work.step, place.number));
-        message.push("COMMIT");
+        self.commit(&mut message, fence);
         let replies = start(self.client(), &message).await;
-        let outcome = self.watch_for(collect(replies, &message), work, None, &mut |_| ()).await;
+        let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
         let refuses = outcome.error.as_ref().is_some_and(|error| error.refuses_transaction());
         let alone = segment.kind == SegmentKind::Transactional;
         message.check(fence, work, outcome).map(drop).map_err(|error| match refuses && alone {

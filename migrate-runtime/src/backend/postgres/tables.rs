@@ -11,13 +11,14 @@ use migrate_core::plan::{Direction, Step};
 use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
 
-use super::lease::LEASE;
 use super::message::{Message, Row};
 use super::session;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
+use crate::backend::{
+    Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, void,
+};
 use crate::database::postgres::Token;
 use crate::error::Error;
-use crate::options::Tables;
+use crate::options::{DEFAULT_LEASE, Tables};
 use crate::report::HistoryRow;
 
 /// What our own guards write into the text that is no number; see [`Names::prove`].
@@ -43,6 +44,8 @@ pub(super) struct Names {
     pub(super) present: bool,
     /// Whether the table of instances is there; with it came the column `intended_removal`.
     pub(super) has_instances: bool,
+    /// How long the lock is ours without renewal.
+    pub(super) lease: Duration,
     /// Names this run, in the lock and among the settings of a session that was begun for it.
     token: Token,
 }
@@ -55,6 +58,7 @@ impl Names {
             configured: tables.schema.clone(),
             present: false,
             has_instances: false,
+            lease: DEFAULT_LEASE,
             token,
         }
     }
@@ -163,7 +167,7 @@ impl Names {
     pub(super) fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
-                    lock_process, {acquired}, NOT ({gone}), {expires} FROM {state} WHERE id = 1",
+                    lock_process, {acquired}, NOT ({gone}), {expires}, lock_backend FROM {state} WHERE id = 1",
             acquired = rfc3339("lock_acquired_at"),
             expires = rfc3339("lock_expires_at"),
             gone = self.gone(),
@@ -202,6 +206,7 @@ impl Names {
                 process: row.number(7)?,
                 acquired_at: row.text(8)?,
                 expires_at: row.optional(10),
+                backend: row.optional(11).and_then(|process| process.parse().ok()),
                 live: row.truth(9)?,
             }),
         };
@@ -277,7 +282,11 @@ impl Names {
                  WHERE operation = 'run' AND outcome = 'started' ORDER BY id"
             ),
             &format!(
-                "SELECT run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                "SELECT id, run, version, operation FROM {history} WHERE version IS NOT NULL AND outcome = 'succeeded'
+                 ORDER BY id"
+            ),
+            &format!(
+                "SELECT id, coalesce(plan, '') FROM {history} WHERE operation = 'restore' AND outcome = 'succeeded'
                  ORDER BY id"
             ),
         ])
@@ -285,7 +294,7 @@ impl Names {
 
     pub(super) fn parse_past(&self, rows: &[Vec<Row>]) -> Result<Past, Error> {
         let table = &*self.plain[1];
-        let [runs, changes] = rows else {
+        let [runs, changes, restores] = rows else {
             return Err(ledger_error(table, "the server gave fewer answers than questions"));
         };
         let mut past = Past::default();
@@ -293,9 +302,17 @@ impl Names {
             let row = Fields { row, table };
             past.runs.push(past_run(row.number(0)?, row.number(1)?));
         }
+        let restore = |row| {
+            let row = Fields { row, table };
+            Ok((row.number(0)?, row.text(1)?))
+        };
+        let void = void(&restores.iter().map(restore).collect::<Result<Vec<_>, Error>>()?);
         for row in changes {
             let row = Fields { row, table };
-            past.changes.extend(past_change(table, row.number(0)?, &row.text(1)?, &row.text(2)?)?);
+            let id: i64 = row.number(0)?;
+            if !void.iter().any(|range| range.contains(&id)) {
+                past.changes.extend(past_change(table, row.number(1)?, &row.text(2)?, &row.text(3)?)?);
+            }
         }
         Ok(past)
     }
@@ -457,7 +474,7 @@ impl Names {
                  UPDATE {state} SET fence = fence + 1, lock_owner = {owner}, lock_host = {host},
                      lock_process = {process}, lock_backend = {backend}, lock_token = {token},
                      lock_acquired_at = pg_catalog.clock_timestamp(),
-                     lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds',
+                     lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds',
                      intended_floor = NULL, intended_removal = NULL, registry_name = coalesce(registry_name, {registry})
                  WHERE id IN (SELECT id FROM free) RETURNING fence
              ), interrupted AS (
@@ -478,7 +495,7 @@ impl Names {
             owner = literal(&run.identity.actor),
             host = literal(&run.identity.host),
             process = run.identity.process,
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
             registry = optional_literal(run.registry_name.as_deref()),
             values = history_values(run, "taken.fence", &entry),
         );
@@ -538,9 +555,18 @@ impl Names {
         format!("pg_catalog.hashtextextended({}, 0)", literal(&self.state()))
     }
 
-    /// Takes the advisory lock for the session, if it is free.
+    /// Takes the advisory lock for the session, if it is free. One that the session holds is not taken again: it would have to
+    /// be given back as often.
     pub(super) fn take_advisory_lock(&self) -> String {
-        format!("SELECT pg_catalog.pg_try_advisory_lock({})", self.advisory_key())
+        format!(
+            "SELECT CASE WHEN EXISTS (
+                 SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+                 WHERE d.datname = pg_catalog.current_database() AND l.pid = pg_catalog.pg_backend_pid() AND l.granted
+                 AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.objsubid = 1
+                 AND ((l.classid::bigint << 32) | l.objid::bigint) = {key})
+             THEN true ELSE pg_catalog.pg_try_advisory_lock({key}) END",
+            key = self.advisory_key()
+        )
     }
 
     /// Gives it back.
@@ -561,11 +587,11 @@ impl Names {
                  FOR UPDATE SKIP LOCKED
              )
              UPDATE {state} SET fence = fence + 1, lock_backend = {backend},
-                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+                 lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              WHERE id IN (SELECT id FROM ours) RETURNING fence",
             token = literal(self.token.as_str()),
             backend = self.backend(),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
         );
         let held = format!(
             "SELECT lock_owner IS NOT NULL AND lock_token IS NOT DISTINCT FROM {token} FROM {state} WHERE id = 1",
@@ -604,10 +630,10 @@ impl Names {
     /// Prolongs the lease. The column is no key, so this passes the row lock of a step that is under way.
     pub(super) fn renew(&self, fence: Fence) -> String {
         format!(
-            "UPDATE {state} SET lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} seconds'
+            "UPDATE {state} SET lock_expires_at = pg_catalog.clock_timestamp() + interval '{lease} milliseconds'
              WHERE id IN (SELECT id FROM {state} WHERE id = 1 AND fence = {fence} FOR NO KEY UPDATE SKIP LOCKED)",
             state = self.state(),
-            lease = LEASE.as_secs(),
+            lease = self.lease.as_millis(),
         )
     }
 

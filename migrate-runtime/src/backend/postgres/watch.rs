@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use migrate_core::sql;
@@ -106,10 +106,10 @@ impl Watch {
         cancelling: &AtomicBool,
     ) -> Infallible {
         tokio::time::sleep(PATIENCE).await;
-        let mut waited = Duration::ZERO;
+        let mut waiting = Waiting { looked: Instant::now(), waited: Duration::ZERO };
         let mut looks = 0;
         loop {
-            let pause = match self.look(watched, seen, &mut waited, cancelling).await {
+            let pause = match self.look(watched, seen, &mut waiting, cancelling).await {
                 Ok(()) => INTERVAL,
                 Err(Unwatched) => BLIND,
             };
@@ -128,17 +128,18 @@ impl Watch {
         &mut self,
         watched: Watched<'_>,
         seen: &mut Seen,
-        waited: &mut Duration,
+        waiting: &mut Waiting,
         cancelling: &AtomicBool,
     ) -> Result<(), Unwatched> {
         let rows = self.ask(watched.database, &look(watched)).await?;
         let waits = rows.first().is_some_and(|row| row[0].as_deref() == Some("t"));
+        let since_last_look = std::mem::replace(&mut waiting.looked, Instant::now()).elapsed();
         if waits {
             seen.blockers = rows.iter().filter_map(|row| blocker(row, watched.queries)).collect();
-            *waited += INTERVAL;
+            waiting.waited += since_last_look;
         }
         let since = rows.first().and_then(|row| row[6].as_deref());
-        let over_budget = waits && watched.budget.is_some_and(|budget| *waited > budget);
+        let over_budget = waits && watched.budget.is_some_and(|budget| waiting.waited > budget);
         // Again at each look: a request that arrives between two messages is lost.
         if let (true, Some(since)) = (over_budget || watched.stop.is_now(), since) {
             seen.over_budget |= over_budget;
@@ -176,6 +177,13 @@ impl Watch {
             connection.close().await;
         }
     }
+}
+
+/// How long a statement has waited for locks in all, as far as it was seen: a look that finds it waiting stands for the time
+/// since the last one.
+struct Waiting {
+    looked: Instant,
+    waited: Duration,
 }
 
 /// The second connection could not be made, was lost, or gave no answer in time.

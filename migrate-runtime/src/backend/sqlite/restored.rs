@@ -4,12 +4,15 @@ use rusqlite::{Connection, params};
 
 use super::script::plain_error;
 use super::tables::Names;
-use crate::backend::{Fence, Run};
+use crate::backend::{Fence, HistoryEntry, Run, STANDS};
 use crate::backup::Restoration;
 use crate::error::Error;
 
+const INSTANCES: &str =
+    "id, runtime_version, registry_head, registry_digest, host, process, started_at, last_seen_at, expires_at";
+
 impl Names {
-    /// Gives a copy the lock of the run that puts it back, and the history of the database since. All of it gets into the
+    /// Gives a copy the lock of the run that puts it back, the history of the database since, and the programs that run now. All of it gets into the
     /// database in the one commit that overwrites it.
     pub(super) fn continue_in(
         &self,
@@ -27,11 +30,30 @@ impl Names {
         let newest = number(format!("SELECT coalesce(max(id), 0) FROM {}", self.history)).map_err(failed)?;
         self.take_lock_over(copy, database, fence).map_err(failed)?;
         self.carry_history_over(copy, database, (run.id, fence), newest, restoration.of_this_run).map_err(failed)?;
-        // The programs that were alive when the backup was taken are not alive any more.
-        copy.execute_batch(&format!("DELETE FROM {}", self.instances)).map_err(failed)?;
-        self.add_history(copy, &Run { id: fence, ..run.clone() }, &restoration.entry)?;
+        self.replace_instances(copy, database).map_err(failed)?;
+        let plan = format!("{}{STANDS}{newest}", restoration.entry.plan.unwrap_or_default());
+        let entry = HistoryEntry { plan: Some(&plan), ..restoration.entry };
+        self.add_history(copy, &Run { id: fence, ..run.clone() }, &entry)?;
         copy.execute_batch("COMMIT").map_err(failed)?;
         Ok(fence)
+    }
+
+    /// The programs that were alive when the backup was taken are not alive any more; those that are registered now are.
+    fn replace_instances(&self, copy: &Connection, database: &Connection) -> rusqlite::Result<()> {
+        copy.execute_batch(&format!("DELETE FROM {}", self.instances))?;
+        let mut rows = database.prepare(&format!("SELECT {INSTANCES} FROM {}", self.instances))?;
+        let mut insert = copy.prepare(&format!(
+            "INSERT INTO {} ({INSTANCES}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            self.instances
+        ))?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            for column in 0..9 {
+                insert.raw_bind_parameter(column + 1, row.get::<_, rusqlite::types::Value>(column)?)?;
+            }
+            insert.raw_execute()?;
+        }
+        Ok(())
     }
 
     /// What the lock of the backup says is gone, and what its holder intended: it ended long ago.

@@ -197,7 +197,7 @@ pub(super) fn no_new_violations(connection: &Connection, work: &Work<'_>, before
             )
             .with_migration(step.version)
             .with_location(work.script.location(0))
-            .with_help("copy every row that others refer to, or delete the rows that refer to them"));
+            .with_help("copy every row that others refer to, or give those that refer to it another one"));
         }
     }
     Ok(())

@@ -150,6 +150,30 @@ impl Session {
     }
 }
 
+/// Runs `body` on a connection that may be written, and tells it whether a script has made it read-only
+/// (`PRAGMA query_only`), which it is again afterwards.
+pub(super) fn writable<T>(
+    connection: &Connection,
+    body: impl FnOnce(&Connection, bool) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let read_only = pragma(connection, "query_only").map_err(|error| switch_error(&error))? == Some(Value::Integer(1));
+    set_read_only(connection, false)?;
+    let result = body(connection, read_only);
+    let again = if read_only { set_read_only(connection, true) } else { Ok(()) };
+    match result {
+        Ok(value) => again.map(|()| value),
+        Err(error) => Err(error.and_also("and the connection stays writable", again)),
+    }
+}
+
+pub(super) fn set_read_only(connection: &Connection, read_only: bool) -> Result<(), Error> {
+    connection.pragma_update(None, "query_only", read_only).map_err(|error| switch_error(&error))
+}
+
+fn switch_error(error: &rusqlite::Error) -> Error {
+    plain_error("`query_only` could not be switched", error)
+}
+
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Option<Value>> {
     connection.pragma_query_value(None, name, |row| row.get(0)).optional()
 }

@@ -12,7 +12,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
-use crate::backend::{Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run};
+use crate::backend::{
+    Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, void,
+};
 use crate::error::Error;
 use crate::options::Tables;
 use crate::report::HistoryRow;
@@ -300,17 +302,29 @@ impl Names {
             self.history
         );
         let changes = format!(
-            "SELECT run, version, operation FROM {} WHERE version IS NOT NULL AND outcome = 'succeeded' ORDER BY id",
+            "SELECT id, run, version, operation FROM {} WHERE version IS NOT NULL AND outcome = 'succeeded' ORDER BY id",
             self.history
         );
+        let restores = format!(
+            "SELECT id, coalesce(plan, '') FROM {} WHERE operation = 'restore' AND outcome = 'succeeded' ORDER BY id",
+            self.history
+        );
+        let read_restores = || -> rusqlite::Result<Vec<(i64, String)>> {
+            connection.prepare(&restores)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
         let read_runs = || -> rusqlite::Result<Vec<PastRun>> {
             connection.prepare(&runs)?.query_map([], |row| Ok(past_run(row.get(0)?, row.get(1)?)))?.collect()
         };
-        let read_changes = || -> rusqlite::Result<Vec<(i64, String, String)>> {
-            connection.prepare(&changes)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        let change = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let read_changes = || -> rusqlite::Result<Vec<(i64, i64, String, String)>> {
+            connection.prepare(&changes)?.query_map([], change)?.collect()
         };
+        let void = void(&read_restores().map_err(failed)?);
         let mut past = Past { runs: read_runs().map_err(failed)?, changes: Vec::new() };
-        for (run, version, operation) in read_changes().map_err(failed)? {
+        for (id, run, version, operation) in read_changes().map_err(failed)? {
+            if void.iter().any(|range| range.contains(&id)) {
+                continue;
+            }
             past.changes.extend(past_change(&self.plain[1], run, &version, &operation)?);
         }
         Ok(past)
@@ -574,6 +588,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
             process: row.get(7)?,
             acquired_at: row.get(8)?,
             expires_at: None,
+            backend: None,
             live: true,
         }),
     };

@@ -93,8 +93,16 @@ BEGIN
     IF structure <> {expected} THEN
         RAISE EXCEPTION 'migrate: the structure that was restored is not the one in the manifest';
     END IF;
-    FOR item IN SELECT name, count FROM (VALUES {counts}) v (name, count) WHERE name IS NOT NULL LOOP
-        EXECUTE 'SELECT pg_catalog.count(*) FROM ONLY ' || item.name INTO found;
+    -- The names of the manifest are compared only, never executed.
+    FOR item IN SELECT v.name, v.count, c.nspname, c.relname FROM (VALUES {counts}) v (name, count) LEFT JOIN (
+            SELECT n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'
+        ) c ON c.name = v.name WHERE v.name IS NOT NULL
+    LOOP
+        IF item.relname IS NULL THEN
+            RAISE EXCEPTION 'migrate: the table % of the manifest was not restored', item.name;
+        END IF;
+        EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM ONLY %I.%I', item.nspname, item.relname) INTO found;
         IF found <> item.count THEN
             RAISE EXCEPTION 'migrate: % rows of % were restored, and the manifest has %', found, item.name, item.count;
         END IF;

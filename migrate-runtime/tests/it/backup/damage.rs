@@ -1,9 +1,11 @@
 //! Backups that are damaged, missing, or not meant for the database; disks that are full, rights that are missing.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use migrate_runtime::backup::{Backup, BackupOptions, Contents, RestoreOptions, Retention, VerifyOptions};
+use migrate_runtime::backup::{
+    Backup, BackupDirectory, BackupOptions, Contents, RestoreOptions, Retention, VerifyOptions,
+};
 use migrate_runtime::{Error, ErrorKind, Migrator};
 use testkit::disk::SmallDisk;
 
@@ -93,17 +95,22 @@ fn a_backup_of_another_database() {
     assert_eq!(contents(&bench).len(), 3);
 }
 
+/// Damages the database itself.
+pub(super) fn damage_the_index(bench: &SqliteFile) {
+    bench.sql("INSERT INTO users (name) SELECT hex(randomblob(500)) FROM pragma_function_list LIMIT 60");
+    let page: u64 = bench.sql("SELECT rootpage FROM sqlite_master WHERE name = 'by_name'")[0].parse().unwrap();
+    let mut file = std::fs::OpenOptions::new().write(true).open(bench.path()).unwrap();
+    file.seek(SeekFrom::Start((page - 1) * 4096 + 12)).unwrap();
+    file.write_all(&[0xff; 40]).unwrap();
+}
+
 #[test]
 fn a_copy_that_sqlite_finds_damaged() {
     let bench = SqliteFile::new();
     let options = BackupOptions { compress: false, ..Default::default() };
     let migrator = prepared(&bench).backup(options);
-    bench.sql("INSERT INTO users (name) SELECT hex(randomblob(500)) FROM pragma_function_list LIMIT 60");
     // The damage is in the database itself, so the checksum is right.
-    let page: u64 = bench.sql("SELECT rootpage FROM sqlite_master WHERE name = 'by_name'")[0].parse().unwrap();
-    let mut file = std::fs::OpenOptions::new().write(true).open(bench.path()).unwrap();
-    file.seek(SeekFrom::Start((page - 1) * 4096 + 12)).unwrap();
-    file.write_all(&[0xff; 40]).unwrap();
+    damage_the_index(&bench);
     let backup = create(&bench, &migrator);
     let error = backup.verify(&VerifyOptions::default()).unwrap_err().to_string();
     assert!(error.contains("integrity_check says: "), "{error}");
@@ -131,6 +138,23 @@ fn a_disk_without_room_is_seen_before() {
     let error = with_more(&path).up(&mut bench.open()).wait().unwrap_err();
     assert!(error.to_string().contains("the backup before the run failed, so nothing was changed"), "{error}");
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}
+
+#[test]
+fn without_compression_the_room_for_two_copies_is_asked_for_too() {
+    let disk = SmallDisk::mount(1 << 20).expect("this test mounts a small disk, which needs root");
+    let bench = SqliteFile::new();
+    let path = disk.path().join("backups");
+    let migrator =
+        prepared(&bench).backup(BackupOptions { directory: Some(path.clone()), compress: false, ..Default::default() });
+    // One copy fits, and another one does not.
+    bench.sql(
+        "INSERT INTO users (name) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+        SELECT hex(randomblob(500)) FROM n",
+    );
+    let error = migrator.create_backup(&mut bench.open(), Contents::Full).wait().unwrap_err();
+    assert!(error.to_string().contains("a backup may need"), "{error}");
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
 }
 
 #[test]
@@ -166,6 +190,49 @@ fn the_only_good_backup_is_not_pruned() {
     assert_eq!(rest.iter().map(|backup| &backup.id).collect::<Vec<_>>(), [&good.id]);
     assert_eq!(std::fs::read_dir(&good.directory).unwrap().count(), 2);
     migrator.restore_backup(&mut open(&bench), &good.id, RestoreOptions::default()).wait().unwrap();
+}
+
+/// Removes everything that may go, and gives the names of what is left.
+fn prune_all(backup: &Backup) -> Vec<String> {
+    let none = Retention { age: Some(Duration::ZERO), count: Some(0) };
+    BackupDirectory::new(&backup.directory).prune(none, false).unwrap();
+    let left = std::fs::read_dir(&backup.directory).unwrap();
+    let mut left: Vec<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    left
+}
+
+/// Makes a file look as if nobody had touched it for long.
+fn age(path: &std::path::Path) {
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(48 * 3600)).unwrap();
+}
+
+#[test]
+fn a_backup_whose_manifest_cannot_be_read_is_not_pruned() {
+    for text in ["{\"format\": 9}", "{\"format\": 1, \"id\""] {
+        let bench = SqliteFile::new();
+        let backup = create(&bench, &prepared(&bench));
+        std::fs::write(backup.manifest_path(), text).unwrap();
+        age(&backup.path());
+        let expected = [format!("app.db-{}.json", backup.id), format!("app.db-{}.sqlite.zst", backup.id)];
+        assert_eq!(prune_all(&backup), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_sqlite_leaves_beside_an_unfinished_file_is_pruned() {
+    let bench = SqliteFile::new();
+    let backup = create(&bench, &prepared(&bench));
+    let unfinished = backup.directory.join("app.db-20200101T000000000Z-00000000-copy.partial");
+    std::fs::write(&unfinished, "").unwrap();
+    for suffix in ["-journal", "-wal", "-shm"] {
+        std::fs::write(format!("{}{suffix}", unfinished.display()), "").unwrap();
+    }
+    let of_another = backup.directory.join("app.db-20200101T000000000Z-00000001-copy.partial-journal");
+    std::fs::write(&of_another, "").unwrap();
+    age(&of_another);
+    assert_eq!(prune_all(&backup).len(), 2, "the backup and its manifest");
 }
 
 fn with_more(path: &std::path::Path) -> Migrator {

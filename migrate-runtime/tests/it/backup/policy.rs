@@ -1,7 +1,7 @@
 //! Backups before runs, and what becomes of them when a run fails.
 
 use migrate_runtime::backup::{BackupOptions, BackupPolicy, BackupReason, Contents};
-use migrate_runtime::{Migrator, Outcome, RunBackup, Sqlite};
+use migrate_runtime::{ErrorKind, Migrator, Outcome, RunBackup, Sqlite};
 use testkit::migrations::Directory;
 
 use super::{TABLES, contents, directory, prepared};
@@ -145,6 +145,158 @@ fn a_failure_that_was_rolled_back_restores_nothing() {
     let error = migrator(&failing).backup(alone).up(&mut bench.open()).wait().unwrap_err();
     assert!(matches!(error.report().unwrap().backup, Some(RunBackup::Taken { restored: false, .. })), "{error}");
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied", "1.2.0|applied"], "what was committed stays");
+}
+
+/// The ids of the backups, newest first.
+fn ids(bench: &SqliteFile) -> Vec<String> {
+    directory(bench).list().unwrap().backups.into_iter().map(|backup| backup.id).collect()
+}
+
+#[test]
+fn starts_that_go_on_with_a_half_done_step_keep_the_backup_from_before_it() {
+    let bench = SqliteFile::new();
+    let before = failing(&bench);
+    let retention = migrate_runtime::backup::Retention { age: None, count: Some(2) };
+    let looping = outside(HALF).backup(BackupOptions { retention, ..Default::default() });
+    let error = looping.up(&mut bench.open()).wait().unwrap_err();
+    let Some(RunBackup::Taken { id, .. }) = &error.report().unwrap().backup else { panic!("{error}") };
+    let run = error.report().unwrap().run.unwrap();
+    let all = ids(&bench);
+    for _ in 0..4 {
+        let error = looping.up(&mut bench.open()).wait().unwrap_err();
+        let Some(RunBackup::Earlier { id: named, run: of, restored: false, .. }) = &error.report().unwrap().backup
+        else {
+            panic!("{:?}", error.report());
+        };
+        assert_eq!((named, *of), (id, run));
+        let command = format!("`migrate restore {id}` puts back the state before run {run}");
+        assert!(error.help().unwrap().ends_with(&command), "{:?}", error.help());
+        assert_eq!(ids(&bench), all);
+    }
+    // What is half done is not pruned from under it, whatever is asked for.
+    let none = migrate_runtime::backup::Retention { age: Some(std::time::Duration::ZERO), count: Some(0) };
+    looping.prune_backups(&mut bench.open(), none, false).wait().unwrap();
+    assert!(ids(&bench).contains(id));
+    // And it is what the program goes back to.
+    let alone = BackupOptions { restore_on_failure: true, exclusive: true, ..Default::default() };
+    let error = outside(HALF).backup(alone).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains(&format!("the database is as it was before run {run}")), "{error}");
+    assert!(matches!(error.report().unwrap().backup, Some(RunBackup::Earlier { restored: true, .. })));
+    assert_eq!(contents(&bench), before);
+    assert!(bench.lock_owner().is_empty());
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied", "1.2.0|applied"]);
+}
+
+#[test]
+fn a_half_done_step_without_a_backup_says_so() {
+    let bench = SqliteFile::new();
+    failing(&bench);
+    let never = BackupOptions { policy: Some(BackupPolicy::Never), ..Default::default() };
+    outside(HALF).backup(never).up(&mut bench.open()).wait().unwrap_err();
+    let error = outside(HALF).up(&mut bench.open()).wait().unwrap_err();
+    let Some(RunBackup::Skipped { reason }) = &error.report().unwrap().backup else { panic!("{error:?}") };
+    assert!(reason.contains("half done") && reason.contains("there is none from before run 3"), "{reason}");
+}
+
+#[test]
+fn a_run_that_changes_nothing_leaves_no_backup_and_removes_none() {
+    let bench = SqliteFile::new();
+    prepared(&bench);
+    let retention = migrate_runtime::backup::Retention { age: None, count: Some(2) };
+    let options = BackupOptions { retention, ..Default::default() };
+    with_more(options.clone()).up(&mut bench.open()).wait().unwrap();
+    let before = ids(&bench);
+    let bad = [TABLES[0], TABLES[1], MORE, ("1.3.0", "bad", "INSERT INTO missing VALUES (1)", "")];
+    for _ in 0..3 {
+        let error = migrator(&bad).backup(options.clone()).up(&mut bench.open()).wait().unwrap_err();
+        assert!(matches!(error.report().unwrap().backup, Some(RunBackup::Skipped { .. })), "{error:?}");
+    }
+    assert_eq!(ids(&bench), before);
+}
+
+#[test]
+fn a_run_that_stops_before_running_programs_costs_no_backup() {
+    let bench = SqliteFile::new();
+    prepared(&bench);
+    let _older = migrator(&TABLES).register_instance(&mut bench.open()).wait().unwrap();
+    let set = Directory::simple(&[TABLES[0], TABLES[1], MORE]);
+    set.write("v1.2.0_more/metadata.json", br#"{"version": "1.2.0", "name": "more", "min_runtime_version": "2.0.0"}"#);
+    let newer = of(registry_at(set.path()))
+        .runtime_version(migrate_runtime::Version::new(2, 0, 0))
+        .backup(BackupOptions::default());
+    let error = newer.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BlockedByInstances);
+    assert_eq!(error.report().unwrap().backup, None);
+    assert!(ids(&bench).is_empty());
+    // What is written while a run waits is in its backup.
+    let (waiting, waits) = std::sync::mpsc::channel();
+    let newer =
+        newer.wait_for_fleet(std::time::Duration::from_secs(60)).observer(move |event: &migrate_runtime::Event<'_>| {
+            if let migrate_runtime::Event::WaitingForInstances { .. } = event {
+                let _ = waiting.send(());
+            }
+        });
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| newer.up(&mut bench.open()).wait().unwrap());
+        waits.recv().unwrap();
+        bench.sql("INSERT INTO users (name) VALUES ('meanwhile')");
+        drop(_older);
+        let report = run.join().unwrap();
+        assert!(matches!(report.backup, Some(RunBackup::Taken { .. })), "{:?}", report.backup);
+    });
+    assert_eq!(directory(&bench).list().unwrap().backups[0].rows["users"], 4);
+}
+
+#[test]
+fn a_check_that_fails_behind_the_last_step_puts_the_backup_back() {
+    let bench = SqliteFile::new();
+    prepared(&bench);
+    let before = (contents(&bench), bench.ledger());
+    let set = Directory::simple(&[TABLES[0], TABLES[1], ("1.2.0", "gone", "DELETE FROM users", "")]);
+    let expects = br#"{"version": "1.2.0", "name": "gone", "expects": {"tables": ["nowhere"]}}"#;
+    set.write("v1.2.0_gone/metadata.json", expects);
+    let unhealthy = |exclusive| {
+        of(registry_at(set.path()))
+            .on_unhealthy(migrate_runtime::OnUnhealthy::Restore)
+            .backup(BackupOptions { exclusive, ..Default::default() })
+            .up(&mut bench.open())
+            .wait()
+            .unwrap_err()
+    };
+    let error = unhealthy(true);
+    assert_eq!(error.kind(), ErrorKind::Unhealthy, "{error}");
+    assert!(error.to_string().contains("the database is as it was before the run"), "{error}");
+    assert!(matches!(error.report().unwrap().backup, Some(RunBackup::Taken { restored: true, .. })));
+    assert_eq!((contents(&bench), bench.ledger()), before);
+    assert!(bench.lock_owner().is_empty());
+    assert_eq!(bench.history().last().unwrap(), "run||failed");
+    // Without the word that the program is alone it says how.
+    let error = unhealthy(false);
+    assert!(error.help().unwrap().contains("`migrate restore "), "{:?}", error.help());
+    assert_eq!(bench.ledger().len(), 3);
+}
+
+#[test]
+fn a_damaged_database_is_not_migrated_and_its_backup_is_not_a_good_one() {
+    let bench = SqliteFile::new();
+    let migrator = prepared(&bench);
+    let good = super::create(&bench, &migrator);
+    super::damage::damage_the_index(&bench);
+    let before = bench.ledger();
+    let error = with_more(BackupOptions::default()).up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backup, "{error}");
+    assert!(error.to_string().contains("the database is damaged: integrity_check says: "), "{error}");
+    assert!(error.to_string().contains("nothing was changed"), "{error}");
+    assert_eq!((bench.ledger(), ids(&bench)), (before, vec![good.id.clone()]));
+    let damaged = super::create(&bench, &migrator);
+    assert!(damaged.damage.is_some());
+    let none = migrate_runtime::backup::Retention { age: None, count: Some(0) };
+    migrator.prune_backups(&mut bench.open(), none, false).wait().unwrap();
+    assert_eq!(ids(&bench), std::slice::from_ref(&good.id));
+    // It can be gone back from all the same.
+    let restored = migrator.restore_backup(&mut bench.open(), &good.id, Default::default()).wait().unwrap();
+    assert!(restored.kept.unwrap().damage.is_some());
+    assert_eq!(bench.sql("PRAGMA integrity_check"), ["ok"]);
 }
 
 #[test]

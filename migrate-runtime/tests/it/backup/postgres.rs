@@ -321,3 +321,99 @@ fn a_password_is_in_no_argument() {
     assert!(arguments.contains("--format=custom") && !arguments.contains("hidden-word"), "{arguments}");
     assert!(!std::fs::read_to_string(backup.manifest_path()).unwrap().contains("hidden-word"));
 }
+
+#[test]
+fn a_dump_that_pg_restore_cannot_read_is_no_backup() {
+    let bed = Bed::new();
+    let real = tools().join("pg_dump");
+    let garbage =
+        format!("if [ \"$1\" = --version ]; then exec {} --version; fi\necho this is no dump", real.display());
+    refused(&bed, fake("pg_dump", &garbage).path(), "pg_restore says: ");
+}
+
+#[test]
+fn others_are_refused_before_the_present_state_is_kept() {
+    let bed = Bed::new();
+    let backup = bed.create();
+    let _session = Server::shared().session(&bed.bench.url());
+    bed.restore(&backup.id, RestoreOptions::default()).unwrap_err();
+    assert_eq!(bed.backups().len(), 1);
+}
+
+#[test]
+fn the_names_in_a_manifest_are_not_executed() {
+    let bed = Bed::new();
+    let backup = bed.create();
+    let text = std::fs::read_to_string(backup.manifest_path()).unwrap();
+    let injected = "public.users; CREATE TABLE owned (id integer); SELECT count(*) FROM public.users";
+    std::fs::write(backup.manifest_path(), text.replace("\"public.users\"", &format!("\"{injected}\""))).unwrap();
+    let error = bed.restore(&backup.id, RestoreOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("of the manifest was not restored"), "{error}");
+    assert!(!bed.bench.tables().contains(&"owned".to_owned()));
+}
+
+#[test]
+fn programs_that_run_stay_registered_and_are_asked() {
+    let bed = Bed::new();
+    let backup = bed.create();
+    let more = ("1.2.0", "more", "CREATE TABLE more (id integer)", "DROP TABLE more");
+    let newer = migrator(&[TABLES[0], TABLES[1], more]).backup(bed.options());
+    newer.up(&mut bed.bench.open()).wait().unwrap();
+    let options = migrate_runtime::InstanceOptions { keep_alive: false, ..Default::default() };
+    let _older = bed.migrator().register_instance_with(&mut bed.bench.open(), options.clone()).wait().unwrap();
+    let needs = newer.register_instance_with(&mut bed.bench.open(), options).wait().unwrap();
+    let error = bed.restore(&backup.id, RestoreOptions::default()).unwrap_err();
+    assert_eq!((error.kind(), error.instances().len()), (ErrorKind::BlockedByInstances, 1), "{error}");
+    assert_eq!(bed.backups().len(), 1, "nothing was kept for nothing");
+    needs.leave(&mut bed.bench.open()).wait().unwrap();
+    bed.restore(&backup.id, RestoreOptions::default()).unwrap();
+    assert_eq!(bed.bench.sql("SELECT count(*) FROM schema_migrations_v2_instances"), ["1"]);
+    assert_eq!(bed.bench.ledger().len(), 2);
+}
+
+#[test]
+fn a_rollback_after_a_restore_judges_by_what_was_restored() {
+    let bed = Bed::new();
+    let backup = bed.create();
+    bed.migrator().down(&mut bed.bench.open()).wait().unwrap();
+    bed.migrator().up(&mut bed.bench.open()).wait().unwrap();
+    bed.restore(&backup.id, RestoreOptions::default()).unwrap();
+    let answers = bed.migrator().can_roll_back(&mut bed.bench.open(), None).wait().unwrap();
+    assert_eq!((answers.run, &answers.answers[0].obstacles[..]), (Some(1), &[][..]));
+}
+
+#[test]
+fn a_pg_dump_that_is_killed_leaves_nothing() {
+    let bed = Bed::new();
+    let real = tools().join("pg_dump");
+    let real = real.display();
+    for bytes in [0, 100, 5_000, 10_000_000] {
+        let killed = format!(
+            "if [ \"$1\" = --version ]; then exec {real} --version; fi\n{real} \"$@\" | head -c {bytes}; kill -9 $$"
+        );
+        refused(&bed, fake("pg_dump", &killed).path(), "signal: 9");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_half_way() {
+    let disk = testkit::disk::SmallDisk::mount(32 << 20).expect("this test mounts a small disk, which needs root");
+    let bed = Bed::new();
+    let real = tools().join("pg_dump");
+    // More than the database has, as the text of its rows may be.
+    let much =
+        format!("if [ \"$1\" = --version ]; then exec {} --version; fi\nhead -c 60000000 /dev/urandom", real.display());
+    let fake = fake("pg_dump", &much);
+    let options = BackupOptions {
+        directory: Some(disk.path().join("backups")),
+        tools: Some(fake.path().to_owned()),
+        policy: Some(BackupPolicy::Full),
+        ..Default::default()
+    };
+    let error = migrator(&TABLES).backup(options).down(&mut bed.bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backup);
+    assert!(error.to_string().contains("cannot write"), "{error}");
+    assert!(error.help().unwrap().contains("make room on the disk"), "{:?}", error.help());
+    assert_eq!(std::fs::read_dir(disk.path().join("backups")).unwrap().count(), 0);
+    assert_eq!(bed.bench.ledger().len(), 2);
+}
