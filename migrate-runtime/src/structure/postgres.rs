@@ -125,7 +125,6 @@ SELECT format('routine %s: aggregate by %s, state %s', r.title, a.aggtransfn, fo
 FROM routines r JOIN pg_aggregate a ON a.aggfnoid = r.oid";
 
 /// For each ordinary table a query for its rows, with the columns in the order of their names.
-#[cfg(feature = "testing")]
 const QUERIES: &str = "
 SELECT format('SELECT %L || %s FROM ONLY %s', r.title || ': ',
     coalesce(string_agg(format('%L || quote_nullable(%I::text)', a.attname || '=', a.attname), ' || '', '' || '
