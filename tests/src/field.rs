@@ -37,6 +37,28 @@ impl Migrate {
         Self { program: program("migrate-cli", "migrate"), directory }
     }
 
+    /// The program over `count` steps for PostgreSQL, each of which makes a table `tN` with the row N. The one numbered
+    /// `waiting` waits until the advisory lock 1 is free.
+    ///
+    /// # Panics
+    ///
+    /// When the program cannot be built.
+    #[must_use]
+    pub fn of_steps(count: usize, waiting: usize) -> Self {
+        let steps: Vec<(String, String, String)> = (1..=count)
+            .map(|number| {
+                let wait = if number == waiting { "SELECT pg_advisory_xact_lock(1);" } else { "" };
+                let up = format!("{wait} CREATE TABLE t{number} (id integer); INSERT INTO t{number} VALUES ({number})");
+                (format!("1.{number}.0"), format!("t{number}"), up)
+            })
+            .collect();
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|(version, name, up)| (&**version, &**name, &**up, "", ", \"lock_timeout\": \"10min\""))
+            .collect();
+        Self::new(&steps)
+    }
+
     /// A command line, not started yet.
     #[must_use]
     pub fn command(&self, url: &str, arguments: &[&str]) -> Command {

@@ -45,6 +45,18 @@ impl Scene {
         assert_eq!(end.code, Some(0), "{line:?}: {}", end.stderr);
     }
 
+    /// After one more backup and a prune there is one with its manifest: what killed processes left is gone.
+    #[track_caller]
+    fn assert_prunes_to_one(&self) {
+        let before = self.backups().len();
+        self.succeed(&["backup", "create"]);
+        assert_eq!(self.backups().len(), before + 1);
+        self.succeed(&["backup", "prune", "--keep", "1"]);
+        let left = std::fs::read_dir(self.folder.path()).expect("the folder can be read");
+        let left: Vec<_> = left.map(|entry| entry.expect("the folder can be read").file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
     /// Kills a command at places spread over all that it goes through, also after times that are drawn, and last where its
     /// effect is there: at the last place that is called so.
     fn strike(&self, line: &[&str], effect: &str, mut before: impl FnMut(), mut check: impl FnMut(&str)) {
@@ -138,15 +150,8 @@ fn killed_while_a_backup_of_sqlite_is_taken() {
                 assert_eq!(generation(&path, context), "1 in 3200", "{context}");
             },
         );
-        let complete = scene.backups();
-        assert!(!complete.is_empty());
-        scene.succeed(&["backup", "create"]);
-        assert_eq!(scene.backups().len(), complete.len() + 1);
-        scene.succeed(&["backup", "prune", "--keep", "1"]);
-        // One backup and its manifest: what the killed processes left is gone.
-        let left = std::fs::read_dir(scene.folder.path()).expect("the folder can be read");
-        let left: Vec<_> = left.map(|entry| entry.expect("the folder can be read").file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(!scene.backups().is_empty());
+        scene.assert_prunes_to_one();
     }
 }
 
@@ -227,13 +232,7 @@ fn killed_while_a_backup_of_postgres_is_taken() {
         |context| assert_eq!(database.psql(sum), "3000", "{context}"),
     );
     // Each that has a manifest can be restored.
-    let complete = scene.backups();
-    scene.succeed(&["backup", "create"]);
-    assert_eq!(scene.backups().len(), complete.len() + 1);
-    scene.succeed(&["backup", "prune", "--keep", "1"]);
-    let left = std::fs::read_dir(scene.folder.path()).expect("the folder can be read");
-    let left: Vec<_> = left.map(|entry| entry.expect("the folder can be read").file_name()).collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    scene.assert_prunes_to_one();
 }
 
 #[test]

@@ -25,18 +25,7 @@ impl Held {
         let database = Server::shared().database();
         let mut gate = Server::shared().session(&database.url());
         gate.run("SELECT pg_advisory_lock(1)");
-        let steps: Vec<(String, String, String)> = (1..=STEPS)
-            .map(|number| {
-                let wait = if number == WAITING { "SELECT pg_advisory_xact_lock(1);" } else { "" };
-                let up = format!("{wait} CREATE TABLE t{number} (id integer); INSERT INTO t{number} VALUES ({number})");
-                (format!("1.{number}.0"), format!("t{number}"), up)
-            })
-            .collect();
-        let steps: Vec<_> = steps
-            .iter()
-            .map(|(version, name, up)| (&**version, &**name, &**up, "", ", \"lock_timeout\": \"10min\""))
-            .collect();
-        Self { migrate: Migrate::new(&steps), database, gate }
+        Self { migrate: Migrate::of_steps(STEPS, WAITING), database, gate }
     }
 
     fn start(&self) -> Running {

@@ -202,18 +202,7 @@ fn sigint_in_the_midst_of_many_steps_finishes_those_under_way() {
     let database = Server::shared().database();
     let mut gate = Server::shared().session(&database.url());
     gate.run("SELECT pg_advisory_lock(1)");
-    let steps: Vec<(String, String, String)> = (1..=STEPS)
-        .map(|number| {
-            let wait = if number == WAITING { "SELECT pg_advisory_xact_lock(1);" } else { "" };
-            let up = format!("{wait} CREATE TABLE t{number} (id integer)");
-            (format!("1.{number}.0"), format!("t{number}"), up)
-        })
-        .collect();
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|(version, name, up)| (&**version, &**name, &**up, "", ", \"lock_timeout\": \"10min\""))
-        .collect();
-    let migrate = Migrate::new(&steps);
+    let migrate = Migrate::of_steps(STEPS, WAITING);
     let mut run = migrate.start(&database.url(), &["up"]);
     until("a step to wait", || database.psql(WAITING_FOR_ADVISORY_LOCK) == "1");
     run.signal("INT");
