@@ -190,12 +190,17 @@ struct Balancer {
 impl Balancer {
     /// From now on these get the requests; those that got them before are told to end if they are not among them.
     fn serve_with(&self, servers: &[&Arc<Server>]) {
-        let after: Vec<Arc<Server>> = servers.iter().map(|server| Arc::clone(server)).collect();
-        let before = std::mem::replace(&mut *self.servers.write().expect("no client panics"), after);
+        let before = self.switch_to(servers);
         for server in before.iter().filter(|server| servers.iter().all(|other| !Arc::ptr_eq(server, other))) {
             server.stop();
         }
         self.sees_enough();
+    }
+
+    /// From now on these get the requests; gives those that got them before, which have none left.
+    fn switch_to(&self, servers: &[&Arc<Server>]) -> Vec<Arc<Server>> {
+        let after = servers.iter().map(|server| Arc::clone(server)).collect();
+        std::mem::replace(&mut *self.servers.write().expect("no client panics"), after)
     }
 
     /// Waits for requests that began after everything that happened so far.
@@ -340,10 +345,16 @@ fn deploys(ground: &Ground) {
         balancer.serve_with(&[&second[1], &third[0]]);
         balancer.serve_with(&[&third[0], &third[1]]);
 
-        // And forward again.
-        let fourth = [new(), new()];
-        balancer.serve_with(&[&third[1], &fourth[0]]);
-        balancer.serve_with(&[&fourth[0], &fourth[1]]);
+        // And forward again, from blue to green in one switch. Until blue is stopped it may take over at any moment.
+        done(&run(&mut releases.command(&releases.new, "migrate up --phase expand")));
+        let green = [new(), new()];
+        done(&run(&mut releases.command(&releases.new, "migrate check")));
+        balancer.switch_to(&[&green[0], &green[1]]);
+        balancer.sees_enough();
+        balancer.switch_to(&[&third[0], &third[1]]);
+        balancer.sees_enough();
+        balancer.switch_to(&[&green[0], &green[1]]);
+        third.iter().for_each(|blue| blue.stop());
         assert!(releases.pipeline("up --phase contract").contains("applied 2.0.0 users_without_name"));
         balancer.sees_enough();
         refuses_to_start(&releases);
@@ -374,4 +385,24 @@ fn an_old_and_a_new_version_share_a_sqlite_file() {
 #[test]
 fn an_old_and_a_new_version_share_a_postgres_database() {
     deploys(&Ground::Postgres(postgres::Server::shared().database()));
+}
+
+/// A program whose users install older and newer versions as they please, each alone with its file.
+#[test]
+fn an_older_version_is_installed_again_on_its_file() {
+    let ground = Ground::Sqlite(tempfile::tempdir().expect("a temporary directory can be made"));
+    let releases = Releases::new(&ground);
+    let starts = |program: &PathBuf| Server::start(&releases, program).stop();
+    starts(&releases.old);
+    starts(&releases.new);
+    // The newer version only added.
+    starts(&releases.old);
+
+    releases.pipeline("up");
+    refuses_to_start(&releases);
+    let shown = run(&mut releases.command(&releases.old, "migrate plan --to 1.9.0 --sql"));
+    assert!(done(&shown).contains("2.0.0"), "{shown:?}");
+    done(&run(&mut releases.command(&releases.old, "migrate down --to 1.9.0 --yes")));
+    starts(&releases.old);
+    starts(&releases.new);
 }
