@@ -220,6 +220,7 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
         self.0.blockers = blockers;
         self

@@ -160,7 +160,7 @@ impl Tables {
     }
 
     /// Whether a table is one of ours, as SQLite compares names.
-    #[cfg(feature = "backup")]
+    #[cfg(all(feature = "backup", feature = "sqlite"))]
     pub(crate) fn holds(&self, table: &str) -> bool {
         self.all().iter().any(|name| name.eq_ignore_ascii_case(table))
     }

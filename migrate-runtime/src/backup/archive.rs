@@ -196,6 +196,7 @@ fn open_file(path: &Path, compressed: bool) -> Result<Box<dyn Read + Send>, Erro
 }
 
 /// Writes the contents of a backup into a file of their own.
+#[cfg_attr(all(feature = "postgres", not(feature = "sqlite")), expect(dead_code, reason = "only SQLite needs it"))]
 pub(crate) fn extract(backup: &Backup) -> Result<Extracted, Error> {
     super::directory::check_room(&backup.directory, backup.uncompressed_size)?;
     let random = super::directory::random();

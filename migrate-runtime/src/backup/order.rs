@@ -16,6 +16,10 @@ pub struct Order<'a> {
     /// What the names of its files begin with.
     pub(crate) stem: &'a str,
     pub(crate) compress: bool,
+    #[cfg_attr(
+        all(feature = "sqlite", not(feature = "postgres")),
+        expect(dead_code, reason = "only PostgreSQL needs it")
+    )]
     pub(crate) tools: Option<&'a Path>,
     pub(crate) stop: &'a Stop,
 }
@@ -52,12 +56,25 @@ pub struct Measure {
 /// A backup that is to be put back.
 #[derive(Debug)]
 pub struct Restoration<'a> {
+    #[cfg_attr(
+        all(feature = "sqlite", not(feature = "postgres")),
+        expect(dead_code, reason = "only PostgreSQL needs it")
+    )]
     pub(crate) backup: &'a Backup,
     /// Its contents as a file, where the backend needs one.
+    #[cfg_attr(all(feature = "postgres", not(feature = "sqlite")), expect(dead_code, reason = "only SQLite needs it"))]
     pub(crate) extracted: Option<&'a Extracted>,
     /// The row that records it.
     pub(crate) entry: HistoryEntry<'a>,
+    #[cfg_attr(
+        all(feature = "sqlite", not(feature = "postgres")),
+        expect(dead_code, reason = "only PostgreSQL needs it")
+    )]
     pub(crate) tools: Option<&'a Path>,
+    #[cfg_attr(
+        all(feature = "sqlite", not(feature = "postgres")),
+        expect(dead_code, reason = "only PostgreSQL needs it")
+    )]
     pub(crate) force: bool,
     /// Whether it was taken by the run that puts it back, whose lock and beginning are in it then.
     pub(crate) of_this_run: bool,

@@ -44,7 +44,7 @@ impl Backup {
 /// The same; also gives the contents of a SQLite backup, of which a copy was made to look at.
 pub(crate) fn verify(
     backup: &Backup,
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "only PostgreSQL has tools"))]
+    #[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(unused_variables, reason = "no database"))]
     options: &VerifyOptions,
 ) -> Result<(Verification, Option<Extracted>), Error> {
     archive::check(backup)?;
