@@ -1,6 +1,6 @@
 use super::*;
 use crate::ledger::LockHolder;
-use crate::testing::{DIALECT, registry, snapshot, summary};
+use crate::testing::{DIALECT, holder, registry, snapshot, summary};
 
 fn assess(migrations: &str, ledger: &str, runtime: &str) -> Assessment {
     let rules = Rules {
@@ -117,16 +117,7 @@ fn an_interrupted_one_can_be_resumed_if_it_is_known_and_unchanged() {
 fn under_a_live_lock_an_unfinished_row_is_in_progress() {
     let check = |ledger: &str, live: bool, expect: &str| {
         let mut snapshot = snapshot(ledger);
-        let holder = LockHolder {
-            owner: "ann".to_owned(),
-            host: "a".to_owned(),
-            process: 7,
-            acquired_at: "2026-01-01T00:00:00.000Z".to_owned(),
-            expires_at: None,
-            backend: None,
-            live,
-        };
-        snapshot.state.as_mut().unwrap().lock = Some(holder);
+        snapshot.state.as_mut().unwrap().lock = Some(LockHolder { live, ..holder() });
         let rules = Rules { runtime_version: Some(Version::new(1, 0, 0)), allow_out_of_order: false };
         let assessment = judge(&registry("1.0.0"), &snapshot, DIALECT, &rules);
         assert_eq!(shown(&assessment), expect);

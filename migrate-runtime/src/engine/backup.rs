@@ -1,9 +1,9 @@
 //! Taking backups, and removing old ones.
 
 use migrate_core::ledger::{LedgerRow, Snapshot};
-use semver::Version;
 
 use super::before_run::{began_at, unfinished};
+use super::fleet::floor;
 use crate::backend::Backend;
 use crate::backup::{
     Backup, BackupDirectory, BackupOptions, BackupReason, Contents, Measure, Order, Pruned, Retention, new_id,
@@ -158,11 +158,6 @@ pub(super) fn directory(options: &BackupOptions, measure: &Measure) -> Result<Ba
 /// The highest migration that is applied.
 fn head(snapshot: &Snapshot) -> Option<&LedgerRow> {
     snapshot.rows.iter().rfind(|row| row.status.is_complete())
-}
-
-/// The oldest version of the program that works with what the ledger holds.
-pub(super) fn floor(snapshot: &Snapshot) -> Option<Version> {
-    snapshot.rows.iter().filter_map(LedgerRow::min_runtime_version).max_by(Version::cmp_precedence)
 }
 
 fn damaged(damage: &str) -> Error {

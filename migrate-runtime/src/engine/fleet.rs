@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use migrate_core::instances::{Demand, Intent, RunningInstance};
-use migrate_core::ledger::Snapshot;
+use migrate_core::ledger::{LedgerRow, Snapshot};
 use semver::Version;
 
 use crate::backend::{Backend, Fence};
@@ -101,10 +101,14 @@ impl Fleet<'_> {
     }
 }
 
+/// The oldest version of the program that works with what the ledger holds.
+pub(super) fn floor(now: &Snapshot) -> Option<Version> {
+    now.rows.iter().filter_map(LedgerRow::min_runtime_version).max_by(Version::cmp_precedence)
+}
+
 /// Whether a minimum is above those of the ledger.
 fn raises(minimum: &Version, now: &Snapshot) -> bool {
-    let minimums = now.rows.iter().filter_map(migrate_core::ledger::LedgerRow::min_runtime_version);
-    minimums.max_by(Version::cmp_precedence).is_none_or(|floor| minimum.cmp_precedence(&floor).is_gt())
+    floor(now).is_none_or(|floor| minimum.cmp_precedence(&floor).is_gt())
 }
 
 fn programs(count: usize) -> String {
