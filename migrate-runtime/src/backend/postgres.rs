@@ -13,10 +13,11 @@ mod message;
 mod restored;
 mod segment;
 mod session;
+mod statements;
 mod tables;
+mod transactional;
 mod watch;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use migrate_core::health::Found;
@@ -51,8 +52,8 @@ use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
-/// How many steps are under way at once: enough to hide the network, few enough to stop soon.
-const WINDOW: usize = 16;
+/// Begins a transaction that writes, whatever the default is.
+const BEGIN: &str = "BEGIN READ WRITE";
 
 enum Link<'c> {
     Owned(Connected),
@@ -222,51 +223,16 @@ impl<'c> PostgresBackend<'c> {
         Ok((fence, snapshot))
     }
 
-    /// The message of a transactional step.
-    fn step_message<'w>(&self, run: &Run, fence: Fence, work: &'w Work<'_>) -> Result<Message<'w>, Error> {
-        let mut message = self.open(fence, work, work.after);
-        let statements = work.script.statements(Dialect::Postgres)?;
-        message.script(&work.script, statements);
-        self.session.restore_after(&mut message, &work.script.sql);
-        message.push(&tables::set_timeouts(work));
-        self.close(message, run, fence, work, None)
-    }
-
-    /// Begins a transaction that proves the fence and that the step before took effect.
-    fn open<'w>(&self, fence: Fence, work: &Work<'_>, after: Option<&Step>) -> Message<'w> {
+    /// Begins a transaction that proves the fence.
+    fn open<'w>(&self, fence: Fence, work: &Work<'_>) -> Message<'w> {
         let mut message = Message::default();
         // A script outside a transaction may have made read-only transactions the default, or taken another role.
-        message.push("BEGIN READ WRITE");
-        if !work.transactional {
-            message.push(&tables::own_role(self.session.role()));
-        }
-        message.push(&tables::set_timeouts(work));
-        message.push(&self.names.prove(fence, after));
+        message.push(BEGIN);
+        message.push(&tables::own_role(self.session.role()));
+        let timeouts = tables::timeouts(work);
+        message.push(&format!("SELECT {}", tables::set_timeouts(timeouts.each_ref().map(String::as_str))));
+        message.push(&self.names.prove(fence));
         message
-    }
-
-    /// Verifies, records and commits.
-    fn close<'w>(
-        &self,
-        mut message: Message<'w>,
-        run: &Run,
-        fence: Fence,
-        work: &'w Work<'_>,
-        duration: Option<Duration>,
-    ) -> Result<Message<'w>, Error> {
-        if let Some(verify) = &work.verify {
-            message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
-            self.session.restore_after(&mut message, &verify.sql);
-        }
-        let entry = HistoryEntry::done(work.step, duration.map_or(Took::SinceMessage, Took::Measured));
-        match (work.step.direction, duration) {
-            (Direction::Up, None) => message.push(&self.names.insert(run, work, Status::Applied)),
-            (Direction::Up, Some(duration)) => message.push(&self.names.complete(work.step, duration)),
-            (Direction::Down, _) => message.push(&self.names.delete(work.step)),
-        }
-        message.push(&self.names.add_history(run, &entry));
-        self.commit(&mut message, fence);
-        Ok(message)
     }
 
     /// Ends a transaction of the run. Where no second connection can renew the lease, each transaction does so at its end.
@@ -420,28 +386,7 @@ impl Backend for PostgresBackend<'_> {
         works: &[Work<'_>],
         done: &mut (dyn FnMut(usize, Duration) + Send),
     ) -> Result<(), Error> {
-        let mut under_way = VecDeque::new();
-        let mut waiting = works.iter().enumerate().peekable();
-        loop {
-            while under_way.len() < WINDOW
-                && let Some((index, work)) = waiting.next_if(|(_, work)| !work.stop.is_asked())
-            {
-                let sent = match self.step_message(run, fence, work) {
-                    Ok(message) => Ok((start(self.client(), &message).await, message)),
-                    Err(error) => Err(error),
-                };
-                under_way.push_back((index, sent));
-            }
-            let Some((index, sent)) = under_way.pop_front() else {
-                return Ok(());
-            };
-            // Steps behind a failed one are refused by the server: its transaction is aborted, or their guard fails.
-            let (replies, message) = sent?;
-            let work = &works[index];
-            // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
-            let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
-            done(index, message.check(fence, work, outcome)?.milliseconds());
-        }
+        self.run_transactional(run, fence, works, done).await
     }
 
     /// A statement that cannot run in a transaction cannot prove the fence either: it needs a session of its own, which holds
@@ -472,7 +417,7 @@ impl Backend for PostgresBackend<'_> {
     }
 
     async fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
-        let mut message = self.open(fence, work, None);
+        let mut message = self.open(fence, work);
         match work.step.direction {
             Direction::Up => message.push(&self.names.insert(run, work, Status::Applying)),
             Direction::Down => message.push(&self.names.mark_reverting(work)),
@@ -488,7 +433,7 @@ impl Backend for PostgresBackend<'_> {
             Direction::Down => self.names.mark_applied(step),
         };
         let stands = self.names.stands_at(step, finished);
-        let message = Message::of(&["BEGIN", &self.names.prove(fence, None), &stands, &undo, "COMMIT"]);
+        let message = Message::of(&["BEGIN", &self.names.prove(fence), &stands, &undo, "COMMIT"]);
         self.ask("the ledger row could not be put back", message).await.map(drop)
     }
 
@@ -519,14 +464,25 @@ impl Backend for PostgresBackend<'_> {
                 Ok(()) => return Ok(()),
             },
         }
-        let mut message = self.open(fence, work, None);
+        let mut message = self.open(fence, work);
         message.push(&self.names.progress(work.step, place.number));
         self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
 
     async fn finish(&mut self, run: &Run, fence: Fence, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
-        let message = self.close(self.open(fence, work, None), run, fence, work, Some(duration))?;
+        let mut message = self.open(fence, work);
+        if let Some(verify) = &work.verify {
+            message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
+            self.session.restore_after(&mut message, &self.session.restore_settings(None), &verify.sql);
+        }
+        message.push(&match work.step.direction {
+            Direction::Up => self.names.complete(work.step, duration),
+            Direction::Down => self.names.delete(work.step),
+        });
+        let entry = HistoryEntry::done(work.step, Took::Measured(duration));
+        message.push(&self.names.add_history(run, &entry));
+        self.commit(&mut message, fence);
         self.run_watched(fence, work, &message, work.lock_budget(), &mut |_| ()).await.map(drop)
     }
 
@@ -576,7 +532,7 @@ impl Backend for PostgresBackend<'_> {
         self.renewal = None;
         let entry = HistoryEntry { error: end.error, ..HistoryEntry::of_run(end.outcome) };
         // Whoever took the lock away has ended this run in the history already.
-        let (prove, close) = (self.names.prove(fence, None), self.names.add_history(run, &entry));
+        let (prove, close) = (self.names.prove(fence), self.names.add_history(run, &entry));
         let give_back = self.names.give_lock_back(fence);
         let mut message = Message::of(&["BEGIN READ WRITE", &prove, &close, &give_back, "COMMIT"]);
         if self.holds_advisory_lock {
@@ -665,7 +621,7 @@ impl Backend for PostgresBackend<'_> {
         edits: &[Edit<'_>],
         entries: &[HistoryEntry<'_>],
     ) -> Result<(), Error> {
-        let mut message = Message::of(&["BEGIN READ WRITE", &self.names.prove(fence, None)]);
+        let mut message = Message::of(&["BEGIN READ WRITE", &self.names.prove(fence)]);
         for edit in edits {
             message.push(&match edit {
                 Edit::Insert(work, status) => self.names.insert(run, work, *status),

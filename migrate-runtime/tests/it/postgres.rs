@@ -147,6 +147,28 @@ fn what_a_script_sets_reaches_neither_our_rows_nor_the_next_script() {
 }
 
 #[test]
+fn a_script_may_deallocate_what_the_run_has_prepared() {
+    let bench = PostgresServer::new();
+    let forget = "CREATE FUNCTION forget() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$";
+    let directory = Directory::simple(&[
+        ("1.0.0", "forget", forget, ""),
+        ("1.1.0", "openly", "CREATE TABLE openly (id integer); DEALLOCATE ALL", ""),
+        ("1.2.0", "prepare", "PREPARE migrate AS SELECT 1; CREATE TABLE prepared (id integer)", ""),
+        ("1.3.0", "hidden", "CREATE TABLE hidden (id integer); SELECT forget()", ""),
+        ("1.4.0", "next", "CREATE TABLE next (id integer); SELECT forget()", ""),
+        ("1.5.0", "left", "CREATE TABLE remains AS SELECT name FROM pg_prepared_statements", ""),
+    ]);
+    directory.write("v1.4.0_next/verify.sql", b"SELECT forget() IS NOT NULL AND count(*) = 0 FROM next");
+    let registry = registry_at(directory.path());
+    let report = of(registry).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(report.steps.len(), 6);
+    assert_eq!(bench.sql("SELECT name FROM remains"), [""; 0]);
+    let succeeded =
+        "SELECT count(*) FROM schema_migrations_v2_history WHERE operation = 'up' AND outcome <> 'succeeded'";
+    assert_eq!(bench.sql(succeeded), ["0"]);
+}
+
+#[test]
 fn each_tenants_schema_has_a_ledger_of_its_own() {
     let bench = PostgresServer::new();
     bench.sql("CREATE SCHEMA tenant1");

@@ -94,7 +94,7 @@ impl PostgresBackend<'_> {
 
     /// Fails if the run has lost its lock. While the session holds the advisory lock nobody can take it over afterwards.
     async fn prove(&self, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
-        let mut message = self.open(fence, work, None);
+        let mut message = self.open(fence, work);
         self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }
@@ -268,7 +268,7 @@ impl PostgresBackend<'_> {
     }
 
     async fn record_attempt(&mut self, fence: Fence, work: &Work<'_>, number: u32) -> Result<(), Error> {
-        let mut message = self.open(fence, work, None);
+        let mut message = self.open(fence, work);
         message.push(&self.names.attempt(work.step, number));
         self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)

@@ -100,7 +100,7 @@ impl Names {
             lease = self.lease.as_millis(),
         );
         let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", self.instances_key());
-        let (proof, read) = (self.prove(fence, None), self.select_instances());
+        let (proof, read) = (self.prove(fence), self.select_instances());
         Message::of(&[BEGIN, LOCK_TIMEOUT, &alone, &proof, &write, &read, "COMMIT"])
     }
 

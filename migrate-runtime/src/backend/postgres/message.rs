@@ -10,6 +10,7 @@ use migrate_core::sql::{self, Answer, Statement};
 use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
+use super::statements::PREFIX;
 use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, VERIFICATION_FAILED};
 use super::watch::Seen;
 use crate::backend::{Failure, Fence, File, RUN_AGAIN, Work, lock_lost, step_error, verification_error};
@@ -355,6 +356,12 @@ impl MessageError {
     fn is_ours(&self, mark: &str) -> bool {
         self.state == Some(SqlState::INVALID_TEXT_REPRESENTATION)
             && self.database.as_ref().is_some_and(|database| database.message.contains(mark))
+    }
+
+    /// Whether one of our statements is no longer prepared.
+    pub(super) fn is_unprepared(&self) -> bool {
+        self.state == Some(SqlState::INVALID_SQL_STATEMENT_NAME)
+            && self.database.as_ref().is_some_and(|database| database.message.contains(PREFIX))
     }
 
     fn into_database(self) -> DatabaseError {

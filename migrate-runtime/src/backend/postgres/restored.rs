@@ -68,7 +68,7 @@ impl PostgresBackend<'_> {
         std::mem::take(&mut self.watch).close().await;
         let restored = async {
             self.send_others_away(restoration.force).await?;
-            let (proof, keep) = (self.names.prove(fence, None), self.names.keep());
+            let (proof, keep) = (self.names.prove(fence), self.names.keep());
             let continue_ = self.names.continue_(run, restoration);
             let script = dumps::Restore::new(restoration.backup, &self.tables, &proof, &keep, &continue_);
             dumps::run_restore(&database, restoration.backup, script, restoration.tools, restoration.stop).await
@@ -173,7 +173,7 @@ impl Names {
             lease = self.lease.as_millis(),
             stands = literal(STANDS),
             columns = HISTORY_COLUMNS,
-            values = history_values(run, &fence, &restoration.entry),
+            values = history_values(run, &fence, "NULL", &restoration.entry),
             instances = self.instances(),
         )
     }

@@ -31,7 +31,7 @@ impl PostgresBackend<'_> {
         segment: &Segment,
         place: Place,
     ) -> Result<(), Refused> {
-        let mut message = self.open(fence, work, None);
+        let mut message = self.open(fence, work);
         message.push(tables::SCRIPTS_ROLE);
         message.script(&work.script, segment.statements.clone());
         message.push(&tables::own_role(self.session.role()));

@@ -88,9 +88,10 @@ impl Session {
         self.settings.iter().find(|(name, _)| name == "role").map_or("none", |(_, role)| role)
     }
 
-    /// Adds what undoes a script's settings to its message. What the script does not speak of is not looked for.
-    pub(super) fn restore_after(&self, message: &mut Message<'_>, script: &str) {
-        message.push(&self.restore_settings());
+    /// Adds what undoes a script's settings to its message, beginning with what restores those that were captured. What the
+    /// script does not speak of is not looked for.
+    pub(super) fn restore_after(&self, message: &mut Message<'_>, settings: &str, script: &str) {
+        message.push(settings);
         if mentions(script, "set") {
             message.push(&self.reset_others());
         }
@@ -100,14 +101,19 @@ impl Session {
         if self.direct && mentions(script, "listen") {
             message.push("UNLISTEN *");
         }
-        if self.direct && mentions(script, "prepare") {
+        if self.deallocates_after(script) {
             message.push("DEALLOCATE ALL");
         }
     }
 
+    /// Whether all prepared statements are deallocated behind a script.
+    pub(super) fn deallocates_after(&self, script: &str) -> bool {
+        self.direct && ["prepare", "deallocate"].iter().any(|word| mentions(script, word))
+    }
+
     /// The message that undoes everything, a transaction that is still open included.
     pub(super) fn restore(&self) -> Message<'static> {
-        let mut message = Message::of(&["ROLLBACK", &self.restore_settings(), &self.reset_others()]);
+        let mut message = Message::of(&["ROLLBACK", &self.restore_settings(None), &self.reset_others()]);
         if self.discard {
             message.push("DISCARD TEMP");
         }
@@ -118,16 +124,20 @@ impl Session {
         message
     }
 
-    /// Puts the captured settings back where they differ.
-    fn restore_settings(&self) -> String {
+    /// Puts the captured settings back where they differ; then sets timeouts for the rest of the transaction, if there are any
+    /// (for locks, for statements).
+    pub(super) fn restore_settings(&self, timeouts: Option<[&str; 2]>) -> String {
+        let captured = self.settings.iter().map(|(name, value)| (literal(name), literal(value), false));
+        let timeouts = ["'lock_timeout'", "'statement_timeout'"].into_iter().zip(timeouts.into_iter().flatten());
+        let timeouts = timeouts.map(|(name, value)| (name.to_owned(), value.to_owned(), true));
         let values: Vec<String> =
-            self.settings.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value))).collect();
+            captured.chain(timeouts).map(|(name, value, is_local)| format!("({name}, {value}, {is_local})")).collect();
         if values.is_empty() {
             return "SELECT 1".to_owned();
         }
         format!(
-            "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES {}) v(name, value)
-             WHERE pg_catalog.current_setting(v.name, true) IS DISTINCT FROM v.value",
+            "SELECT pg_catalog.set_config(v.name, v.value, v.is_local) FROM (VALUES {}) v(name, value, is_local)
+             WHERE v.is_local OR pg_catalog.current_setting(v.name, true) IS DISTINCT FROM v.value",
             values.join(", ")
         )
     }

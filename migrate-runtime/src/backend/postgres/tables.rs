@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use migrate_core::checksum::{ALGORITHM, Checksum};
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
-use migrate_core::plan::{Direction, Step};
+use migrate_core::plan::Step;
 use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
 
@@ -428,7 +428,7 @@ impl Names {
         Message::of(&[
             "BEGIN READ WRITE",
             &set_lock_timeout(lock_timeout),
-            &self.prove(fence, None),
+            &self.prove(fence),
             &format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS down_checksum text", self.ledger()),
             &format!("UPDATE {} SET format = {FORMAT} WHERE format < {FORMAT}", self.state()),
             "COMMIT",
@@ -454,7 +454,7 @@ impl Names {
 
     /// Grants a role what it lacks on some of our tables.
     pub(super) fn grant(&self, fence: Fence, lacking: &[&str], role: &str) -> Message<'static> {
-        let mut message = Message::of(&["BEGIN READ WRITE", &self.prove(fence, None)]);
+        let mut message = Message::of(&["BEGIN READ WRITE", &self.prove(fence)]);
         for index in (0..self.plain.len()).filter(|index| lacking.contains(&self.plain[*index].as_str())) {
             message.push(&format!("GRANT {} ON {} TO {}", rights(index), self.qualified(index), identifier(role)));
         }
@@ -497,7 +497,7 @@ impl Names {
             process = run.identity.process,
             lease = self.lease.as_millis(),
             registry = optional_literal(run.registry_name.as_deref()),
-            values = history_values(run, "taken.fence", &entry),
+            values = history_values(run, "taken.fence", "NULL", &entry),
         );
         Message::of(&[
             session::NOTICE_A_DEAD_CLIENT,
@@ -637,27 +637,29 @@ impl Names {
         )
     }
 
-    /// Proves, or raises: the fence is still ours, held by a row lock until the transaction ends; and the step before
-    /// took effect. The error is a cast of a text that says why; a constant one would be evaluated ahead of time.
-    pub(super) fn prove(&self, fence: Fence, after: Option<&Step>) -> String {
-        let fenced = format!(
+    /// Proves, or raises: the fence is still ours, held by a row lock until the transaction ends.
+    pub(super) fn prove(&self, fence: Fence) -> String {
+        format!("SELECT {}", self.proof(fence))
+    }
+
+    /// The expression that does. The error is a cast of a text that says why; a constant one would be evaluated ahead of
+    /// time.
+    pub(super) fn proof(&self, fence: Fence) -> String {
+        format!(
             "CASE WHEN (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM {} WHERE id = 1 AND fence = {fence}
                  AND lock_owner IS NOT NULL FOR KEY SHARE) f) = 1
              THEN 1 ELSE (E'{FENCE_LOST}' || pg_catalog.clock_timestamp())::int END",
             self.state()
-        );
-        let Some(step) = after else {
-            return format!("SELECT {fenced}");
-        };
-        let row = format!(
-            "EXISTS (SELECT FROM {} WHERE version = {} AND status IN ('applied', 'baseline'))",
-            self.ledger(),
-            literal(&step.version.to_string())
-        );
-        let took_effect = if step.direction == Direction::Up { row } else { format!("NOT {row}") };
+        )
+    }
+
+    /// The expression that raises unless the migration of a version is in effect, or is not; nothing is asked of none.
+    pub(super) fn proof_of_step(&self, version: &str, in_effect: &str) -> String {
         format!(
-            "SELECT {fenced}, CASE WHEN {took_effect}
-             THEN 1 ELSE (E'{PREDECESSOR_MISSING}' || pg_catalog.clock_timestamp())::int END"
+            "CASE WHEN {version} IS NULL OR EXISTS (
+                 SELECT FROM {} WHERE version = {version} AND status IN ('applied', 'baseline')) = {in_effect}
+             THEN 1 ELSE (E'{PREDECESSOR_MISSING}' || pg_catalog.clock_timestamp())::int END",
+            self.ledger()
         )
     }
 
@@ -674,10 +676,16 @@ impl Names {
 
     /// Adds a row to the history.
     pub(super) fn add_history(&self, run: &Run, entry: &HistoryEntry<'_>) -> String {
+        let version = entry.version.map(|version| version.to_string());
+        self.add_history_of(run, &optional_literal(version.as_deref()), entry)
+    }
+
+    /// Adds a row to the history, of the migration whose version is given as an expression.
+    pub(super) fn add_history_of(&self, run: &Run, version: &str, entry: &HistoryEntry<'_>) -> String {
         format!(
             "INSERT INTO {} ({HISTORY_COLUMNS}) VALUES ({}) RETURNING execution_time_ms",
             self.history_table(),
-            history_values(run, &run.id.to_string(), entry)
+            history_values(run, &run.id.to_string(), version, entry)
         )
     }
 
@@ -714,13 +722,17 @@ impl Names {
 
     /// Adds the ledger row of a migration.
     pub(super) fn insert(&self, run: &Run, work: &Work<'_>, status: Status) -> String {
-        let (columns, values): (Vec<_>, Vec<_>) = recorded(run, work).into_iter().unzip();
+        self.insert_row(run, status, &literal(&work.step.version.to_string()), &recorded(run, work))
+    }
+
+    /// Adds a ledger row: its version and the values of [`RECORDED`] are given as expressions.
+    pub(super) fn insert_row<V: AsRef<str>>(&self, run: &Run, status: Status, version: &str, values: &[V]) -> String {
+        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
         format!(
             "INSERT INTO {ledger} (version, applied_at, runtime_version, execution_time_ms, status, kind, {columns})
              VALUES ({version}, pg_catalog.clock_timestamp(), {runtime}, {SO_FAR}, {status}, 'sql', {values})",
             ledger = self.ledger(),
-            columns = columns.join(", "),
-            version = literal(&work.step.version.to_string()),
+            columns = RECORDED.join(", "),
             runtime = optional_literal(run.runtime_version.as_deref()),
             status = literal(status.as_str()),
             values = values.join(", "),
@@ -729,8 +741,9 @@ impl Names {
 
     /// Takes over what the registry records of a migration.
     pub(super) fn accept(&self, run: &Run, work: &Work<'_>) -> String {
+        let values = recorded(run, work);
         let set: Vec<String> =
-            recorded(run, work).into_iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            RECORDED.iter().zip(values).map(|(column, value)| format!("{column} = {value}")).collect();
         self.update(work.step, &set.join(", "))
     }
 
@@ -797,20 +810,34 @@ fn rights(index: usize) -> &'static str {
     }
 }
 
-/// The columns of a ledger row that the registry gives, with their values.
-fn recorded(run: &Run, work: &Work<'_>) -> [(&'static str, String); 10] {
+/// The columns of a ledger row that the registry gives.
+pub(super) const RECORDED: [&str; 10] = [
+    "name",
+    "checksum",
+    "min_runtime_version",
+    "dependencies",
+    "up_sql",
+    "down_sql",
+    "down_checksum",
+    "registry_digest",
+    "transactional",
+    "foreign_keys_off",
+];
+
+/// The values of these columns, as expressions.
+pub(super) fn recorded(run: &Run, work: &Work<'_>) -> [String; RECORDED.len()] {
     let record = work.record.as_ref().expect("a step up carries its record");
     [
-        ("name", literal(&work.step.name)),
-        ("checksum", literal(&record.checksum)),
-        ("min_runtime_version", optional_literal(record.min_runtime_version.as_deref())),
-        ("dependencies", literal(&record.dependencies)),
-        ("up_sql", literal(record.up_sql)),
-        ("down_sql", optional_literal(record.down_sql)),
-        ("down_checksum", optional_literal(record.down_checksum.as_deref())),
-        ("registry_digest", literal(&run.registry_digest)),
-        ("transactional", record.transactional.to_string()),
-        ("foreign_keys_off", record.foreign_keys_off.to_string()),
+        literal(&work.step.name),
+        literal(&record.checksum),
+        optional_literal(record.min_runtime_version.as_deref()),
+        literal(&record.dependencies),
+        literal(record.up_sql),
+        optional_literal(record.down_sql),
+        optional_literal(record.down_checksum.as_deref()),
+        literal(&run.registry_digest),
+        record.transactional.to_string(),
+        record.foreign_keys_off.to_string(),
     ]
 }
 
@@ -830,7 +857,8 @@ const SO_FAR: &str = "(extract(epoch FROM pg_catalog.clock_timestamp() - pg_cata
 pub(super) const HISTORY_COLUMNS: &str = "run, operation, version, outcome, error, execution_time_ms, runtime_version, \
                                registry_digest, actor, host, process, recorded_at, plan";
 
-pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -> String {
+/// The values of these columns, as expressions; the fence and the version are given as such.
+pub(super) fn history_values(run: &Run, fence: &str, version: &str, entry: &HistoryEntry<'_>) -> String {
     let took = match entry.took {
         Took::Unknown => "NULL".to_owned(),
         Took::SinceMessage => SO_FAR.to_owned(),
@@ -839,7 +867,7 @@ pub(super) fn history_values(run: &Run, fence: &str, entry: &HistoryEntry<'_>) -
     let values = [
         fence.to_owned(),
         literal(entry.operation),
-        optional_literal(entry.version.map(|version| version.to_string()).as_deref()),
+        version.to_owned(),
         literal(entry.outcome),
         optional_literal(entry.error),
         took,
@@ -872,14 +900,17 @@ fn set_lock_timeout(timeout: Duration) -> String {
     format!("SELECT pg_catalog.set_config('lock_timeout', '{}ms', true)", timeout.as_millis())
 }
 
-/// The timeouts of a step, for the transaction only.
-pub(super) fn set_timeouts(work: &Work<'_>) -> String {
-    let statement = work.statement_timeout.map_or(0, |timeout| timeout.as_millis());
+/// The expressions that set timeouts (for locks, for statements) for the transaction only.
+pub(super) fn set_timeouts([lock, statement]: [&str; 2]) -> String {
     format!(
-        "SELECT pg_catalog.set_config('lock_timeout', '{}ms', true),
-                pg_catalog.set_config('statement_timeout', '{statement}ms', true)",
-        work.lock_timeout.as_millis()
+        "pg_catalog.set_config('lock_timeout', {lock}, true), pg_catalog.set_config('statement_timeout', {statement}, true)"
     )
+}
+
+/// How long a step's statements wait for a lock, and how long one may take, as literals; 0 is without end.
+pub(super) fn timeouts(work: &Work<'_>) -> [String; 2] {
+    let statement = work.statement_timeout.map_or(0, |timeout| timeout.as_millis());
+    [format!("'{}ms'", work.lock_timeout.as_millis()), format!("'{statement}ms'")]
 }
 
 /// The text values of a row, read with errors that name the table.

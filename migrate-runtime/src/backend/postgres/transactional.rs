@@ -1,0 +1,133 @@
+//! Steps that are one transaction each: sent ahead of the answers, so that the network is waited for once and not at each.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use migrate_core::migration::Dialect;
+
+use super::message::{Message, Outcome, Replies, collect, start};
+use super::statements::Statements;
+use super::{BEGIN, PostgresBackend};
+use crate::backend::{Fence, Run, Work};
+use crate::error::Error;
+
+/// How many steps are under way at once: enough to hide the network, few enough to stop soon.
+const WINDOW: usize = 16;
+
+/// A step that is under way.
+struct Sent<'w> {
+    index: usize,
+    message: Result<(Replies, Message<'w>), Error>,
+}
+
+/// Why steps were not done.
+enum Ended {
+    /// Somebody deallocated our statements.
+    Unprepared,
+    Failed(Error),
+}
+
+impl PostgresBackend<'_> {
+    /// Does the steps in order, and ends at the first that fails.
+    pub(super) async fn run_transactional(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        done: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> Result<(), Error> {
+        let mut finished = 0;
+        let mut prepared = self.session.direct;
+        loop {
+            let first = finished;
+            let mut passed = |index, duration| {
+                finished = first + index + 1;
+                done(first + index, duration);
+            };
+            match self.pipeline(run, fence, &works[first..], prepared, &mut passed).await {
+                Ok(()) => return Ok(()),
+                Err(Ended::Failed(error)) => return Err(error),
+                // A function that a script calls may deallocate what it does not know of. The next try needs nothing prepared.
+                Err(Ended::Unprepared) => {
+                    self.roll_back().await?;
+                    prepared = false;
+                }
+            }
+        }
+    }
+
+    async fn pipeline(
+        &mut self,
+        run: &Run,
+        fence: Fence,
+        works: &[Work<'_>],
+        prepared: bool,
+        done: &mut (dyn FnMut(usize, Duration) + Send),
+    ) -> Result<(), Ended> {
+        let mut under_way = VecDeque::new();
+        let mut waiting = works.iter().enumerate().peekable();
+        loop {
+            while under_way.len() < WINDOW
+                && let Some((index, work)) = waiting.next_if(|(_, work)| !work.stop.is_asked())
+            {
+                let statements = Statements::new(&self.names, &self.session, run, fence, prepared);
+                let message = match self.step_message(fence, work, &statements, index == 0) {
+                    Ok(message) => Ok((start(self.client(), &message).await, message)),
+                    Err(error) => Err(error),
+                };
+                under_way.push_back(Sent { index, message });
+            }
+            let Some(Sent { index, message }) = under_way.pop_front() else {
+                return Ok(());
+            };
+            // Steps behind a failed one are refused by the server: its transaction is aborted, or their guard fails.
+            let (replies, message) = message.map_err(Ended::Failed)?;
+            let work = &works[index];
+            // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
+            let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
+            if prepared && is_unprepared(&outcome) {
+                return Err(Ended::Unprepared);
+            }
+            done(index, message.check(fence, work, outcome).map_err(Ended::Failed)?.milliseconds());
+        }
+    }
+
+    /// The message of a step. The first one prepares what those behind it execute.
+    fn step_message<'w>(
+        &self,
+        fence: Fence,
+        work: &'w Work<'_>,
+        statements: &Statements<'_>,
+        is_first: bool,
+    ) -> Result<Message<'w>, Error> {
+        let mut message = Message::default();
+        message.push(BEGIN);
+        if is_first && self.session.direct {
+            message.push("DEALLOCATE ALL");
+            statements.prepare(&mut message);
+        }
+        message.push(&statements.begin(work));
+        message.script(&work.script, work.script.statements(Dialect::Postgres)?);
+        self.restore_after(&mut message, work, statements, &work.script.sql);
+        if let Some(verify) = &work.verify {
+            message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
+            self.restore_after(&mut message, work, statements, &verify.sql);
+        }
+        statements.record(&mut message, work);
+        self.commit(&mut message, fence);
+        Ok(message)
+    }
+
+    fn restore_after(&self, message: &mut Message<'_>, work: &Work<'_>, statements: &Statements<'_>, script: &str) {
+        if self.session.deallocates_after(script) {
+            self.session.restore_after(message, &statements.restore_written_out(work), script);
+            statements.prepare(message);
+        } else {
+            self.session.restore_after(message, &statements.restore(work), script);
+        }
+    }
+}
+
+fn is_unprepared(outcome: &Outcome) -> bool {
+    outcome.error.as_ref().is_some_and(super::message::MessageError::is_unprepared)
+}
