@@ -1,5 +1,6 @@
 //! What is measured on a private PostgreSQL server, directly and through networks that take their time.
 
+use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     sqlite::refuse_memory(&std::env::temp_dir())?;
     let server = server();
     fs::write(bench.results.join(VERSION), server.psql("SHOW server_version"))?;
+    // Whatever drops tables comes last: see `Round::database`.
+    let mut applied = Vec::new();
     for &size in &bench.effort.sizes {
         for &delay in &bench.effort.delays {
             let port = port(&server, delay)?;
@@ -36,16 +39,13 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
                         continue;
                     }
                     progress(&format!("PostgreSQL, {size} migrations, {delay} ms, round {round}: {}", program.name));
-                    Round { bench, server: &server, program, size, delay, round, port }.run(&mut results)?;
+                    let round = Round { bench, server: &server, program, size, delay, round, port };
+                    let database = round.run(&mut results)?;
+                    if program.down && delay == 0 {
+                        applied.push((round, database));
+                    }
                 }
             }
-        }
-    }
-    for &size in &bench.effort.sizes {
-        for program in bench.shuffled(DATABASE, size) {
-            progress(&format!("PostgreSQL, counting, {size} migrations: {}", program.name));
-            Round { bench, server: &server, program, size, delay: 0, round: 1, port: server.port() }
-                .count(&mut results)?;
         }
     }
     for round in 1..=bench.effort.crowds {
@@ -54,6 +54,21 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
             let port = server.port();
             Round { bench, server: &server, program, size: bench.effort.crowd_size, delay: 0, round, port }
                 .crowd(&mut results)?;
+        }
+    }
+    for (round, database) in applied {
+        progress(&format!(
+            "PostgreSQL, {} migrations, down, round {}: {}",
+            round.size, round.round, round.program.name
+        ));
+        let cost = measure::once(&round.command(round.program, "down", &database, round.port))?;
+        results.add(&round.record("down").cost(&cost))?;
+    }
+    for &size in &bench.effort.sizes {
+        for program in bench.shuffled(DATABASE, size) {
+            progress(&format!("PostgreSQL, counting, {size} migrations: {}", program.name));
+            Round { bench, server: &server, program, size, delay: 0, round: 1, port: server.port() }
+                .count(&mut results)?;
         }
     }
     Ok(())
@@ -69,9 +84,9 @@ pub(crate) fn once(bench: &Bench, results: &mut Results, size: usize) -> io::Res
     Ok(())
 }
 
-/// A server as PostgreSQL is by itself; those of the tests are less careful.
+/// A server as PostgreSQL is by itself, but for what would come by at moments of its own; those of the tests are less careful.
 fn server() -> Server {
-    let server = Server::start_with(&[("fsync", "on"), ("autovacuum", "on"), ("max_locks_per_transaction", "8192")]);
+    let server = Server::start_with(&[("fsync", "on"), ("autovacuum", "off"), ("max_locks_per_transaction", "8192")]);
     for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
         assert_eq!(server.psql(&format!("SHOW {setting}")), "on", "{setting} is off");
     }
@@ -98,7 +113,8 @@ struct Round<'b> {
 }
 
 impl Round<'_> {
-    fn run(&self, results: &mut Results) -> io::Result<()> {
+    /// Everything but the way down, for which it leaves a database in which everything is applied.
+    fn run(&self, results: &mut Results) -> io::Result<ManuallyDrop<Scratch>> {
         let database = self.database();
         let run = |verb: &str| measure::once(&self.command(self.program, verb, &database, self.port));
         let keep =
@@ -127,10 +143,7 @@ impl Round<'_> {
             run("last")?;
             keep(results, "one", &run(one)?)?;
         }
-        if self.program.down && self.delay == 0 && self.size < 10_000 {
-            keep(results, "down", &run("down")?)?;
-        }
-        Ok(())
+        Ok(database)
     }
 
     /// How often it waits for the server. Nothing is timed: the proxy reads every message.
@@ -169,9 +182,10 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// An empty one, with a disk that has nothing else to do.
-    fn database(&self) -> Scratch {
-        let database = self.server.database();
+    /// An empty one, with a disk that has nothing else to do. It stays until the server is gone: for minutes after files are
+    /// removed, ext4 looks at each of their inodes whenever it creates another file, and the next program would pay for it.
+    fn database(&self) -> ManuallyDrop<Scratch> {
+        let database = ManuallyDrop::new(self.server.database());
         measure::settle();
         database
     }

@@ -351,15 +351,15 @@ impl Postgres {
     }
 }
 
-/// Runs a future to its end on a thread of its own, so that it also works inside an async runtime.
+/// Runs a future to its end; inside an async runtime, whose threads may not wait, on a thread of its own.
 pub(crate) fn block_on<T: Send>(future: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let failed =
-                |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
-            runtime.map_err(failed)?.block_on(future)
-        });
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let failed = |error| Error::new(ErrorKind::Unreachable, "no async runtime could be made").with_source(error);
+        runtime.map_err(failed)?.block_on(future)
+    };
+    if tokio::runtime::Handle::try_current().is_err() {
+        return run();
+    }
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }

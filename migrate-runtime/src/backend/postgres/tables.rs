@@ -114,12 +114,17 @@ impl Names {
         let names = Self { schema: self.configured.clone(), ..self.clone() };
         let narrow = "SELECT pg_catalog.set_config('search_path',
                           pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)";
-        // The text of a row is that of `migrate_core::fingerprint`.
+        // What is added up is that of `migrate_core::fingerprint`. There is one row of state.
+        let values = [
+            "coalesce(min_runtime_version, '')",
+            "version",
+            "checksum",
+            "pg_catalog.replace(status, 'baseline', 'applied')",
+        ];
+        let hash = |seed, value: &&str| format!("pg_catalog.hashtextextended({value}, {seed})");
+        let hash = values.iter().fold("0".to_owned(), hash);
         let summary = format!(
-            "SELECT oldest_reader, registry_name, checksum_algorithm, (SELECT pg_catalog.sum(pg_catalog.hashtextextended(
-                 pg_catalog.concat(version, ' ', checksum, ' ', min_runtime_version,
-                     CASE WHEN status NOT IN ('applied', 'baseline') THEN status END), 0)) FROM {ledger})
-             FROM {state} WHERE id = 1",
+            "SELECT oldest_reader, registry_name, checksum_algorithm, (SELECT pg_catalog.sum({hash}) FROM {ledger}) FROM {state}",
             ledger = names.ledger(),
             state = names.state(),
         );
