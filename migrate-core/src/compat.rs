@@ -49,7 +49,9 @@ fn judge_holding(
     let mut judge = Judge { registry, held, snapshot, dialect, rules, coverage, reasons: Vec::new() };
     judge.tables();
     let migrations = judge.migrations();
-    let reasons = judge.reasons;
+    let mut reasons = judge.reasons;
+    // They are kept as long as a run lasts, and there may be one for each migration.
+    reasons.shrink_to_fit();
     let verdict = reasons.iter().map(|reason| reason.code.verdict()).max().unwrap_or(Verdict::Compatible);
     Assessment {
         verdict,
@@ -204,7 +206,7 @@ pub struct Entry {
     /// Where it stands.
     pub state: MigrationState,
     /// Its row in the ledger.
-    pub row: Option<LedgerRow>,
+    pub row: Option<Box<LedgerRow>>,
     /// The checksum of the registry's up script, or else the ledger's.
     pub checksum: String,
 }
@@ -315,7 +317,7 @@ impl Judge<'_> {
 
     /// Walks registry and ledger side by side, lowest version first.
     fn migrations(&mut self) -> Vec<Entry> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(self.held.len().max(self.snapshot.rows.len()));
         let mut known = self.held.iter().peekable();
         let mut rows = self.snapshot.rows.iter().peekable();
         loop {
@@ -358,7 +360,7 @@ impl Judge<'_> {
             known: migration.is_some(),
             phase: migration.and_then(Migration::phase),
             state,
-            row: row.cloned(),
+            row: row.cloned().map(Box::new),
             checksum: script
                 .map(|script| script.checksum.to_string())
                 .or(row.map(|row| row.checksum.clone()))

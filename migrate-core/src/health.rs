@@ -4,12 +4,13 @@
 
 mod check;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::compat::{Assessment, ReasonCode, Verdict};
+use crate::compat::{Assessment, Reason, ReasonCode, Verdict};
 use crate::ledger::Snapshot;
 use crate::migration::{Dialect, Migration, ObjectKind, Role};
-use crate::plan::{Direction, Origin, Plan, Step};
+use crate::plan::{Direction, Origin, Step};
 use crate::registry::Registry;
 use crate::size;
 use crate::sql::{self, StrongLock};
@@ -102,13 +103,16 @@ pub fn conclude(check: Check, found: Found) -> Conclusion {
 }
 
 /// Whether the ledger is in order, as the verdict on it tells: nothing changed, out of order or interrupted, and nothing that
-/// this program does not know. What is merely pending is in order.
+/// this program does not know. What is merely pending is in order, and so is what steps that are to be done deal with.
 #[must_use]
-pub fn ledger_stands(assessment: &Assessment) -> Conclusion {
+pub fn ledger_stands(assessment: &Assessment, steps: &[Step]) -> Conclusion {
+    let planned: BTreeSet<SchemaVersion> = steps.iter().map(|step| step.version).collect();
+    let left_alone = |reason: &&Reason| reason.version.is_none_or(|version| !planned.contains(&version));
     let wrong = |code: ReasonCode| code.verdict() == Verdict::Incompatible || code == ReasonCode::Interrupted;
     let odd = |code: ReasonCode| matches!(code, ReasonCode::Unknown | ReasonCode::ChangedInComments);
     let sentences = |chosen: &dyn Fn(ReasonCode) -> bool| -> Vec<String> {
-        assessment.reasons.iter().filter(|reason| chosen(reason.code)).map(|reason| reason.message.clone()).collect()
+        let chosen = assessment.reasons.iter().filter(left_alone).filter(|reason| chosen(reason.code));
+        chosen.map(|reason| reason.message.clone()).collect()
     };
     let (errors, warnings) = (sentences(&wrong), sentences(&odd));
     let severity = if errors.is_empty() { Severity::Warning } else { Severity::Error };
@@ -123,7 +127,8 @@ pub fn ledger_stands(assessment: &Assessment) -> Conclusion {
             help: None,
         };
     }
-    let remedy = assessment.reasons.iter().find(|reason| wrong(reason.code)).and_then(|reason| reason.remedy.clone());
+    let worst = assessment.reasons.iter().filter(left_alone).find(|reason| wrong(reason.code));
+    let remedy = worst.and_then(|reason| reason.remedy.clone());
     Conclusion {
         state: CheckState::Failed,
         severity,
@@ -132,16 +137,15 @@ pub fn ledger_stands(assessment: &Assessment) -> Conclusion {
     }
 }
 
-/// Whether the ledger says after a run what the run did: what it applied is there with the registry's checksum, what it undid
-/// is not.
+/// Whether the ledger says after a run what the run did: what its steps applied is there with the registry's checksum, what
+/// they undid is not.
 #[must_use]
-pub fn ledger_holds(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, plan: &Plan) -> Found {
+pub fn ledger_holds(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, steps: &[Step]) -> Found {
     let mut problems = Vec::new();
-    for (index, step) in plan.steps.iter().enumerate() {
+    // The last step of a version says what became of it.
+    let mut seen = BTreeSet::new();
+    for step in steps.iter().rev().filter(|step| seen.insert(step.version)) {
         let version = step.version;
-        if plan.steps[index + 1..].iter().any(|later| later.version == version) {
-            continue;
-        }
         let row = snapshot.find(version);
         let problem = match (step.direction, row) {
             (Direction::Up, None) => Some(format!("the row of {version} is gone")),
@@ -156,6 +160,7 @@ pub fn ledger_holds(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, 
         };
         problems.extend(problem);
     }
+    problems.reverse();
     Found::Problems(problems)
 }
 

@@ -5,6 +5,7 @@
 //! something of every instance. What the steps of a run demand together is its *intent*, which stands in the state row
 //! before the run looks at the instances, so that a program that comes later is judged by it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -99,7 +100,8 @@ impl Demand {
 /// ```
 #[must_use]
 pub fn demands(registry: &Registry, snapshot: &Snapshot, plan: &Plan) -> Vec<Demand> {
-    let stays = |version| !plan.steps.iter().any(|step| step.version == version);
+    let changed: BTreeSet<SchemaVersion> = plan.steps.iter().map(|step| step.version).collect();
+    let stays = |version| !changed.contains(&version);
     let minimums = snapshot.rows.iter().filter(|row| stays(row.version)).filter_map(|row| row.min_runtime_version());
     let mut floor = minimums.max_by(Version::cmp_precedence);
     let mut demand = |step: &Step| {

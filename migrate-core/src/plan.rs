@@ -310,6 +310,7 @@ impl Planner<'_> {
             }
             steps.push(resumed(interrupted(Status::Applying), step(migration, Direction::Up)));
         }
+        steps.shrink_to_fit();
         Plan { steps, ..Plan::default() }
     }
 

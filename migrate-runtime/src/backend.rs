@@ -6,14 +6,16 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use migrate_core::health::{Expected, Found};
 use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::ledger::{Snapshot, Status, Summary};
-use migrate_core::migration::Dialect;
+use migrate_core::migration::{Dialect, Migration, Role, Script};
 use migrate_core::plan::{Direction, Step};
+use migrate_core::registry::Registry;
 use migrate_core::rollback::{ChangeKind, Past, PastChange, PastRun};
 #[cfg(feature = "postgres")]
 use migrate_core::sql::Statement;
@@ -178,8 +180,8 @@ pub trait Backend: Send {
     /// Reads from the history which runs there were and what they changed. Only asked where our tables are there.
     fn past(&mut self) -> impl Future<Output = Result<Past, Error>> + Send;
 
-    /// Finds out what checks ask, in the order of the questions, without changing anything, and reads the ledger with them if
-    /// it is wanted. In one round trip.
+    /// Finds out what checks ask, in the order of the questions, without changing anything, and with them the ledger's
+    /// fingerprint if it is wanted. In one round trip.
     fn observe(
         &mut self,
         questions: &[Question],
@@ -301,8 +303,8 @@ pub enum Question {
 pub struct Observation {
     /// For each question.
     pub found: Vec<Found>,
-    /// The ledger, if it was wanted.
-    pub snapshot: Option<Snapshot>,
+    /// The [`Fingerprint`](migrate_core::fingerprint::Fingerprint) of the ledger, if it was wanted and there is one.
+    pub fingerprint: Option<u64>,
 }
 
 /// A run of the past, from the rows of a query: its number, and how many milliseconds ago it began.
@@ -454,8 +456,8 @@ pub struct Work<'a> {
     pub script: File<'a>,
     /// The verify script, for a step up.
     pub verify: Option<File<'a>>,
-    /// What the ledger keeps, for a step up.
-    pub record: Option<Record<'a>>,
+    /// The migration as the registry has it, for a step up.
+    pub migration: Option<&'a Migration>,
     /// Whether it is one transaction.
     pub transactional: bool,
     pub foreign_keys_off: bool,
@@ -469,18 +471,37 @@ pub struct Work<'a> {
     pub after: Option<&'a Step>,
 }
 
-#[cfg(feature = "postgres")]
 impl Work<'_> {
     /// How long its statements may wait for locks in all: readers queue behind every wait. The server bounds each by the
     /// same number, unless the script changes that; zero bounds nothing.
+    #[cfg(feature = "postgres")]
     pub(crate) fn lock_budget(&self) -> Option<Duration> {
         Some(self.lock_timeout).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// What the ledger keeps of the migration, for a step up.
+    pub(crate) fn record(&self, dialect: Dialect) -> Record<'_> {
+        let migration = self.migration.expect("a step up carries its migration");
+        let up = migration.script(Role::Up, dialect).expect("a step up runs its script");
+        let down = migration.script(Role::Down, dialect);
+        // Requirements hold digits, letters and operators only, so they need no escaping in JSON.
+        let dependencies: Vec<String> = migration.dependencies().iter().map(|it| format!("\"{it}\"")).collect();
+        Record {
+            checksum: up.checksum.to_string(),
+            min_runtime_version: migration.min_runtime_version().map(|version| version.to_string()),
+            dependencies: format!("[{}]", dependencies.join(",")),
+            up_sql: &up.sql,
+            down_sql: down.map(|script| &*script.sql),
+            down_checksum: down.map(|script| script.checksum.to_string()),
+            transactional: migration.transaction(),
+            foreign_keys_off: migration.foreign_keys_off(),
+        }
     }
 }
 
 /// The columns of a ledger row that come from the registry.
 #[derive(Debug)]
-pub struct Record<'a> {
+pub(crate) struct Record<'a> {
     pub checksum: String,
     pub min_runtime_version: Option<String>,
     pub dependencies: String,
@@ -491,11 +512,27 @@ pub struct Record<'a> {
     pub foreign_keys_off: bool,
 }
 
-/// A script and the name under which messages speak of it.
+/// A script, and where it comes from.
 #[derive(Debug)]
 pub struct File<'a> {
-    pub path: String,
+    pub source: Source<'a>,
     pub sql: Cow<'a, str>,
+}
+
+/// Where a script comes from. Displayed as messages speak of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    Registry(&'a Registry, &'a Migration, &'a Script),
+    Ledger(SchemaVersion),
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(registry, migration, script) => f.write_str(&registry.path(migration, &script.file_name())),
+            Self::Ledger(version) => write!(f, "{version} (stored in the ledger)"),
+        }
+    }
 }
 
 impl File<'_> {
@@ -513,7 +550,7 @@ impl File<'_> {
     /// Where an offset of the script is.
     pub(crate) fn location(&self, offset: usize) -> Location {
         let (line, column) = sql::line_column(&self.sql, offset);
-        Location { path: self.path.clone(), line, column }
+        Location { path: self.source.to_string(), line, column }
     }
 
     fn lex_error(&self, error: &sql::SqlError) -> Error {

@@ -200,6 +200,7 @@ impl Operation for Migrate {
 }
 
 /// What to do about a snapshot.
+#[derive(Clone)]
 struct Decision {
     assessment: Assessment,
     /// Whether the verdict forbids the goal, and nothing is to be done about that.
@@ -215,12 +216,12 @@ struct Decision {
 
 impl Decision {
     /// The report of a run that was none.
-    fn report(&self, outcome: Outcome) -> Report {
+    fn report(self, outcome: Outcome) -> Report {
         Report {
             outcome,
             run: None,
-            assessment: self.assessment.clone(),
-            plan: self.plan.clone(),
+            assessment: self.assessment,
+            plan: self.plan,
             steps: Vec::new(),
             health: Health::default(),
             blocked_by: Vec::new(),
@@ -339,7 +340,7 @@ impl Migrate {
         } else {
             return Ok(None);
         };
-        Ok(Some(decision.report(outcome)))
+        Ok(Some(decision.clone().report(outcome)))
     }
 
     /// Reads, waiting while the database is too busy: as long as another run is at work in it, else within the bounds of
@@ -409,7 +410,11 @@ impl Migrate {
                 None => {
                     let run = self.run_info(&decision.plan);
                     match backend.acquire(&run, decision.seen).await {
-                        Ok((Some(fence), snapshot)) => return self.locked(backend, run, fence, snapshot).await,
+                        Ok((Some(fence), snapshot)) => {
+                            // What was decided without the lock is of no use any more, and may be large.
+                            drop(decision);
+                            return self.locked(backend, run, fence, snapshot).await;
+                        }
                         Ok((None, snapshot)) if fence_of(&snapshot) != decision.seen => Attempt::Overtaken(snapshot),
                         Ok((None, _)) => Attempt::Held,
                         // Nobody holds the lock, so nobody can say when others than runs will be done.

@@ -211,8 +211,8 @@ impl<'c> PostgresBackend<'c> {
             return Ok((None, self.read().await?));
         }
         self.names.lease = run.lease;
-        let rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
-        let [_, session, settings, taken, rest @ ..] = &rows[..] else {
+        let mut rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
+        let [_, session, settings, taken, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
@@ -317,7 +317,7 @@ impl Backend for PostgresBackend<'_> {
     const STEPS_KEEP_WRITERS_OUT: bool = false;
 
     async fn read(&mut self) -> Result<Snapshot, Error> {
-        let Outcome { rows, error, .. } = send(self.client(), &self.names.read()).await;
+        let Outcome { mut rows, error, .. } = send(self.client(), &self.names.read()).await;
         let Some(catalogue) = rows.first().and_then(|rows| rows.first()) else {
             return Err(match error {
                 Some(error) => error.plain("the database could not be read"),
@@ -334,7 +334,7 @@ impl Backend for PostgresBackend<'_> {
         if let Some(error) = error {
             return Err(error.plain("the ledger could not be read"));
         }
-        self.names.snapshot(&rows[2..])
+        self.names.snapshot(&mut rows[2..])
     }
 
     async fn summary(&mut self) -> Option<Summary> {
@@ -497,8 +497,8 @@ impl Backend for PostgresBackend<'_> {
 
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
         self.names.lease = run.lease;
-        let rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
-        let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &rows[..] else {
+        let mut rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
+        let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let Some(raised) = raised.first() else {
@@ -572,8 +572,9 @@ impl Backend for PostgresBackend<'_> {
             self.read().await?;
         }
         let failed = |error: MessageError| error.plain("the program could not be registered");
-        let rows = self.ask_in_transaction(self.names.register(row), failed).await?;
-        let Some((_, [snapshot @ .., intent, _commit])) = rows.len().checked_sub(4).map(|at| rows.split_at(at)) else {
+        let mut rows = self.ask_in_transaction(self.names.register(row), failed).await?;
+        let first = rows.len().checked_sub(4);
+        let Some((_, [snapshot @ .., intent, _commit])) = first.map(|at| rows.split_at_mut(at)) else {
             return Err(too_few_answers());
         };
         Ok((self.names.snapshot(snapshot)?, self.names.parse_intent(intent)?))

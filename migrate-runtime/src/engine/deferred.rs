@@ -71,7 +71,7 @@ impl Migrate {
         let mut live = backend.instances().await?.instances;
         live.retain(|instance| instance.is_live(Duration::ZERO));
         let blocked = Blocked::find(step, demand, &live);
-        Ok(blocked.map(|blocked| decision.report(Outcome::Deferred).blocked(blocked)))
+        Ok(blocked.map(|blocked| decision.clone().report(Outcome::Deferred).blocked(blocked)))
     }
 }
 

@@ -1,13 +1,16 @@
 //! Health checks: around the steps of a run, and all of them by themselves.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use migrate_core::compat::{self, Assessment};
+use migrate_core::fingerprint::Fingerprint;
 use migrate_core::health::{self, Check, CheckResult, CheckState, Conclusion, Found, Moment, Severity};
 use migrate_core::ledger::{LedgerRow, Snapshot, Status};
-use migrate_core::migration::Dialect;
-use migrate_core::plan::{Direction, Origin, Plan, Step, Target, plan};
+use migrate_core::migration::{Dialect, Role};
+use migrate_core::plan::{Direction, Origin, Step, Target, plan};
 use migrate_core::registry::Registry;
+use migrate_core::version::SchemaVersion;
 
 use super::steps::{Ended, Lock};
 use super::{Decision, Migrate, rules, with_changed_scripts, work};
@@ -29,7 +32,7 @@ impl Migrate {
         decision: &Decision,
     ) -> Ended {
         let mut fence = fence;
-        let subject = Subject { assessment: &decision.assessment, plan: &decision.plan };
+        let subject = Subject { assessment: &decision.assessment, steps: &decision.plan.steps };
         let began = Instant::now();
         let before = match self.checked(backend, run, &mut fence, &subject, Moment::Before).await {
             Ok(before) => before,
@@ -44,9 +47,8 @@ impl Migrate {
         ended.health.before = before;
         if let (None, Lock::Held(mut fence)) = (&ended.error, ended.lock) {
             // A run that was deferred did less than it set out to do.
-            let steps = decision.plan.steps[..ended.steps.len()].to_vec();
-            let done = Plan { steps, ..Plan::default() };
-            let subject = Subject { assessment: &decision.assessment, plan: &done };
+            let steps = &decision.plan.steps[..ended.steps.len()];
+            let subject = Subject { assessment: &decision.assessment, steps };
             match self.checked(backend, run, &mut fence, &subject, Moment::After).await {
                 Ok(after) => {
                     ended.health.after = after;
@@ -142,31 +144,32 @@ impl Examination<'_> {
             check.moments().contains(&moment) && check.dialects().contains(&B::DIALECT) && (full || check.is_basic())
         };
         let wanted: Vec<Check> = Check::ALL.iter().copied().filter(is_wanted).collect();
-        let after = snapshot_after(subject.assessment, subject.plan);
+        let after = snapshot_after(subject.assessment, subject.steps);
         let asked: Vec<(Check, Question)> = wanted
             .iter()
-            .filter_map(|check| Some((*check, self.question(*check, &after, &subject.plan.steps, B::DIALECT)?)))
+            .filter_map(|check| Some((*check, self.question(*check, &after, subject.steps, B::DIALECT)?)))
             .collect();
         let ledger = moment == Moment::After;
-        let (mut results, snapshot) =
+        let (mut results, found) =
             if full { (Vec::new(), None) } else { self.at_once(backend, &asked, ledger).await? };
         if results.is_empty() {
             for (check, question) in asked {
                 results.push(self.one(backend, check, &Ask::Question(question)).await?);
             }
         }
-        let snapshot = match snapshot {
-            Some(snapshot) => Some(snapshot),
-            None if ledger => backend.observe(&[], true, self.settings.health.timeout).await?.snapshot,
-            None => None,
+        let found = match found {
+            None if ledger => backend.observe(&[], true, self.settings.health.timeout).await?.fingerprint,
+            found => found,
         };
-        let stands = match snapshot {
-            Some(snapshot) => {
-                let held = health::ledger_holds(self.registry, &snapshot, B::DIALECT, subject.plan);
-                health::conclude(Check::Ledger, held)
-            }
+        let stands = if !ledger {
             // What forbids a run has refused it by now.
-            None => Conclusion { severity: Severity::Warning, ..health::ledger_stands(&subject.left_alone()) },
+            Conclusion { severity: Severity::Warning, ..health::ledger_stands(subject.assessment, subject.steps) }
+        } else if found == Some(self.fingerprint(&after, B::DIALECT)) {
+            health::conclude(Check::Ledger, Found::Problems(Vec::new()))
+        } else {
+            let snapshot = backend.read().await?;
+            let held = health::ledger_holds(self.registry, &snapshot, B::DIALECT, subject.steps);
+            health::conclude(Check::Ledger, held)
         };
         results.push(result(Check::Ledger, stands, 1, began));
         results.push(result(Check::Connectivity, answers(), 1, began));
@@ -178,6 +181,24 @@ impl Examination<'_> {
         }
         results.sort_by_key(|result| result.check);
         Ok(results)
+    }
+
+    /// The fingerprint of a ledger in which these rows stand; one without a checksum has that of the registry.
+    fn fingerprint(&self, ledger: &Snapshot, dialect: Dialect) -> u64 {
+        let mut fingerprint = Fingerprint::default();
+        for row in &ledger.rows {
+            let version = row.version.to_string();
+            let registered = self.registry.find(row.version).filter(|_| row.checksum.is_empty());
+            let Some(migration) = registered else {
+                fingerprint.add(&version, &row.checksum, row.min_runtime_version.as_deref(), row.status.as_str());
+                continue;
+            };
+            let checksum = migration.script(Role::Up, dialect).map(|script| script.checksum.to_string());
+            let minimum = migration.min_runtime_version().map(|version| version.to_string());
+            let checksum = checksum.unwrap_or_default();
+            fingerprint.add(&version, &checksum, minimum.as_deref(), row.status.as_str());
+        }
+        fingerprint.value()
     }
 
     /// Every check, one by one.
@@ -192,7 +213,7 @@ impl Examination<'_> {
         let snapshot = match read {
             Ok(snapshot) => {
                 let assessment = compat::judge(self.registry, &snapshot, B::DIALECT, &rules(self.settings));
-                results.push(result(Check::Ledger, health::ledger_stands(&assessment), 1, began));
+                results.push(result(Check::Ledger, health::ledger_stands(&assessment, &[]), 1, began));
                 Some(snapshot)
             }
             Err(error) if error.is_connection_lost() => return Err(error),
@@ -239,7 +260,7 @@ impl Examination<'_> {
         backend: &mut B,
         asked: &[(Check, Question)],
         ledger: bool,
-    ) -> Result<(Vec<CheckResult>, Option<Snapshot>), Error> {
+    ) -> Result<(Vec<CheckResult>, Option<u64>), Error> {
         let began = Instant::now();
         let questions: Vec<Question> = asked.iter().map(|(_, question)| question.clone()).collect();
         match backend.observe(&questions, ledger, self.settings.health.timeout).await {
@@ -247,7 +268,7 @@ impl Examination<'_> {
                 let conclude = |((check, _), found): (&(Check, Question), Found)| {
                     result(*check, health::conclude(*check, found), 1, began)
                 };
-                Ok((asked.iter().zip(observed.found).map(conclude).collect(), observed.snapshot))
+                Ok((asked.iter().zip(observed.found).map(conclude).collect(), observed.fingerprint))
             }
             Err(error) if error.is_connection_lost() => Err(error),
             Err(_) => Ok((Vec::new(), None)),
@@ -313,42 +334,32 @@ impl Examination<'_> {
 /// What a run found, and what it is to do or has done.
 struct Subject<'a> {
     assessment: &'a Assessment,
-    plan: &'a Plan,
+    steps: &'a [Step],
 }
 
-impl Subject<'_> {
-    /// The assessment without the findings on migrations that the plan deals with.
-    fn left_alone(&self) -> Assessment {
-        let mut assessment = self.assessment.clone();
-        let planned = |version| self.plan.steps.iter().any(|step| Some(step.version) == version);
-        assessment.reasons.retain(|reason| !planned(reason.version));
-        assessment
-    }
-}
-
-/// The ledger as it must be once a plan is executed.
-fn snapshot_after(assessment: &Assessment, plan: &Plan) -> Snapshot {
-    let mut rows: Vec<LedgerRow> = assessment.migrations.iter().filter_map(|entry| entry.row.clone()).collect();
-    for step in &plan.steps {
-        rows.retain(|row| row.version != step.version);
-        if step.direction == Direction::Up {
-            rows.push(LedgerRow {
-                version: step.version,
-                name: step.name.clone(),
-                checksum: String::new(),
-                applied_at: String::new(),
-                runtime_version: None,
-                execution_time_ms: 0,
-                status: Status::Applied,
-                min_runtime_version: None,
-                progress: 0,
-                attempted: 0,
-                up_sql: None,
-                has_down: false,
-            });
-        }
-    }
-    rows.sort_by_key(|row| row.version);
+/// The ledger as it must be once steps are done, with what checks ask of it: of the rows that the steps write, which there are.
+fn snapshot_after(assessment: &Assessment, steps: &[Step]) -> Snapshot {
+    // The last step of a version says what becomes of it.
+    let last: BTreeMap<SchemaVersion, Direction> = steps.iter().map(|step| (step.version, step.direction)).collect();
+    let left = assessment.migrations.iter().filter_map(|entry| entry.row.as_deref());
+    let left = left.filter(|row| !last.contains_key(&row.version)).cloned();
+    let applied = last.iter().filter(|(_, direction)| **direction == Direction::Up).map(|(version, _)| LedgerRow {
+        version: *version,
+        name: String::new(),
+        checksum: String::new(),
+        applied_at: String::new(),
+        runtime_version: None,
+        execution_time_ms: 0,
+        status: Status::Applied,
+        min_runtime_version: None,
+        progress: 0,
+        attempted: 0,
+        up_sql: None,
+        has_down: false,
+    });
+    let mut rows = Vec::with_capacity(assessment.migrations.len());
+    rows.extend(left.chain(applied));
+    rows.sort_unstable_by_key(|row| row.version);
     Snapshot { state: None, rows }
 }
 

@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         let open_until = demands.iter().position(|demand| *demand != Demand::Nothing).unwrap_or(works.len());
         let reached = works.iter().map(|work| &work.step);
         let reached = reached.map(|step| Reached { finished: step.resume_after, uncertain: step.uncertain });
-        let (reached, steps, at_work) = (reached.collect(), Vec::new(), Duration::ZERO);
+        let (reached, steps, at_work) = (reached.collect(), Vec::with_capacity(works.len()), Duration::ZERO);
         Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0, losses: 0 }
     }
 

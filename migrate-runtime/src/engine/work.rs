@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use migrate_core::migration::{Dialect, Migration, Role};
+use migrate_core::migration::{Dialect, Role};
 use migrate_core::plan::{Direction, Origin, Step};
 use migrate_core::registry::Registry;
 use migrate_core::version::SchemaVersion;
 
 use super::stored;
-use crate::backend::{Backend, File, Record, Stored, Work, ledger_error};
+use crate::backend::{Backend, File, Source, Stored, Work, ledger_error};
 use crate::error::Error;
 use crate::options::Settings;
 
@@ -51,17 +51,17 @@ pub(super) fn of_registry<'a>(
     let migration = registry.find(step.version)?;
     let file = |role| {
         let script = migration.script(role, dialect)?;
-        Some(File { path: registry.path(migration, &script.file_name()), sql: Cow::Borrowed(&*script.sql) })
+        Some(File { source: Source::Registry(registry, migration, script), sql: Cow::Borrowed(&*script.sql) })
     };
-    let (script, verify, record) = match step.direction {
-        Direction::Up => (file(Role::Up)?, file(Role::Verify), Some(record(migration, dialect)?)),
+    let (script, verify, recorded) = match step.direction {
+        Direction::Up => (file(Role::Up)?, file(Role::Verify), Some(migration)),
         Direction::Down => (file(Role::Down)?, None, None),
     };
     Some(Work {
         step,
         script,
         verify,
-        record,
+        migration: recorded,
         // What was begun statement by statement is finished so, whatever its metadata says by now.
         transactional: migration.transaction() && step.resume_after.is_none(),
         foreign_keys_off: migration.foreign_keys_off(),
@@ -80,9 +80,9 @@ fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: &Stored) -> Result
     settings.as_shown(&script)?;
     Ok(Some(Work {
         step,
-        script: File { path: format!("{} (stored in the ledger)", step.version), sql: Cow::Owned(script.sql) },
+        script: File { source: Source::Ledger(step.version), sql: Cow::Owned(script.sql) },
         verify: None,
-        record: None,
+        migration: None,
         transactional: row.transactional && step.resume_after.is_none(),
         foreign_keys_off: row.foreign_keys_off,
         lock_timeout: settings.lock_timeout,
@@ -91,21 +91,4 @@ fn of_ledger<'a>(settings: &'a Settings, step: &'a Step, row: &Stored) -> Result
         stop: &settings.stop,
         after: None,
     }))
-}
-
-fn record(migration: &Migration, dialect: Dialect) -> Option<Record<'_>> {
-    let up = migration.script(Role::Up, dialect)?;
-    let down = migration.script(Role::Down, dialect);
-    // Requirements hold digits, letters and operators only, so they need no escaping in JSON.
-    let dependencies: Vec<String> = migration.dependencies().iter().map(|it| format!("\"{it}\"")).collect();
-    Some(Record {
-        checksum: up.checksum.to_string(),
-        min_runtime_version: migration.min_runtime_version().map(|version| version.to_string()),
-        dependencies: format!("[{}]", dependencies.join(",")),
-        up_sql: &up.sql,
-        down_sql: down.map(|script| &*script.sql),
-        down_checksum: down.map(|script| script.checksum.to_string()),
-        transactional: migration.transaction(),
-        foreign_keys_off: migration.foreign_keys_off(),
-    })
 }

@@ -24,7 +24,7 @@ impl PostgresBackend<'_> {
         let queries: Vec<Option<String>> = questions.iter().map(query).collect();
         queries.iter().flatten().for_each(|query| message.push(query));
         if ledger {
-            self.names.select_both().iter().for_each(|select| message.push(select));
+            message.push(&format!("SELECT {}", self.names.fingerprint()));
         }
         message.push("COMMIT");
         let rows = self.ask_in_transaction(message, |error| error.plain("the database could not be examined")).await?;
@@ -37,8 +37,9 @@ impl PostgresBackend<'_> {
                 Some(_) => Found::Problems(problems(question, answers.next().ok_or_else(missing)?)),
             });
         }
-        let snapshot = ledger.then(|| self.names.snapshot(answers.as_slice())).transpose()?;
-        Ok(Observation { found, snapshot })
+        let fingerprint = answers.next().filter(|_| ledger).and_then(|rows| rows.first());
+        let fingerprint = fingerprint.map(|row| self.names.parse_fingerprint(row, 0)).transpose()?;
+        Ok(Observation { found, fingerprint })
     }
 
     pub(super) async fn write_and_roll_back(&mut self, bound: Duration) -> Result<Found, Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use migrate_core::checksum::{ALGORITHM, Checksum};
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
+use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
@@ -114,7 +115,28 @@ impl Names {
         let names = Self { schema: self.configured.clone(), ..self.clone() };
         let narrow = "SELECT pg_catalog.set_config('search_path',
                           pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)";
-        // What is added up is that of `migrate_core::fingerprint`. There is one row of state.
+        // There is one row of state.
+        let summary = format!(
+            "SELECT oldest_reader, registry_name, checksum_algorithm, {} FROM {}",
+            names.fingerprint(),
+            names.state(),
+        );
+        if self.configured.is_some() { Message::of(&[&summary]) } else { Message::of(&[narrow, &summary]) }
+    }
+
+    pub(super) fn parse_summary(&self, row: &Row) -> Result<Summary, Error> {
+        let fingerprint = self.parse_fingerprint(row, 3)?;
+        let row = Fields { row, table: &self.plain[2] };
+        Ok(Summary {
+            oldest_reader: row.number(0)?,
+            registry_name: row.optional(1),
+            checksum_algorithm: row.text(2)?,
+            fingerprint,
+        })
+    }
+
+    /// The expression for the ledger's fingerprint, which is that of `migrate_core::fingerprint`.
+    pub(super) fn fingerprint(&self) -> String {
         let values = [
             "coalesce(min_runtime_version, '')",
             "version",
@@ -123,24 +145,14 @@ impl Names {
         ];
         let hash = |seed, value: &&str| format!("pg_catalog.hashtextextended({value}, {seed})");
         let hash = values.iter().fold("0".to_owned(), hash);
-        let summary = format!(
-            "SELECT oldest_reader, registry_name, checksum_algorithm, (SELECT pg_catalog.sum({hash}) FROM {ledger}) FROM {state}",
-            ledger = names.ledger(),
-            state = names.state(),
-        );
-        if self.configured.is_some() { Message::of(&[&summary]) } else { Message::of(&[narrow, &summary]) }
+        format!("(SELECT pg_catalog.sum({hash}) FROM {})", self.ledger())
     }
 
-    pub(super) fn parse_summary(&self, row: &Row) -> Result<Summary, Error> {
-        let row = Fields { row, table: &self.plain[2] };
-        let sum: i128 = if row.optional(3).is_some() { row.number(3)? } else { 0 };
-        Ok(Summary {
-            oldest_reader: row.number(0)?,
-            registry_name: row.optional(1),
-            checksum_algorithm: row.text(2)?,
-            // The server adds up without bounds, from signed numbers.
-            fingerprint: sum as u64,
-        })
+    pub(super) fn parse_fingerprint(&self, row: &Row, column: usize) -> Result<u64, Error> {
+        let row = Fields { row, table: &self.plain[0] };
+        // The server adds up without bounds, from signed numbers; there is no sum of no rows.
+        let sum: i128 = if row.optional(column).is_some() { row.number(column)? } else { 0 };
+        Ok(sum as u64)
     }
 
     /// Learns from the catalogue's row; says whether our tables are there.
@@ -164,11 +176,6 @@ impl Names {
         Ok(self.present)
     }
 
-    /// State and ledger.
-    pub(super) fn select_both(&self) -> [String; 2] {
-        [self.select_state(), self.select_ledger()]
-    }
-
     pub(super) fn select_state(&self) -> String {
         format!(
             "SELECT format, oldest_reader, registry_name, checksum_algorithm, fence, lock_owner, lock_host,
@@ -189,15 +196,17 @@ impl Names {
         )
     }
 
-    /// State and ledger from the rows of their two statements.
-    pub(super) fn snapshot(&self, rows: &[Vec<Row>]) -> Result<Snapshot, Error> {
+    /// State and ledger from the rows of their two statements. Each row is given up when it has been read: of a large ledger
+    /// there is never a second copy.
+    pub(super) fn snapshot(&self, rows: &mut [Vec<Row>]) -> Result<Snapshot, Error> {
         let row = rows[0].first().ok_or_else(|| ledger_error(&self.plain[2], "its one row is missing"))?;
         let state = self.parse_state(row)?;
         if state.oldest_reader > FORMAT {
             return Ok(Snapshot { state: Some(state), rows: Vec::new() });
         }
-        let mut rows = rows[1].iter().map(|row| self.parse_ledger_row(row)).collect::<Result<Vec<_>, _>>()?;
-        rows.sort_by_key(|row| row.version);
+        let rows = std::mem::take(&mut rows[1]).into_iter();
+        let mut rows = rows.map(|row| self.parse_ledger_row(&row)).collect::<Result<Vec<_>, _>>()?;
+        rows.sort_unstable_by_key(|row| row.version);
         Ok(Snapshot { state: Some(state), rows })
     }
 
@@ -831,7 +840,7 @@ pub(super) const RECORDED: [&str; 10] = [
 
 /// The values of these columns, as expressions.
 pub(super) fn recorded(run: &Run, work: &Work<'_>) -> [String; RECORDED.len()] {
-    let record = work.record.as_ref().expect("a step up carries its record");
+    let record = work.record(Dialect::Postgres);
     [
         literal(&work.step.name),
         literal(&record.checksum),

@@ -28,14 +28,15 @@ impl SqliteBackend<'_> {
         let Some(connection) = self.reader()? else {
             let found =
                 questions.iter().map(|question| answer(None, path.as_deref(), question)).collect::<Result<_, _>>();
-            return Ok(Observation { found: found?, snapshot: ledger.then(Default::default) });
+            return Ok(Observation { found: found?, fingerprint: None });
         };
         let observe = || {
             in_read_transaction(connection, |connection| {
                 let found = questions.iter().map(|question| answer(Some(connection), path.as_deref(), question));
                 let found = found.collect::<Result<_, _>>()?;
-                let snapshot = ledger.then(|| names.snapshot(connection)).transpose()?;
-                Ok(Observation { found, snapshot })
+                let summary = ledger.then(|| names.summary(connection)).transpose();
+                let summary = summary.map_err(|error| plain_error("the ledger could not be read", &error))?.flatten();
+                Ok(Observation { found, fingerprint: summary.map(|summary| summary.fingerprint) })
             })
         };
         let is_long = |question: &Question| matches!(question, Question::Integrity | Question::ForeignKeys);

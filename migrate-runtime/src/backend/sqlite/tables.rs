@@ -5,6 +5,7 @@ use std::time::Duration;
 use migrate_core::checksum::{ALGORITHM, Checksum};
 use migrate_core::fingerprint::Fingerprint;
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
+use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
 use migrate_core::rollback::{Past, PastRun};
 use migrate_core::version::SchemaVersion;
@@ -443,7 +444,7 @@ impl Names {
         status: Status,
         duration: Duration,
     ) -> Result<(), Error> {
-        let record = work.record.as_ref().expect("a step up carries its record");
+        let record = work.record(Dialect::Sqlite);
         let sql = format!(
             "INSERT INTO {} (version, name, checksum, applied_at, runtime_version, execution_time_ms, status,
                              min_runtime_version, dependencies, kind, up_sql, down_sql, registry_digest,
@@ -474,7 +475,7 @@ impl Names {
 
     /// Takes over what the registry records of a migration.
     pub(super) fn accept(&self, connection: &Connection, run: &Run, work: &Work<'_>) -> Result<(), Error> {
-        let record = work.record.as_ref().expect("a step up carries its record");
+        let record = work.record(Dialect::Sqlite);
         let sql = format!(
             "UPDATE {} SET name = ?2, checksum = ?3, min_runtime_version = ?4, dependencies = ?5, up_sql = ?6,
                     down_sql = ?7, registry_digest = ?8, transactional = ?9, foreign_keys_off = ?10,
