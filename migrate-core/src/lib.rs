@@ -32,8 +32,6 @@ pub mod version;
 #[cfg(feature = "source")]
 pub mod diagnostic;
 #[cfg(feature = "source")]
-pub mod fix;
-#[cfg(feature = "source")]
 pub mod lockfile;
 #[cfg(feature = "source")]
 pub mod metadata;
@@ -41,9 +39,12 @@ pub mod metadata;
 pub mod name;
 #[cfg(feature = "source")]
 pub mod source;
-#[cfg(feature = "source")]
+
+#[cfg(feature = "authoring")]
+pub mod fix;
+#[cfg(feature = "authoring")]
 pub mod squash;
-#[cfg(feature = "source")]
+#[cfg(feature = "authoring")]
 pub mod template;
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ pub fn parse(file: SourceFile<'_>) -> Result<Vec<Line>, Vec<Diagnostic>> {
 }
 
 /// What a line records, whatever stands above it; `None` for one that is no entry.
+#[cfg(feature = "authoring")]
 pub(crate) fn entry_of_line(line: &str) -> Option<Entry> {
     parse_line(line.trim_end_matches('\r'), 0).map(|line| line.entry)
 }

@@ -54,6 +54,7 @@
 //! | `tokio` | SQLite work goes to tokio's blocking threads in async programs |
 //! | `backup` | backups before runs, and putting them back ([`backup`]); needs a C compiler |
 //! | `testing` | `migration_tests!`, tests of your migrations; for dev-dependencies |
+//! | `backup` or `testing` | [`ScratchDatabase`] and [`Structure`] |
 //! | `check-sqlite` | the macro reads scripts for SQLite by its grammar; needs a C compiler |
 //!
 //! None is on by default.
@@ -82,9 +83,11 @@ mod migrator;
 mod observer;
 mod options;
 mod report;
+#[cfg(any(feature = "testing", feature = "backup"))]
 mod scratch;
 mod stale;
 mod stop;
+#[cfg(any(feature = "testing", feature = "backup"))]
 mod structure;
 #[cfg(all(feature = "testing", any(feature = "sqlite", feature = "postgres")))]
 pub mod testing;
@@ -183,8 +186,10 @@ pub use crate::report::{
 };
 #[cfg(feature = "backup")]
 pub use crate::report::{Restored, RunSnapshot, SnapshotObstacle};
+#[cfg(any(feature = "testing", feature = "backup"))]
 pub use crate::scratch::ScratchDatabase;
 pub use crate::stop::Stop;
+#[cfg(any(feature = "testing", feature = "backup"))]
 pub use crate::structure::Structure;
 
 /// What the expansion of `embed_migrations!` names. Not for use by hand.

@@ -31,6 +31,7 @@ use migrate_core::version::SchemaVersion;
 use tokio_postgres::Client;
 
 pub(crate) use self::message::database_error;
+#[cfg(any(feature = "testing", feature = "backup"))]
 pub(crate) use self::tables::literal;
 
 use self::lease::Renewal;
@@ -702,6 +703,7 @@ impl Backend for PostgresBackend<'_> {
 }
 
 /// A failure outside a script.
+#[cfg(any(feature = "testing", feature = "backup"))]
 pub(crate) fn plain_error(what: &str, error: &tokio_postgres::Error) -> Error {
     MessageError::new(error, 0).plain(what)
 }

@@ -801,6 +801,7 @@ fn roll_back(connection: &Connection) -> Result<(), Error> {
 }
 
 /// A connection for reading a file beside the engine; `None` when there is no file.
+#[cfg(any(feature = "testing", feature = "backup"))]
 pub(crate) fn open_to_read(path: &Path) -> Result<Option<Connection>, Error> {
     let unused = Tables { schema: None, table: String::new() };
     let mut backend = SqliteBackend::of_file(path, &unused, Stop::new());

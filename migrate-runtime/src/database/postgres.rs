@@ -1,5 +1,6 @@
 //! PostgreSQL databases: a configuration to connect by, or a client of the application's.
 
+#[cfg(any(feature = "testing", feature = "backup"))]
 mod ask;
 #[cfg(feature = "backup")]
 mod environment;

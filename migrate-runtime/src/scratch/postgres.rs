@@ -57,7 +57,6 @@ impl PostgresScratch {
         self.database.ask_rows("a query was refused", sql)
     }
 
-    #[cfg(any(feature = "testing", feature = "backup"))]
     pub(crate) fn database(&self) -> &Postgres {
         &self.database
     }
