@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 /// The name under which the state row records how checksums are computed.
 pub const ALGORITHM: &str = "sha256-lf";
@@ -36,7 +36,7 @@ impl Checksum {
     pub fn of(text: &str) -> Self {
         // Most texts are canonical already, and the search below is slow where nothing is optimised: in the macro.
         if !text.as_bytes().contains(&b'\r') {
-            return Self(Sha256::digest(text).into());
+            return Self(Sha256::hash(text.as_bytes()));
         }
         let mut hasher = Sha256::new();
         let mut lines = text.split("\r\n");
@@ -45,7 +45,7 @@ impl Checksum {
             hasher.update("\n");
             hasher.update(line);
         }
-        Self(hasher.finalize().into())
+        Self(hasher.finalize())
     }
 
     /// The next value of a chain: over this value and then the text.
@@ -54,7 +54,7 @@ impl Checksum {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update(text);
-        Self(hasher.finalize().into())
+        Self(hasher.finalize())
     }
 
     /// The 32 bytes.
@@ -139,6 +139,17 @@ mod tests {
             Checksum::of("SELECT 1;\n").to_string(),
             "b4e0497804e46e0a0b0b8c31975b062152d551bac49c3c2e80932567b4085dcd"
         );
+    }
+
+    /// What is recorded in ledgers must not change, whichever crate computes it.
+    #[test]
+    fn is_sha256_for_every_length() {
+        use sha2::Digest;
+        let text = "x".repeat(200);
+        for length in 0..text.len() {
+            let expect: [u8; 32] = sha2::Sha256::digest(&text[..length]).into();
+            assert_eq!(*Checksum::of(&text[..length]).as_bytes(), expect, "{length}");
+        }
     }
 
     #[test]

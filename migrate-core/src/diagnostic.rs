@@ -175,25 +175,33 @@ impl SourceFile<'_> {
 /// The candidate that was probably meant, if one is close.
 #[must_use]
 pub fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.to_lowercase();
+    // What follows is compiled once, not for each kind of list.
+    closest(&given.to_lowercase(), &mut candidates.into_iter())
+}
+
+/// The first one of those that are closest, if they are close enough.
+fn closest<'a>(given: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 5)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// A list for a sentence: `` `a`, `b` and `c` ``.
-pub(crate) fn listed<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    let mut items: Vec<String> = items.into_iter().map(|item| format!("`{item}`")).collect();
-    let Some(last) = items.pop() else {
-        return String::new();
-    };
-    if items.is_empty() {
-        return last;
+pub(crate) fn listed<T: AsRef<str>>(items: &[T]) -> String {
+    let mut list = String::new();
+    for (index, item) in items.iter().enumerate() {
+        match index {
+            0 => {}
+            _ if index + 1 == items.len() => list.push_str(" and "),
+            _ => list.push_str(", "),
+        }
+        for part in ["`", item.as_ref(), "`"] {
+            list.push_str(part);
+        }
     }
-    format!("{} and {last}", items.join(", "))
+    list
 }
 
 #[cfg(test)]
@@ -235,6 +243,14 @@ unknown key `descripton`
         assert!(diagnostic.render().contains("up.sql:2:1"));
         let file = SourceFile { path: "up.sql", text: "" };
         assert!(Diagnostic::at(Code::UnterminatedString, file, 0..0, "empty").render().contains("up.sql:1:1"));
+    }
+
+    #[test]
+    fn lists_words_as_a_sentence_does() {
+        assert_eq!(listed::<&str>(&[]), "");
+        assert_eq!(listed(&["a"]), "`a`");
+        assert_eq!(listed(&["a", "b"]), "`a` and `b`");
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
     }
 
     #[test]

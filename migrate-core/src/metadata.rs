@@ -2,6 +2,7 @@
 
 mod json;
 mod replaces;
+#[cfg(feature = "authoring")]
 mod text;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::name::{MigrationName, is_name};
 use crate::version::{SchemaVersion, VersionError};
 use json::{lower_first, span, strict, type_name};
 
+#[cfg(feature = "authoring")]
 pub use text::{is_strict, rewritten, text_of, texts_of};
 
 /// What a `metadata.json` says.
@@ -228,7 +230,7 @@ impl Reader<'_> {
             unknown => {
                 let help = match did_you_mean(unknown, KEYS) {
                     Some(key) => format!("did you mean `{key}`?"),
-                    None => format!("the keys are {}", listed(KEYS)),
+                    None => format!("the keys are {}", listed(&KEYS)),
                 };
                 self.report(Code::UnknownKey, at, format!("unknown key `{unknown}`"), help);
             }
@@ -348,7 +350,7 @@ impl Reader<'_> {
         let kinds = ObjectKind::ALL.map(ObjectKind::plural);
         let help = match did_you_mean(word, kinds) {
             Some(kind) => format!("did you mean `{kind}`?"),
-            None => format!("the kinds are {}", listed(kinds)),
+            None => format!("the kinds are {}", listed(&kinds)),
         };
         self.report(Code::UnknownKey, at, format!("unknown key `expects.{word}`"), help);
     }

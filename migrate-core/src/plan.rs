@@ -236,21 +236,21 @@ impl std::error::Error for PlanError {}
 pub fn plan(registry: &Registry, snapshot: &Snapshot, dialect: Dialect, target: Target) -> Result<Plan, PlanError> {
     let planner = Planner { registry, snapshot, dialect };
     match target {
-        Target::Latest => Ok(planner.up(|_, _| true)),
+        Target::Latest => Ok(planner.up(&|_, _| true)),
         Target::UpTo(version) => {
             planner.exists(version)?;
-            Ok(planner.up(|_, migration| migration.version() <= version))
+            Ok(planner.up(&|_, migration| migration.version() <= version))
         }
-        Target::UpBy(count) => Ok(planner.up(|planned, _| planned < count)),
+        Target::UpBy(count) => Ok(planner.up(&|planned, _| planned < count)),
         Target::Phase(phase) => {
             let contracts = |migration: &Migration| migration.phase() == Some(Phase::Contract);
-            Ok(planner.up(|_, migration| contracts(migration) == (phase == Phase::Contract)))
+            Ok(planner.up(&|_, migration| contracts(migration) == (phase == Phase::Contract)))
         }
         Target::DownTo(version) => {
             planner.exists(version)?;
-            planner.down(|_, row| row.version > version)
+            planner.down(&|_, row| row.version > version)
         }
-        Target::DownBy(count) => planner.down(|planned, _| planned < count),
+        Target::DownBy(count) => planner.down(&|planned, _| planned < count),
         Target::DownAll => planner.down_as_far_as_possible(),
         Target::Redo => planner.redo(),
     }
@@ -284,7 +284,7 @@ impl Planner<'_> {
     }
 
     /// The open migrations, as long as `wanted` says so; it is told how many are planned before.
-    fn up(&self, wanted: impl Fn(usize, &Migration) -> bool) -> Plan {
+    fn up(&self, wanted: &dyn Fn(usize, &Migration) -> bool) -> Plan {
         let mut steps = Vec::new();
         let covered = self.covered();
         let open = |migration: &&Migration| {
@@ -315,7 +315,7 @@ impl Planner<'_> {
     }
 
     /// The applied migrations from the top, as long as `wanted` says so; it is told how many are planned before.
-    fn down(&self, wanted: impl Fn(usize, &LedgerRow) -> bool) -> Result<Plan, PlanError> {
+    fn down(&self, wanted: &dyn Fn(usize, &LedgerRow) -> bool) -> Result<Plan, PlanError> {
         let rows = self.snapshot.rows.iter().rev().enumerate();
         let steps = rows
             .take_while(|(planned, row)| wanted(*planned, row))
@@ -340,7 +340,7 @@ impl Planner<'_> {
     }
 
     fn redo(&self) -> Result<Plan, PlanError> {
-        let mut plan = self.down(|planned, _| planned < 1)?;
+        let mut plan = self.down(&|planned, _| planned < 1)?;
         let Some(undone) = plan.steps.first() else {
             return Ok(plan);
         };

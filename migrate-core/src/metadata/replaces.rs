@@ -98,7 +98,7 @@ impl Reader<'_> {
                 unknown => {
                     let help = match did_you_mean(unknown, KEYS) {
                         Some(key) => format!("did you mean `{key}`?"),
-                        None => format!("the keys are {}", listed(KEYS)),
+                        None => format!("the keys are {}", listed(&KEYS)),
                     };
                     self.report(
                         Code::UnknownKey,
@@ -141,7 +141,7 @@ impl Reader<'_> {
         for property in &object.properties {
             let key = property.name.as_str();
             let Ok(dialect) = key.parse::<Dialect>() else {
-                let help = format!("the databases are {}", listed(Dialect::ALL.map(Dialect::as_str)));
+                let help = format!("the databases are {}", listed(&Dialect::ALL.map(Dialect::as_str)));
                 let message = format!("unknown key `replaces.checksum.{key}`");
                 self.report(Code::UnknownKey, span(&property.name), message, help);
                 return None;

@@ -32,9 +32,9 @@ pub fn downgrade(
         return None;
     }
     let planner = |snapshot| Planner { registry, snapshot, dialect };
-    let undone = planner(snapshot).down(|_, row| row.version >= lowest);
+    let undone = planner(snapshot).down(&|_, row| row.version >= lowest);
     Some(undone.map(|mut plan| {
-        plan.steps.extend(planner(&rest).up(|_, _| true).steps);
+        plan.steps.extend(planner(&rest).up(&|_, _| true).steps);
         plan
     }))
 }

@@ -141,7 +141,7 @@ pub(super) fn dialects(
     let supported: Vec<Dialect> = Dialect::ALL.into_iter().filter(|dialect| lacking(*dialect).is_empty()).collect();
     if supported.is_empty() {
         let parts = Dialect::ALL.map(|dialect| {
-            let titles = listed(lacking(dialect).into_iter().map(Folder::title));
+            let titles = listed(&lacking(dialect).into_iter().map(Folder::title).collect::<Vec<_>>());
             format!("{titles} for {dialect}")
         });
         let message =
@@ -152,7 +152,7 @@ pub(super) fn dialects(
     }
     for dialect in Dialect::ALL {
         if !supported.contains(&dialect) && with_up.iter().any(|folder| names(folder, dialect)) {
-            let titles = listed(lacking(dialect).into_iter().map(Folder::title));
+            let titles = listed(&lacking(dialect).into_iter().map(Folder::title).collect::<Vec<_>>());
             let message = format!("the set cannot run on {dialect}: an up script for it is missing in {titles}");
             let help = format!(
                 "add the missing `{}`, or remove the other files for {dialect}",
