@@ -210,6 +210,15 @@ struct Found {
 }
 
 impl Found {
+    /// Adds what was found behind this.
+    fn append(&mut self, more: Self) {
+        let Self { diagnostics, files, lock, meant } = more;
+        self.diagnostics.extend(diagnostics);
+        self.files.extend(files);
+        self.lock = lock.or_else(|| self.lock.take());
+        self.meant.extend(meant);
+    }
+
     /// Removes what was found in the empty text that stands for a file that could not be read.
     fn drop_consequences(&mut self) {
         let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable);

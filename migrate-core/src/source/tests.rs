@@ -70,6 +70,25 @@ fn check_up(settings: &str, sql: &str, expect: &[&str]) {
 
 const A: &str = "== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\nSELECT 1;\n";
 
+/// So many that a second thread reads some of them.
+#[test]
+fn reads_a_large_set() {
+    let migration = |at: usize| format!("== v1.0.{at}_a/up.sql\nSELECT {at};\n== v1.0.{at}_a/down.sql\nSELECT {at};\n");
+    let set: String = (0..150).map(migration).collect();
+    let root = directory(&set);
+    let loaded = load(root.path(), &options());
+    assert_eq!(loaded.files().len(), 450);
+    let (registry, _) = loaded.into_registry().unwrap();
+    assert!(registry.migrations().iter().enumerate().all(|(at, it)| it.version().patch == at as u64));
+
+    let misnamed = "== v0.1.0_a/upp.sql\nSELECT 1;\n== v9.0.0_a/upp.sql\nSELECT 1;\n== migrations.lok\n";
+    let root = directory(&format!("{set}{misnamed}"));
+    let errors = told(&load(root.path(), &options()), Severity::Error);
+    for name in ["m/v0.1.0_a/upp.sql", "m/v9.0.0_a/upp.sql", "m/migrations.lok"] {
+        assert!(errors.iter().any(|error| error.starts_with(name)), "{name}: {errors:?}");
+    }
+}
+
 #[test]
 fn reads_a_set() {
     let root = directory(
