@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use migrate_core::health::{Expected, Found};
 use migrate_core::migration::ObjectKind;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use super::script::{self, plain_error};
-use super::tables::in_read_transaction;
+use super::tables::{in_read_transaction, rows};
 use super::{SqliteBackend, roll_back};
 use crate::backend::{Observation, Question, Work};
 use crate::error::{Error, ErrorKind};
@@ -106,15 +106,15 @@ fn answer(connection: Option<&Connection>, path: Option<&Path>, question: &Quest
 }
 
 fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut problems: Vec<String> = connection
-        .prepare("PRAGMA main.quick_check(10)")
-        .and_then(|mut statement| statement.query_map([], |row: &Row<'_>| row.get(0))?.collect())
-        .or_else(|error| match error.sqlite_error_code() {
-            // A file that is damaged in this way cannot even be checked.
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                Ok(vec![script::database_error(&error).to_string()])
+    let mut problems: Vec<String> =
+        rows(connection, "PRAGMA main.quick_check(10)", &[], |row| row.get(0)).or_else(|error| {
+            match error.sqlite_error_code() {
+                // A file that is damaged in this way cannot even be checked.
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                    Ok(vec![script::database_error(&error).to_string()])
+                }
+                _ => Err(error),
             }
-            _ => Err(error),
         })?;
     problems.retain(|problem| problem != "ok");
     Ok(problems)

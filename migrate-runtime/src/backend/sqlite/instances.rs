@@ -4,7 +4,7 @@ use migrate_core::instances::{Intent, RunningInstance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::script::plain_error;
-use super::tables::{NOW, Names};
+use super::tables::{NOW, Names, rows};
 use crate::backend::{InstanceRow, Registered, ledger_error};
 use crate::error::Error;
 
@@ -67,10 +67,8 @@ impl Names {
              FROM {} ORDER BY started_at, id",
             self.instances
         );
-        let read = || -> rusqlite::Result<Vec<(Option<String>, RunningInstance)>> {
-            connection.prepare(&sql)?.query_map([], instance)?.collect()
-        };
-        let rows = read().map_err(|error| plain_error("the instances could not be read", &error))?;
+        let rows = rows(connection, &sql, &[], instance);
+        let rows = rows.map_err(|error| plain_error("the instances could not be read", &error))?;
         let with_head = |(head, row): (Option<String>, RunningInstance)| {
             let damaged = |_| ledger_error(&self.plain[3], "its column registry_head holds no version");
             let registry_head = head.map(|version| version.parse().map_err(damaged)).transpose()?;

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::script::plain_error;
+use super::tables::{pair, rows};
 use crate::backend::{identifier, mentions};
 use crate::error::Error;
 
@@ -189,20 +190,17 @@ fn like_is_case_sensitive(connection: &Connection) -> rusqlite::Result<bool> {
 /// The temporary objects, those that hang on others first: newer ones may refer to older ones, and the tables that a virtual
 /// table keeps its data in go with it.
 fn temporary(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
-    connection
-        .prepare(
-            "SELECT type, name FROM temp.sqlite_master WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+    rows(
+        connection,
+        "SELECT type, name FROM temp.sqlite_master WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
              ORDER BY CASE WHEN type = 'trigger' THEN 1 WHEN type = 'view' THEN 2 WHEN sql LIKE 'CREATE VIRTUAL %' THEN 3
                  ELSE 4 END, rowid DESC",
-        )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+        &[],
+        pair,
+    )
 }
 
 fn attached(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let names: Vec<String> = connection
-        .prepare("PRAGMA database_list")?
-        .query_map([], |row| row.get(1))?
-        .collect::<rusqlite::Result<_>>()?;
+    let names: Vec<String> = rows(connection, "PRAGMA database_list", &[], |row| row.get(1))?;
     Ok(names.into_iter().filter(|name| name != "main" && name != "temp").collect())
 }

@@ -7,10 +7,10 @@ use migrate_core::fingerprint::Fingerprint;
 use migrate_core::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use migrate_core::migration::Dialect;
 use migrate_core::plan::Step;
-use migrate_core::rollback::{Past, PastRun};
+use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::{FromSql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::script::plain_error;
 use crate::backend::{
@@ -51,13 +51,11 @@ impl Names {
 
     /// Which of our tables are there. Only some of those that have always been is damage. Names are compared as SQLite does.
     pub(super) fn found(&self, connection: &Connection) -> Result<Found, Error> {
-        let look = || -> rusqlite::Result<Vec<(String, String)>> {
-            let sql = "SELECT lower(name), type FROM main.sqlite_master WHERE type IN ('table', 'view')
-                       AND name COLLATE NOCASE IN (?1, ?2, ?3, ?4)";
-            let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            connection.prepare(sql)?.query_map(self.plain.each_ref(), pair)?.collect()
-        };
-        let found = look().map_err(|error| plain_error("the database could not be read", &error))?;
+        let sql = "SELECT lower(name), type FROM main.sqlite_master WHERE type IN ('table', 'view')
+                   AND name COLLATE NOCASE IN (?1, ?2, ?3, ?4)";
+        let [ledger, history, state, instances] = &self.plain;
+        let found = rows(connection, sql, &[ledger, history, state, instances], pair::<String, String>);
+        let found = found.map_err(|error| plain_error("the database could not be read", &error))?;
         let kind = |name: &String| {
             let found = found.iter().find(|(found, _)| *found == name.to_ascii_lowercase());
             found.map(|(_, kind)| &**kind)
@@ -211,11 +209,9 @@ impl Names {
                     min_runtime_version, progress, down_sql IS NOT NULL FROM {}",
             self.ledger
         );
-        let read = || -> rusqlite::Result<Vec<(String, String, LedgerRow)>> {
-            connection.prepare(&sql)?.query_map([], ledger_row)?.collect()
-        };
+        let read = rows(connection, &sql, &[], ledger_row);
         let mut rows = Vec::new();
-        for (version, status, row) in read().map_err(failed)? {
+        for (version, status, row) in read.map_err(failed)? {
             let damaged = |problem: String| ledger_error(&self.plain[0], &problem);
             let version = version.parse().map_err(|error| damaged(format!("`{version}` is no version: {error}")))?;
             let status = status.parse().map_err(|error| damaged(format!("`{status}` is no status: {error}")))?;
@@ -288,10 +284,8 @@ impl Names {
                     actor, host, process, recorded_at, plan FROM {} ORDER BY id DESC LIMIT ?1",
             self.history
         );
-        let read = || -> rusqlite::Result<Vec<HistoryRow>> {
-            connection.prepare(&sql)?.query_map([limit], history_row)?.collect()
-        };
-        read().map_err(|error| plain_error("the history could not be read", &error))
+        let read = rows(connection, &sql, &[&limit], history_row);
+        read.map_err(|error| plain_error("the history could not be read", &error))
     }
 
     /// The runs of the past, and what they changed.
@@ -310,19 +304,13 @@ impl Names {
             "SELECT id, coalesce(plan, '') FROM {} WHERE operation = 'restore' AND outcome = 'succeeded' ORDER BY id",
             self.history
         );
-        let read_restores = || -> rusqlite::Result<Vec<(i64, String)>> {
-            connection.prepare(&restores)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        };
-        let read_runs = || -> rusqlite::Result<Vec<PastRun>> {
-            connection.prepare(&runs)?.query_map([], |row| Ok(past_run(row.get(0)?, row.get(1)?)))?.collect()
-        };
+        let restores: Vec<(i64, String)> = rows(connection, &restores, &[], pair).map_err(failed)?;
+        let void = void(&restores);
+        let runs = rows(connection, &runs, &[], |row| Ok(past_run(row.get(0)?, row.get(1)?)));
+        let mut past = Past { runs: runs.map_err(failed)?, changes: Vec::new() };
         let change = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-        let read_changes = || -> rusqlite::Result<Vec<(i64, i64, String, String)>> {
-            connection.prepare(&changes)?.query_map([], change)?.collect()
-        };
-        let void = void(&read_restores().map_err(failed)?);
-        let mut past = Past { runs: read_runs().map_err(failed)?, changes: Vec::new() };
-        for (id, run, version, operation) in read_changes().map_err(failed)? {
+        let changes: Vec<(i64, i64, String, String)> = rows(connection, &changes, &[], change).map_err(failed)?;
+        for (id, run, version, operation) in changes {
             if void.iter().any(|range| range.contains(&id)) {
                 continue;
             }
@@ -392,11 +380,9 @@ impl Names {
              ORDER BY id",
             self.history
         );
-        let read = || -> rusqlite::Result<Vec<Duration>> {
-            let duration = |row: &Row<'_>| Ok(Duration::from_millis(row.get::<_, i64>(0)?.try_into().unwrap_or(0)));
-            connection.prepare(&sql)?.query_map([run.id], duration)?.collect()
-        };
-        read().map_err(|error| plain_error("the history could not be read", &error))
+        let duration = |row: &Row<'_>| Ok(Duration::from_millis(row.get::<_, i64>(0)?.try_into().unwrap_or(0)));
+        let read = rows(connection, &sql, &[&run.id], duration);
+        read.map_err(|error| plain_error("the history could not be read", &error))
     }
 
     /// Adds a row to the history.
@@ -573,6 +559,27 @@ pub(super) fn in_read_transaction<T>(
     let result = body(connection);
     let ended = super::roll_back(connection);
     result.and_then(|value| ended.map(|()| value))
+}
+
+/// The rows of a query, each as `read` makes it.
+pub(super) fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[&dyn ToSql],
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare(sql)?;
+    let mut found = statement.query(parameters)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(read(row)?);
+    }
+    Ok(rows)
+}
+
+/// The first two columns of a row.
+pub(super) fn pair<A: FromSql, B: FromSql>(row: &Row<'_>) -> rusqlite::Result<(A, B)> {
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 fn milliseconds(duration: Duration) -> i64 {
