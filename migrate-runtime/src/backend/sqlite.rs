@@ -12,9 +12,10 @@ mod restored;
 mod script;
 mod session;
 mod tables;
+mod transactional;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migrate_core::health::Found;
 use migrate_core::instances::{Intent, RunningInstance};
@@ -33,7 +34,7 @@ use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
-    Stored, Took, Work, lock_lost, mentions,
+    Stored, Took, Work, lock_lost,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -43,9 +44,6 @@ use crate::observer::Progress;
 use crate::options::Tables;
 use crate::report::HistoryRow;
 use crate::stop::Stop;
-
-/// How long a commit may be shared: other writers wait no longer than this for their turn, a single long script aside.
-const LONGEST_GROUP: Duration = Duration::from_millis(500);
 
 /// How long SQLite itself waits for another connection's lock before it reports the file as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -225,91 +223,6 @@ impl<'c> SqliteBackend<'c> {
     fn prove(&self, connection: &Connection, fence: Fence) -> Result<(), Error> {
         if self.names.fence(connection)? == Some(fence) { Ok(()) } else { Err(lock_lost(fence)) }
     }
-
-    /// Executes works that share a commit.
-    fn group(&self, run: &Run, fence: Fence, works: &[Work<'_>]) -> Result<Group, Error> {
-        let connection = self.connection();
-        if let Err(error) = self.begin_fenced(fence) {
-            roll_back(connection)?;
-            return Err(error);
-        }
-        let began = Instant::now();
-        let mut durations = Vec::new();
-        let mut failure = None;
-        for work in works {
-            match self.step(run, work) {
-                Ok(duration) => durations.push(duration),
-                Err(error) if connection.is_autocommit() => return Ok(Group::Lost(error)),
-                Err(error) => {
-                    connection
-                        .execute_batch("ROLLBACK TO migrate_step; RELEASE migrate_step")
-                        .map_err(|error| plain_error("the step could not be rolled back", &error))?;
-                    failure = Some(error);
-                    break;
-                }
-            }
-            if began.elapsed() > LONGEST_GROUP || work.stop.is_asked() {
-                break;
-            }
-        }
-        if let Err(error) = connection.execute_batch("COMMIT") {
-            let error = script::commit_error(&works[durations.len().saturating_sub(1)], &error);
-            roll_back(connection)?;
-            return Ok(Group::Lost(failure.unwrap_or(error)));
-        }
-        Ok(Group::Committed { durations, failure })
-    }
-
-    /// Executes one transactional step inside the open transaction, in a savepoint of its own.
-    fn step(&self, run: &Run, work: &Work<'_>) -> Result<Duration, Error> {
-        let connection = self.connection();
-        let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
-        connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
-        let violations = if work.foreign_keys_off { Some(script::violations(connection, work)?) } else { None };
-        let began = Instant::now();
-        script::run(connection, work, &work.script)?;
-        if connection.is_autocommit() {
-            return Err(script::transaction_ended(work));
-        }
-        let duration = began.elapsed();
-        if let Some(before) = violations {
-            script::no_new_violations(connection, work, &before)?;
-        }
-        self.session.restore_after(connection, &work.script.sql)?;
-        if let Some(verify) = &work.verify {
-            script::verify(connection, work, verify)?;
-            self.session.restore_after(connection, &verify.sql)?;
-        }
-        self.record(run, work, duration)?;
-        connection.execute_batch("RELEASE migrate_step").map_err(plain)?;
-        Ok(duration)
-    }
-
-    /// Writes the ledger and history rows of a completed step.
-    fn record(&self, run: &Run, work: &Work<'_>, duration: Duration) -> Result<(), Error> {
-        let connection = self.connection();
-        match work.step.direction {
-            Direction::Up => self.names.insert(connection, run, work, Status::Applied, duration)?,
-            Direction::Down => self.names.delete(connection, work.step)?,
-        }
-        self.names.add_history(connection, run, &HistoryEntry::done(work.step, Took::Measured(duration)))
-    }
-
-    /// Executes works with foreign-key enforcement as each of them asks for.
-    fn group_with_foreign_keys(&self, run: &Run, fence: Fence, works: &[Work<'_>]) -> Result<Group, Error> {
-        if !works[0].foreign_keys_off {
-            return self.group(run, fence, works);
-        }
-        script::without_foreign_keys(self.connection(), || self.group(run, fence, works))
-    }
-}
-
-/// How a group ended.
-enum Group {
-    /// So many works are committed; the next one failed, if there is a failure.
-    Committed { durations: Vec<Duration>, failure: Option<Error> },
-    /// The transaction ended under us or could not be committed: nothing of the group was kept.
-    Lost(Error),
 }
 
 impl Backend for SqliteBackend<'_> {
@@ -388,32 +301,7 @@ impl Backend for SqliteBackend<'_> {
         works: &[Work<'_>],
         done: &mut (dyn FnMut(usize, Duration) + Send),
     ) -> Result<(), Error> {
-        let mut next = 0;
-        let mut one_by_one = false;
-        while next < works.len() && !works[next].stop.is_asked() {
-            self.goes_on()?;
-            self.session.detach(self.connection())?;
-            let rest = &works[next..];
-            let alone = one_by_one || rest[0].foreign_keys_off;
-            let before = rest.iter().take_while(|work| !work.foreign_keys_off && !lasts_until_the_commit(work)).count();
-            let shared = before + usize::from(rest.get(before).is_some_and(|work| !work.foreign_keys_off));
-            let group = &rest[..if alone { 1 } else { shared }];
-            match self.group_with_foreign_keys(run, fence, group)? {
-                Group::Committed { durations, failure } => {
-                    for duration in durations {
-                        done(next, duration);
-                        next += 1;
-                    }
-                    if let Some(error) = failure {
-                        return Err(error);
-                    }
-                }
-                Group::Lost(error) if group.len() == 1 => return Err(error),
-                // One of them ended the shared transaction: one commit each tells which, and keeps the others.
-                Group::Lost(_) => one_by_one = true,
-            }
-        }
-        Ok(())
+        self.run_transactional(run, fence, works, done)
     }
 
     /// Foreign keys are off around one transaction. Statements with a commit each could not be checked together, and with
@@ -780,14 +668,6 @@ fn in_write_transaction<T>(
         roll_back(connection)?;
     }
     result
-}
-
-/// Whether a step may leave something that only the commit ends: an attached database, which can be detached only behind
-/// it, or constraints that are deferred until then, which it may rely on. It ends its group.
-fn lasts_until_the_commit(work: &Work<'_>) -> bool {
-    ["attach", "defer_foreign_keys"].iter().any(|word| {
-        mentions(&work.script.sql, word) || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, word))
-    })
 }
 
 /// Ends a transaction that is still open; after many errors SQLite has already ended it.

@@ -7,8 +7,9 @@ use semver::Version;
 
 use super::backup::{Taking, directory};
 use super::before_run::{HISTORY, backup_before, unfinished};
+use super::fence_of;
 use super::fleet::{Fleet, Wanted};
-use super::{fence_of, lock_busy, stopped_waiting};
+use super::locking::{lock_busy, stopped_waiting};
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd};
 use crate::backup::{
     Backup, BackupFormat, BackupReason, Contents, Extracted, Measure, Restoration, RestoreOptions, VerifyOptions,

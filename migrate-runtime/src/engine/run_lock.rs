@@ -6,7 +6,8 @@ use migrate_core::compat;
 use migrate_core::ledger::LockHolder;
 use semver::Version;
 
-use super::{fence_of, incompatible, is_foreign, lock_busy, rules};
+use super::locking::lock_busy;
+use super::{fence_of, incompatible, is_foreign, rules};
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd};
 use crate::call::Operation;
 use crate::error::{Error, ErrorKind};

@@ -20,8 +20,8 @@ struct Sent<'w> {
     message: Result<(Replies, Message<'w>), Error>,
 }
 
-/// Why steps were not done.
-enum Ended {
+/// Why the steps behind the last finished one were not done.
+enum Halt {
     /// Somebody deallocated our statements.
     Unprepared,
     Failed(Error),
@@ -46,9 +46,9 @@ impl PostgresBackend<'_> {
             };
             match self.pipeline(run, fence, &works[first..], prepared, &mut passed).await {
                 Ok(()) => return Ok(()),
-                Err(Ended::Failed(error)) => return Err(error),
+                Err(Halt::Failed(error)) => return Err(error),
                 // A function that a script calls may deallocate what it does not know of. The next try needs nothing prepared.
-                Err(Ended::Unprepared) => {
+                Err(Halt::Unprepared) => {
                     self.roll_back().await?;
                     prepared = false;
                 }
@@ -63,7 +63,7 @@ impl PostgresBackend<'_> {
         works: &[Work<'_>],
         prepared: bool,
         done: &mut (dyn FnMut(usize, Duration) + Send),
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Halt> {
         let mut under_way = VecDeque::new();
         let mut waiting = works.iter().enumerate().peekable();
         loop {
@@ -81,14 +81,14 @@ impl PostgresBackend<'_> {
                 return Ok(());
             };
             // Steps behind a failed one are refused by the server: its transaction is aborted, or their guard fails.
-            let (replies, message) = message.map_err(Ended::Failed)?;
+            let (replies, message) = message.map_err(Halt::Failed)?;
             let work = &works[index];
             // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
             let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
             if prepared && is_unprepared(&outcome) {
-                return Err(Ended::Unprepared);
+                return Err(Halt::Unprepared);
             }
-            done(index, message.check(fence, work, outcome).map_err(Ended::Failed)?.milliseconds());
+            done(index, message.check(fence, work, outcome).map_err(Halt::Failed)?.milliseconds());
         }
     }
 
