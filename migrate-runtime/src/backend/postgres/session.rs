@@ -37,9 +37,9 @@ const ALWAYS: [&str; 25] = [
 /// Lets the server end a statement whose client is gone, so that it holds its locks no longer than it must. Servers before
 /// version 14 do not have the setting, and only Linux is sure to be able to tell.
 pub(super) const NOTICE_A_DEAD_CLIENT: &str =
-    "SELECT pg_catalog.set_config(name, '5s', false) FROM pg_catalog.pg_settings
-     WHERE name = 'client_connection_check_interval' AND setting = '0' AND pg_catalog.version() ILIKE '%linux%'
-     AND pg_catalog.current_setting('migrate.session', true) IS NOT NULL";
+    "SELECT pg_catalog.set_config('client_connection_check_interval', '5s', false)
+     WHERE pg_catalog.current_setting('client_connection_check_interval', true) = '0'
+     AND pg_catalog.version() ILIKE '%linux%' AND pg_catalog.current_setting('migrate.session', true) IS NOT NULL";
 
 /// The state of a session when a run began.
 #[derive(Debug, Default)]
