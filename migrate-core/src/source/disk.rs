@@ -63,13 +63,19 @@ fn on_two_threads(
         return read(entries, found);
     }
     let (first, second) = entries.split_at(entries.len() / 2);
+    let read_second = || {
+        let mut found = Found::default();
+        (read(second, &mut found), found)
+    };
     let (mut folders, (more, found_more)) = thread::scope(|scope| {
-        let second = scope.spawn(|| {
-            let mut found = Found::default();
-            (read(second, &mut found), found)
-        });
+        // Where no more threads are to be had, this one reads both.
+        let spawned = thread::Builder::new().spawn_scoped(scope, read_second);
         let first = read(first, found);
-        (first, second.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let second = match spawned {
+            Ok(spawned) => spawned.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => read_second(),
+        };
+        (first, second)
     });
     folders.extend(more);
     found.append(found_more);

@@ -1,6 +1,6 @@
 //! PostgreSQL, through tokio-postgres.
 //!
-//! Everything goes over the simple query protocol: a whole step is one message, and nothing depends on prepared
+//! Everything goes over the simple query protocol: a whole step is one message, and nothing depends on the driver's prepared
 //! statements. The run lock is a lease in the state row; every transaction of a run takes a row lock on the fence number
 //! that lets the lease's renewal pass and blocks a take-over.
 
@@ -230,8 +230,7 @@ impl<'c> PostgresBackend<'c> {
         // A script outside a transaction may have made read-only transactions the default, or taken another role.
         message.push(BEGIN);
         message.push(&tables::own_role(self.session.role()));
-        let timeouts = tables::timeouts(work);
-        message.push(&format!("SELECT {}", tables::set_timeouts(timeouts.each_ref().map(String::as_str))));
+        message.push(&tables::select_timeouts(work));
         message.push(&self.names.prove(fence));
         message
     }

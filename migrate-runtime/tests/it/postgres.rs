@@ -153,7 +153,7 @@ fn a_script_may_deallocate_what_the_run_has_prepared() {
     let directory = Directory::simple(&[
         ("1.0.0", "forget", forget, ""),
         ("1.1.0", "openly", "CREATE TABLE openly (id integer); DEALLOCATE ALL", ""),
-        ("1.2.0", "prepare", "PREPARE migrate AS SELECT 1; CREATE TABLE prepared (id integer)", ""),
+        ("1.2.0", "prepare", "PREPARE migrate_record AS SELECT 1; CREATE TABLE prepared (id integer)", ""),
         ("1.3.0", "hidden", "CREATE TABLE hidden (id integer); SELECT forget()", ""),
         ("1.4.0", "next", "CREATE TABLE next (id integer); SELECT forget()", ""),
         ("1.5.0", "left", "CREATE TABLE remains AS SELECT name FROM pg_prepared_statements", ""),
@@ -166,6 +166,20 @@ fn a_script_may_deallocate_what_the_run_has_prepared() {
     let succeeded =
         "SELECT count(*) FROM schema_migrations_v2_history WHERE operation = 'up' AND outcome <> 'succeeded'";
     assert_eq!(bench.sql(succeeded), ["0"]);
+}
+
+#[test]
+fn a_script_that_takes_our_tables_away_is_not_blamed_for_where_the_server_points() {
+    let bench = PostgresServer::new();
+    let long =
+        format!("DROP TABLE schema_migrations_v2_history;\n{}", "SELECT 'one of many statements';\n".repeat(400));
+    let directory =
+        Directory::simple(&[("1.0.0", "users", "CREATE TABLE users (id integer)", ""), ("1.1.0", "away", &long, "")]);
+    let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("1.1.0"), "{error}");
+    assert_eq!(error.location(), None, "{error}");
+    assert_eq!(error.database().unwrap().code.as_deref(), Some("42P01"), "{error:?}");
+    assert_eq!(bench.sql("SELECT version FROM schema_migrations_v2"), ["1.0.0"]);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Message<'w> {
     text: String,
     /// How many statements the text holds; the server completes them one by one.
     count: usize,
+    /// Which of them execute something prepared: the server points into the text that prepared it.
+    executes: Vec<usize>,
     script: Option<Part<'w>>,
     verify: Option<Part<'w>>,
 }
@@ -53,6 +55,9 @@ impl<'w> Message<'w> {
 
     /// Adds one statement of ours.
     pub(super) fn push(&mut self, statement: &str) {
+        if statement.starts_with("EXECUTE ") {
+            self.executes.push(self.count);
+        }
         self.text.push_str(statement);
         self.text.push_str(";\n");
         self.count += 1;
@@ -145,7 +150,8 @@ impl<'w> Message<'w> {
                 .with_migration(work.step.version)
                 .with_help("nothing of this step was kept; see who changed the ledger, then run again");
         }
-        let byte = error.position.map(|character| sql::offset_of_character(&self.text, character));
+        let position = error.position.filter(|_| !self.executes.contains(&error.completed));
+        let byte = position.map(|character| sql::offset_of_character(&self.text, character));
         let unverified = self.verify.as_ref().filter(|_| !error.is_stopped());
         if let Some((part, statement, _)) = unverified.and_then(|part| part.find(byte, error.completed)) {
             let found = match &error.database {

@@ -30,42 +30,32 @@ impl<'a> Statements<'a> {
         Self { names, session, run, fence, prepared }
     }
 
-    /// Adds what prepares them to a message, if they are. Whether its transaction is committed makes no difference to them.
-    pub(super) fn prepare(&self, message: &mut Message<'_>) {
-        if !self.prepared {
-            return;
-        }
-        message.push(&format!(
-            "PREPARE {BEGIN}(text, text, text, boolean) AS {}",
-            self.begin_with(["$1", "$2", "$3", "$4"])
-        ));
-        message.push(&format!("PREPARE {RESTORE}(text, text) AS {}", self.restore_with(["$1", "$2"])));
+    /// The message that prepares them. It stands alone: the server keeps the whole text of the message in which something is
+    /// prepared, and logs it with each message that executes it.
+    pub(super) fn preparation(&self, work: &Work<'_>) -> Message<'static> {
         let places: [String; RECORDED.len() + 1] = std::array::from_fn(|index| format!("${}", index + 1));
-        message.push(&format!(
+        let begin = format!("PREPARE {BEGIN}(text, boolean) AS {}", self.begin_with(["$1", "$2"]));
+        let restore = format!("PREPARE {RESTORE}(text, text) AS {}", self.restore_with(["$1", "$2"]));
+        let record = format!(
             "PREPARE {RECORD}(text, {}, boolean, boolean) AS {}",
             ["text"; RECORDED.len() - 2].join(", "),
             self.record_with(places.each_ref().map(String::as_str))
-        ));
+        );
+        // Preparing waits for whoever has locked our tables.
+        Message::of(&[&tables::select_timeouts(work), "DEALLOCATE ALL", &begin, &restore, &record])
     }
 
-    /// Sets the timeouts of a step, for its transaction, and proves that the lock is ours and that the step before took effect.
+    /// Proves that the lock is ours and that the step before took effect.
     pub(super) fn begin(&self, work: &Work<'_>) -> String {
-        let [lock, statement] = tables::timeouts(work);
         let version = optional_literal(work.after.map(|step| step.version.to_string()).as_deref());
         let in_effect = work.after.is_none_or(|step| step.direction == Direction::Up).to_string();
-        self.call(BEGIN, [&lock, &statement, &version, &in_effect], |values| self.begin_with(values))
+        self.call(BEGIN, [&version, &in_effect], |values| self.begin_with(values))
     }
 
-    /// Puts back what a script of a step may have set.
+    /// Puts back what a script of a step may have set, but for the timeouts, which the rest of the step has, too.
     pub(super) fn restore(&self, work: &Work<'_>) -> String {
         let [lock, statement] = tables::timeouts(work);
         self.call(RESTORE, [&lock, &statement], |values| self.restore_with(values))
-    }
-
-    /// As [`restore`](Self::restore), behind a script that may have deallocated it.
-    pub(super) fn restore_written_out(&self, work: &Work<'_>) -> String {
-        let [lock, statement] = tables::timeouts(work);
-        self.restore_with([&lock, &statement])
     }
 
     /// Adds what records a step in ledger and history. The last row that it gives begins with the time the step took.
@@ -85,13 +75,9 @@ impl<'a> Statements<'a> {
         if self.prepared { format!("EXECUTE {name}({})", values.join(", ")) } else { write(values) }
     }
 
-    fn begin_with(&self, [lock, statement, version, in_effect]: [&str; 4]) -> String {
-        format!(
-            "SELECT {}, {}, {}",
-            tables::set_timeouts([lock, statement]),
-            self.names.proof(self.fence),
-            self.names.proof_of_step(version, in_effect)
-        )
+    fn begin_with(&self, [version, in_effect]: [&str; 2]) -> String {
+        let step = self.names.proof_of_step(version, in_effect);
+        format!("SELECT {}, {step}", self.names.proof(self.fence))
     }
 
     fn restore_with(&self, timeouts: [&str; 2]) -> String {

@@ -914,10 +914,11 @@ fn set_lock_timeout(timeout: Duration) -> String {
     format!("SELECT pg_catalog.set_config('lock_timeout', '{}ms', true)", timeout.as_millis())
 }
 
-/// The expressions that set timeouts (for locks, for statements) for the transaction only.
-pub(super) fn set_timeouts([lock, statement]: [&str; 2]) -> String {
+/// Sets the timeouts of a step, for the transaction only.
+pub(super) fn select_timeouts(work: &Work<'_>) -> String {
+    let [lock, statement] = timeouts(work);
     format!(
-        "pg_catalog.set_config('lock_timeout', {lock}, true), pg_catalog.set_config('statement_timeout', {statement}, true)"
+        "SELECT pg_catalog.set_config('lock_timeout', {lock}, true), pg_catalog.set_config('statement_timeout', {statement}, true)"
     )
 }
 

@@ -7,7 +7,7 @@ use migrate_core::migration::Dialect;
 
 use super::message::{Message, Outcome, Replies, collect, start};
 use super::statements::Statements;
-use super::{BEGIN, PostgresBackend};
+use super::{BEGIN, PostgresBackend, tables};
 use crate::backend::{Fence, Run, Work};
 use crate::error::Error;
 
@@ -66,12 +66,19 @@ impl PostgresBackend<'_> {
     ) -> Result<(), Halt> {
         let mut under_way = VecDeque::new();
         let mut waiting = works.iter().enumerate().peekable();
+        let mut is_prepared = false;
         loop {
             while under_way.len() < WINDOW
                 && let Some((index, work)) = waiting.next_if(|(_, work)| !work.stop.is_asked())
             {
-                let statements = Statements::new(&self.names, &self.session, run, fence, prepared);
-                let message = match self.step_message(fence, work, &statements, index == 0) {
+                let executes = prepared && !self.deallocates(work);
+                let statements = Statements::new(&self.names, &self.session, run, fence, executes);
+                if executes && !is_prepared {
+                    // If it fails, nothing is prepared, and that is found out.
+                    drop(start(self.client(), &statements.preparation(work)).await);
+                }
+                is_prepared = executes;
+                let message = match self.step_message(fence, work, &statements) {
                     Ok(message) => Ok((start(self.client(), &message).await, message)),
                     Err(error) => Err(error),
                 };
@@ -92,39 +99,38 @@ impl PostgresBackend<'_> {
         }
     }
 
-    /// The message of a step. The first one prepares what those behind it execute.
+    /// The message of a step.
     fn step_message<'w>(
         &self,
         fence: Fence,
         work: &'w Work<'_>,
         statements: &Statements<'_>,
-        is_first: bool,
     ) -> Result<Message<'w>, Error> {
         let mut message = Message::default();
         message.push(BEGIN);
-        if is_first && self.session.direct {
-            message.push("DEALLOCATE ALL");
-            statements.prepare(&mut message);
-        }
+        message.push(&tables::select_timeouts(work));
         message.push(&statements.begin(work));
+        if self.deallocates(work) {
+            // The script may give our names to statements of its own.
+            message.push("DEALLOCATE ALL");
+        }
         message.script(&work.script, work.script.statements(Dialect::Postgres)?);
-        self.restore_after(&mut message, work, statements, &work.script.sql);
+        self.session.restore_after(&mut message, &statements.restore(work), &work.script.sql);
         if let Some(verify) = &work.verify {
             message.verify(work.step, verify, verify.statements(Dialect::Postgres)?)?;
-            self.restore_after(&mut message, work, statements, &verify.sql);
+            self.session.restore_after(&mut message, &statements.restore(work), &verify.sql);
         }
         statements.record(&mut message, work);
         self.commit(&mut message, fence);
         Ok(message)
     }
 
-    fn restore_after(&self, message: &mut Message<'_>, work: &Work<'_>, statements: &Statements<'_>, script: &str) {
-        if self.session.deallocates_after(script) {
-            self.session.restore_after(message, &statements.restore_written_out(work), script);
-            statements.prepare(message);
-        } else {
-            self.session.restore_after(message, &statements.restore(work), script);
-        }
+    /// Whether nothing is prepared behind a step.
+    fn deallocates(&self, work: &Work<'_>) -> bool {
+        [Some(&work.script), work.verify.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|file| self.session.deallocates_after(&file.sql))
     }
 }
 
