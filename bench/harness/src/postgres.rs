@@ -66,9 +66,13 @@ pub(crate) fn run(bench: &Bench) -> io::Result<()> {
     }
     for &size in &bench.effort.sizes {
         for program in bench.shuffled(DATABASE, size) {
-            progress(&format!("PostgreSQL, counting, {size} migrations: {}", program.name));
-            Round { bench, server: &server, program, size, delay: 0, round: 1, port: server.port() }
-                .count(&mut results)?;
+            // Steps are sent ahead, so how often the server ran out of them also depends on who got a core in time.
+            let times = if program.name == OURS { 5 } else { 1 };
+            for round in 1..=times {
+                progress(&format!("PostgreSQL, counting, {size} migrations: {}, {round}", program.name));
+                let port = server.port();
+                Round { bench, server: &server, program, size, delay: 0, round, port }.count(&mut results)?;
+            }
         }
     }
     Ok(())
