@@ -1,7 +1,7 @@
 //! Runs whose connection to PostgreSQL is lost, and which go on all the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use migrate_runtime::{ErrorKind, Event, HealthChecks, Migrator, Outcome, Postgres};
@@ -185,18 +185,19 @@ fn the_wait_for_what_a_lost_connection_sent_is_told() {
     let mut gate = Server::shared().session(&bench.url());
     gate.run("SELECT pg_advisory_lock(7)");
     let proxy = Proxy::to(Server::shared());
-    let armed = Arc::new(AtomicBool::new(false));
-    let (cut, (waiting, waits)) = (Arc::clone(&armed), std::sync::mpsc::channel());
+    let messages = Arc::new(AtomicUsize::new(0));
+    let (left, (waiting, waits)) = (Arc::clone(&messages), std::sync::mpsc::channel());
     // The step is sent, and then nobody is there to hear how it ends.
-    proxy.watch(move |passing| match passing.kind == 'Q' && passing.from_client && cut.swap(false, Ordering::SeqCst) {
-        true => Fate::CutAfter,
-        false => Fate::Pass,
+    proxy.watch(move |passing| {
+        let counts = passing.kind == 'Q' && passing.from_client && left.load(Ordering::SeqCst) > 0;
+        if counts && left.fetch_sub(1, Ordering::SeqCst) == 1 { Fate::CutAfter } else { Fate::Pass }
     });
     let step = ("1.0.0", "waits", "SELECT pg_advisory_xact_lock(7); CREATE TABLE users (id integer)", "");
     // The checks before the first step would be the message that is struck.
     let migrator = migrator(&[step]).health_checks(HealthChecks::Off).lock_timeout(Duration::from_secs(600));
     let migrator = migrator.observer(move |event: &Event<'_>| match event {
-        Event::Started(_) => armed.store(true, Ordering::SeqCst),
+        // What prepares the step is sent ahead of it.
+        Event::Started(_) => messages.store(2, Ordering::SeqCst),
         Event::WaitingForOldConnection => waiting.send(()).unwrap(),
         _ => {}
     });
