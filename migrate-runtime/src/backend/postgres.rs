@@ -534,7 +534,7 @@ impl Backend for PostgresBackend<'_> {
         // Whoever took the lock away has ended this run in the history already.
         let (prove, close) = (self.names.prove(fence), self.names.add_history(run, &entry));
         let give_back = self.names.give_lock_back(fence);
-        let mut message = Message::of(&["BEGIN READ WRITE", &prove, &close, &give_back, "COMMIT"]);
+        let mut message = Message::of(&[BEGIN, &prove, &close, &give_back, "COMMIT"]);
         if self.holds_advisory_lock {
             message.push(&self.names.give_advisory_lock_back());
         }
@@ -622,7 +622,7 @@ impl Backend for PostgresBackend<'_> {
         edits: &[Edit<'_>],
         entries: &[HistoryEntry<'_>],
     ) -> Result<(), Error> {
-        let mut message = Message::of(&["BEGIN READ WRITE", &self.names.prove(fence)]);
+        let mut message = Message::of(&[BEGIN, &self.names.prove(fence)]);
         for edit in edits {
             message.push(&match edit {
                 Edit::Insert(work, status) => self.names.insert(run, work, *status),
