@@ -130,9 +130,7 @@ impl<'b> Package<'b> {
             fs::remove_dir_all(self.target())?;
         }
         let mut cargo = self.cargo("build", false);
-        // Ours lies beside the program, all others come from a registry, which cargo never compiles incrementally: so does
-        // whoever depends on it.
-        measure::once(cargo.args(["--jobs", "1", "--config", "build.incremental=false"]))
+        measure::once(cargo.args(["--jobs", "1"]))
     }
 
     /// The crates that are compiled, this package among them.
@@ -175,7 +173,9 @@ fn manifest(original: &str, root: &Path) -> String {
         }
         lines.push(line.replace("../../", &format!("{root}/")));
     }
-    lines.join("\n") + "\n"
+    // Ours lies beside the program, all others come from a registry, of which cargo compiles nothing incrementally: so whoever
+    // depends on it has it, too.
+    lines.join("\n") + "\n[profile.dev.package.\"*\"]\nincremental = false\n"
 }
 
 fn number(count: u64) -> f64 {
