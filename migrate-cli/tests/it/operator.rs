@@ -1,12 +1,10 @@
 //! The verbs with which an operator amends the ledger and looks after the run lock.
 
-use std::process::Stdio;
-
 use migrate_runtime::{Event, Migrator, Sqlite};
 use testkit::postgres::Server;
 use testkit::process;
 
-use crate::support::{Project, USERS_AND_POSTS, snapshot};
+use crate::support::{Project, SLOW, USERS_AND_POSTS, snapshot};
 
 /// A third migration that was interrupted after its first statement.
 const INTERRUPTED: &str = r#"
@@ -211,21 +209,8 @@ fn the_lock_of_a_run_that_is_alive() {
 #[test]
 fn the_lock_of_a_run_inside_a_transaction() {
     let database = Server::shared().database();
-    let slow = r#"
---- v1.0.0_slow/metadata.json
-{"version": "1.0.0", "name": "slow"}
---- v1.0.0_slow/up.sql
-SELECT pg_sleep(600);
---- v1.0.0_slow/down.sql
-SELECT 1;
-"#;
-    let project = Project::new(slow).with_url(database.url());
-    let mut holder = project.command("up --quiet").stdin(Stdio::null()).spawn().unwrap();
-    let sleeping =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    while database.psql(sleeping) == "0" {
-        assert!(holder.try_wait().unwrap().is_none(), "the first run ended too early");
-    }
+    let project = Project::new(SLOW).with_url(database.url());
+    let mut holder = project.start_sleeping(&database);
     let shown =
         ["lock release --yes", "lock release --force --yes --wait-lock 200ms"].map(|line| project.migrate(line));
     let lock = project.document("lock show", 0, &["format", "holder"])["holder"].clone();

@@ -2,14 +2,13 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use testkit::certificates::Authority;
 use testkit::postgres::Server;
 use testkit::process;
 
-use crate::support::{BROKEN, Project, Shown, USERS_AND_POSTS, snapshot};
+use crate::support::{BROKEN, Project, SLOW, Shown, USERS_AND_POSTS, snapshot};
 
 #[test]
 fn up_and_down() {
@@ -40,14 +39,6 @@ fn a_script_that_fails_in_the_middle() {
 /// However it is said, PostgreSQL itself ends the statement.
 #[test]
 fn a_statement_has_its_time() {
-    const SLOW: &str = r#"
---- v1.0.0_slow/metadata.json
-{"version": "1.0.0", "name": "slow"}
---- v1.0.0_slow/up.sql
-SELECT pg_sleep(60);
---- v1.0.0_slow/down.sql
-SELECT 1;
-"#;
     let project = Project::new(SLOW).with_database(Server::shared().database());
     let began = Instant::now();
     let flag = project.migrate("up --statement-timeout 100ms --json");
@@ -176,23 +167,8 @@ fn a_role_that_may_only_read() {
 #[test]
 fn another_run_is_at_work() {
     let database = Server::shared().database();
-    let project = Project::new(
-        r#"
---- v1.0.0_slow/metadata.json
-{"version": "1.0.0", "name": "slow"}
---- v1.0.0_slow/up.sql
-SELECT pg_sleep(600);
---- v1.0.0_slow/down.sql
-SELECT 1;
-"#,
-    )
-    .with_url(database.url());
-    let mut holder = project.command("up --quiet").stdin(Stdio::null()).spawn().unwrap();
-    let sleeping =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    while database.psql(sleeping) == "0" {
-        assert!(holder.try_wait().unwrap().is_none(), "the first run ended too early");
-    }
+    let project = Project::new(SLOW).with_url(database.url());
+    let mut holder = project.start_sleeping(&database);
     let shown = ["up --wait-lock 50ms", "up --wait-lock 50ms --quiet", "status"].map(|line| project.migrate(line));
     holder.kill().unwrap();
     holder.wait().unwrap();

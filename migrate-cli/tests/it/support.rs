@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use testkit::migrations::Directory;
@@ -37,6 +37,16 @@ INSERT INTO nowhere
   VALUES (1);
 --- v1.2.0_broken/down.sql
 DROP TABLE half;
+"#;
+
+/// One that takes as long as it is let, on PostgreSQL.
+pub(crate) const SLOW: &str = r#"
+--- v1.0.0_slow/metadata.json
+{"version": "1.0.0", "name": "slow"}
+--- v1.0.0_slow/up.sql
+SELECT pg_sleep(600);
+--- v1.0.0_slow/down.sql
+SELECT 1;
 "#;
 
 /// A directory with `migrations_v2` in it, where the program runs.
@@ -131,6 +141,18 @@ impl Project {
             command.env("DATABASE_URL", url);
         }
         command
+    }
+
+    /// A run that is in the middle of [`SLOW`].
+    pub(crate) fn start_sleeping(&self, database: &Database) -> Child {
+        let mut run = self.command("up --quiet").stdin(Stdio::null()).spawn().expect("the program starts");
+        let sleeping =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        while database.psql(sleeping) == "0" {
+            let ended = run.try_wait().expect("the program can be waited for");
+            assert!(ended.is_none(), "the run ended too early");
+        }
+        run
     }
 
     #[track_caller]

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use migrate_core::ledger::{FORMAT, LockHolder, Snapshot};
 use migrate_core::plan::Plan;
+use migrate_core::registry::Registry;
 use semver::Version;
 
 use super::{Decision, Goal, Migrate, fence_of, retry_pause};
 use crate::backend::{Backend, Fence, Raised, Run, RunEnd};
 use crate::error::{Error, ErrorKind};
 use crate::observer::Event;
+use crate::options::Settings;
 use crate::report::Report;
 
 pub(super) enum Locked {
@@ -52,7 +54,7 @@ impl Migrate {
                     Attempt::Held
                 }
                 None => {
-                    let run = self.run_info(&decision.plan);
+                    let run = new_run(&self.settings, &self.registry, self.describe(&decision.plan));
                     match backend.acquire(&run, decision.seen).await {
                         Ok((Some(fence), snapshot)) => {
                             // What was decided without the lock is of no use any more, and may be large.
@@ -185,18 +187,11 @@ impl Migrate {
         }
     }
 
-    fn run_info(&self, plan: &Plan) -> Run {
-        Run {
-            id: 0,
-            identity: self.settings.identity.clone(),
-            runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
-            registry_digest: self.registry.digest().to_string(),
-            registry_name: self.registry.name().map(str::to_owned),
-            plan: match &self.goal {
-                Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
-                Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
-            },
-            lease: self.settings.lease,
+    /// What the history says of the run's plan.
+    fn describe(&self, plan: &Plan) -> String {
+        match &self.goal {
+            Goal::RollBack(run, strategy) => format!("roll back run {run} ({strategy})\n{plan}"),
+            Goal::Reach(_) | Goal::Amend(_) => plan.to_string(),
         }
     }
 
@@ -223,6 +218,19 @@ impl Migrate {
                 }
             }
         }
+    }
+}
+
+/// A run that does not have the lock yet.
+pub(super) fn new_run(settings: &Settings, registry: &Registry, plan: String) -> Run {
+    Run {
+        id: 0,
+        identity: settings.identity.clone(),
+        runtime_version: settings.runtime_version.as_ref().map(Version::to_string),
+        registry_digest: registry.digest().to_string(),
+        registry_name: registry.name().map(str::to_owned),
+        plan,
+        lease: settings.lease,
     }
 }
 

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
-use semver::Version;
-
 use super::backup::{Taking, directory};
 use super::before_run::{HISTORY, backup_before, unfinished};
 use super::fence_of;
 use super::fleet::{Fleet, Wanted};
-use super::locking::{lock_busy, stopped_waiting};
+use super::locking::{lock_busy, new_run, stopped_waiting};
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd};
 use crate::backup::{
     Backup, BackupFormat, BackupReason, Contents, Extracted, Measure, Restoration, RestoreOptions, VerifyOptions,
@@ -80,15 +78,9 @@ impl Operation for RestoreBackup {
         if self.options.dry_run {
             return Ok(Restored { outcome: Outcome::DryRun, backup, kept: None, run: None });
         }
-        let run = Run {
-            id: 0,
-            identity: self.settings.identity.clone(),
-            runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
-            registry_digest: self.registry.digest().to_string(),
-            registry_name: None,
-            plan: format!("restore the backup {}", backup.id),
-            lease: self.settings.lease,
-        };
+        let plan = format!("restore the backup {}", backup.id);
+        // The database keeps the name of the set that it has, or gets that of the backup.
+        let run = Run { registry_name: None, ..new_run(&self.settings, &self.registry, plan) };
         let mut fence = self.lock(backend, &run).await?;
         let run = Run { id: fence, ..run };
         let ended = self.restore(backend, &backup, extracted.as_ref(), &run, &mut fence).await;

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use migrate_core::compat;
 use migrate_core::ledger::LockHolder;
-use semver::Version;
 
-use super::locking::lock_busy;
+use super::locking::{lock_busy, new_run};
 use super::{fence_of, incompatible, is_foreign, rules};
 use crate::backend::{Backend, Fence, HistoryEntry, Run, RunEnd};
 use crate::call::Operation;
@@ -86,7 +85,7 @@ impl Operation for ReleaseLock {
         if self.options.dry_run {
             return Ok(FreedLock { outcome: Outcome::DryRun, holder: Some(holder), run: None });
         }
-        let run = self.run_info();
+        let run = new_run(&self.settings, &self.registry, "free the run lock".to_owned());
         let fence = self.take(backend, &run, seen, &holder).await?;
         let run = Run { id: fence, ..run };
         let forced = if holder.live { ", which was alive" } else { "" };
@@ -99,18 +98,6 @@ impl Operation for ReleaseLock {
 }
 
 impl ReleaseLock {
-    fn run_info(&self) -> Run {
-        Run {
-            id: 0,
-            identity: self.settings.identity.clone(),
-            runtime_version: self.settings.runtime_version.as_ref().map(Version::to_string),
-            registry_digest: self.registry.digest().to_string(),
-            registry_name: self.registry.name().map(str::to_owned),
-            plan: "free the run lock".to_owned(),
-            lease: self.settings.lease,
-        }
-    }
-
     /// Takes the lock over, which raises the fence. A transaction that has proved the old fence is waited for.
     async fn take<B: Backend>(
         &self,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use migrate_core::health::{Expected, Found};
 use migrate_core::migration::{Dialect, ObjectKind};
 
-use super::PostgresBackend;
 use super::message::{Message, MessageError, Row, send};
 use super::tables::literal;
+use super::{BEGIN, PostgresBackend};
 use crate::backend::{Observation, Question, Work, identifier, ledger_error};
 use crate::error::{Blocker, Error};
 
@@ -43,7 +43,7 @@ impl PostgresBackend<'_> {
     }
 
     pub(super) async fn write_and_roll_back(&mut self, bound: Duration) -> Result<Found, Error> {
-        let mut message = begin("BEGIN READ WRITE", bound);
+        let mut message = begin(BEGIN, bound);
         if self.names.present {
             self.names.try_writing().iter().for_each(|statement| message.push(statement));
         } else if let Some(create) = self.names.try_creating() {

@@ -13,7 +13,7 @@ use migrate_core::rollback::Past;
 use migrate_core::version::SchemaVersion;
 
 use super::message::{Message, Row};
-use super::session;
+use super::{BEGIN, session};
 use crate::backend::{
     Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, void,
 };
@@ -440,7 +440,7 @@ impl Names {
     /// Adds what tables of an older format lack. Only readers can be in the way, for as long as a statement waits for a lock.
     pub(super) fn upgrade(&self, fence: Fence, lock_timeout: Duration) -> Message<'static> {
         Message::of(&[
-            "BEGIN READ WRITE",
+            BEGIN,
             &set_lock_timeout(lock_timeout),
             &self.prove(fence),
             &format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS down_checksum text", self.ledger()),
@@ -468,7 +468,7 @@ impl Names {
 
     /// Grants a role what it lacks on some of our tables.
     pub(super) fn grant(&self, fence: Fence, lacking: &[&str], role: &str) -> Message<'static> {
-        let mut message = Message::of(&["BEGIN READ WRITE", &self.prove(fence)]);
+        let mut message = Message::of(&[BEGIN, &self.prove(fence)]);
         for index in (0..self.plain.len()).filter(|index| lacking.contains(&self.plain[*index].as_str())) {
             message.push(&format!("GRANT {} ON {} TO {}", rights(index), self.qualified(index), identifier(role)));
         }
