@@ -643,6 +643,14 @@ pub(crate) fn lock_lost(fence: Fence) -> Error {
     .with_help("see what the other run did with `migrate history`, then run again")
 }
 
+/// The error of a step whose row something on our table kept out.
+pub(crate) fn row_not_written(version: SchemaVersion) -> Error {
+    let message = format!("the ledger row of {version} was not written: a trigger or rule on the table keeps it out");
+    Error::new(ErrorKind::Ledger, message)
+        .with_migration(version)
+        .with_help("nothing of this step was kept; remove what stands on the ledger's table, then run again")
+}
+
 /// The error of a ledger that cannot be read.
 pub(crate) fn ledger_error(table: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Ledger, format!("the table `{table}` is damaged: {problem}"))

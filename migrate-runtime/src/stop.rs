@@ -51,7 +51,9 @@ impl Stop {
     /// No further step begins, and no wait goes on: neither for the run lock nor before another try. Of a migration that
     /// runs outside a transaction no further statement begins; its progress is kept.
     ///
-    /// On PostgreSQL up to 16 steps are under way at once; they are finished.
+    /// On PostgreSQL steps are sent ahead, up to 16 at once. Of those that the server has not begun yet, the first that takes
+    /// longer than a quarter of a second is cancelled and rolled back, and none after it begins; shorter ones are done.
+    /// Where statements cannot be cancelled ([`now`](Self::now) says where), what was sent is finished.
     pub fn after_this_step(&self) {
         self.0.level.fetch_max(AFTER_THIS_STEP, Ordering::SeqCst);
     }

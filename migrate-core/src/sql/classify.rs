@@ -314,9 +314,12 @@ fn select_into(words: Words<'_>) -> Option<usize> {
 
 fn words_name_temporary(words: Words<'_>, index: usize) -> bool {
     let index = if words.is_any(index, &["LOCAL", "GLOBAL"]) { index + 1 } else { index };
-    words.is_any(index, &["TEMP", "TEMPORARY"])
-        && matches!(words.kind(index + 1), Some(TokenKind::Word | TokenKind::Name))
-        && !words.is_any(index + 1, &["FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION"])
+    let table = if words.is(index, "TABLE") { index + 1 } else { index };
+    let in_schema = words.is_name(table, "pg_temp") && words.is_symbol(table + 1, ".");
+    in_schema
+        || words.is_any(index, &["TEMP", "TEMPORARY"])
+            && matches!(words.kind(index + 1), Some(TokenKind::Word | TokenKind::Name))
+            && !words.is_any(index + 1, &["FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION"])
 }
 
 fn sqlite(words: Words<'_>) -> Kind {

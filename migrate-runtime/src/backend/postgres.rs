@@ -203,7 +203,7 @@ impl<'c> PostgresBackend<'c> {
     fn watched<'a>(&'a self, work: &Work<'a>, budget: Option<Duration>) -> Option<Watched<'a>> {
         let database = self.database.as_ref().filter(|_| self.session.direct)?;
         let (process, queries, stop) = (self.session.process, work.blocker_queries, work.stop);
-        Some(Watched { database, process, budget, queries, stop })
+        Some(Watched { database, process, budget, queries, stop, recalled: false })
     }
 
     /// Takes the run lock if a condition on the state row holds.
@@ -270,11 +270,24 @@ impl<'c> PostgresBackend<'c> {
         budget: Option<Duration>,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Outcome {
+        self.watch_unless(false, outcome, work, budget, tell).await
+    }
+
+    /// The same; what was recalled is cancelled as soon as it is watched.
+    async fn watch_unless(
+        &mut self,
+        recalled: bool,
+        outcome: impl Future<Output = Outcome>,
+        work: &Work<'_>,
+        budget: Option<Duration>,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Outcome {
         let mut watch = std::mem::take(&mut self.watch);
-        let (mut outcome, seen) = watch.during(outcome, self.watched(work, budget), tell).await;
+        let watched = self.watched(work, budget).map(|watched| Watched { recalled, ..watched });
+        let (mut outcome, seen) = watch.during(outcome, watched, tell).await;
         self.watch = watch;
         if let Some(error) = &mut outcome.error {
-            error.seen = Seen { stopped: work.stop.is_now(), ..seen };
+            error.seen = Seen { stopped: recalled || work.stop.is_now(), ..seen };
         }
         outcome
     }
@@ -304,7 +317,18 @@ fn outlasts(statement: &str) -> bool {
     let first = statement.split(|character: char| !character.is_ascii_alphabetic()).next().unwrap_or_default();
     let sets = ["SET", "RESET"].iter().any(|word| first.eq_ignore_ascii_case(word));
     let calls = ["SELECT", "WITH", ""].iter().any(|word| first.eq_ignore_ascii_case(word));
-    !(sets || calls && mentions(statement, "set_config"))
+    sets_custom(statement) || !(sets || calls && mentions(statement, "set_config"))
+}
+
+/// Whether a statement sets something like `app.tenant`, which no catalogue lists.
+fn sets_custom(statement: &str) -> bool {
+    let mut words = statement.split([' ', '\t', '\r', '\n', '=']).filter(|word| !word.is_empty());
+    if words.next().is_some_and(|word| word.eq_ignore_ascii_case("SET")) {
+        return words.find(|word| !word.eq_ignore_ascii_case("SESSION")).is_some_and(|name| name.contains('.'));
+    }
+    let lower = statement.to_ascii_lowercase();
+    let mut calls = lower.split("set_config").skip(1);
+    calls.any(|call| call.split('\'').nth(1).is_some_and(|name| name.contains('.')))
 }
 
 enum Created {
@@ -395,6 +419,12 @@ impl Backend for PostgresBackend<'_> {
         if self.session.direct {
             return Ok(());
         }
+        if !self.session.reads_standard_strings() {
+            let message = "scripts cannot be read in a session where `standard_conforming_strings` is off";
+            return Err(Error::new(ErrorKind::Configuration, message).with_help(
+                "turn it on in the session, or for the database: ALTER DATABASE … SET standard_conforming_strings = on",
+            ));
+        }
         let borrowed = self.database.is_none();
         let refused = |statement: &Statement| match statement.kind {
             Kind::Bare(_) => true,
@@ -411,7 +441,10 @@ impl Backend for PostgresBackend<'_> {
                 .with_help("migrate with `Postgres::from_url`, which keeps the run lock alive from a second connection")
         } else {
             Error::new(ErrorKind::Configuration, format!("migration {version} cannot run through a connection pooler"))
-                .with_help("give the server's own address beside the pooler's (`--direct-url`, or `direct_url` of the connector)")
+                .with_help(
+                    "give the server's own address beside the pooler's (`--direct-url`, or `direct_url` of the connector); \
+                     a setting of your own can also be set for the transaction alone (SET LOCAL)",
+                )
         };
         Err(error.with_migration(version).with_location(work.script.location(statement.start)))
     }

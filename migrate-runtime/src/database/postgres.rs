@@ -233,7 +233,8 @@ impl Token {
     fn startup_option(&self, config: &Config) -> Config {
         let mut config = config.clone();
         let own = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-        config.options(format!("{own}-c {}={}", Self::SETTING, self.0));
+        // Scripts are read as the standard has it, whatever the database's default is.
+        config.options(format!("{own}-c {}={} -c standard_conforming_strings=on", Self::SETTING, self.0));
         config
     }
 }

@@ -669,20 +669,122 @@ fn two_tenants_of_one_database_migrate_at_once() {
 
 /// Where backslashes escape in plain strings, the server ends the first string where this crate does not see its end.
 #[test]
-fn a_commit_that_no_lexer_sees_fails_at_the_savepoint() {
+fn strings_are_standard_whatever_the_database_has_as_its_default() {
     let bench = PostgresServer::new();
     let name = bench.database.name();
     bench.sql(&format!("ALTER DATABASE \"{name}\" SET standard_conforming_strings = off"));
-    let hidden = r"CREATE TABLE kept (id integer); SELECT 'a\''; COMMIT; SELECT 1 --'";
-    let migrator =
-        migrator(&[("1.0.0", "hidden", hidden, ""), ("1.1.0", "next", "CREATE TABLE never (id integer)", "")]);
-    let error = migrator.up(&mut bench.open()).wait().unwrap_err();
-    assert!(error.to_string().contains("1.0.0 `hidden` ended the transaction that it runs in"), "{error}");
-    assert_eq!(error.database().unwrap().code.as_deref(), Some("25P01"), "{error}");
-    assert_eq!(bench.ledger(), [""; 0]);
-    assert_eq!(bench.tables(), ["kept"], "what was committed is not recorded as a migration");
-    assert_eq!(bench.history(), ["run||started", "up|1.0.0|failed", "run||failed"]);
-    assert_eq!(bench.lock_owner(), [""; 0]);
+    // Read otherwise, the string would end before the COMMIT.
+    let script = r"CREATE TABLE kept AS SELECT 'a\''; COMMIT; SELECT 1 --' AS text";
+    let migrator = migrator(&[("1.0.0", "hidden", script, ""), NOTES]);
+    let (runtime, mut client) = connect(&bench.url());
+    let refused = runtime.block_on(async { migrator.up(&mut BorrowedClient::new(&mut client)).await.unwrap_err() });
+    assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+    assert!(refused.help().unwrap().contains("standard_conforming_strings"), "{refused:?}");
+    assert_eq!((bench.tables(), bench.lock_owner()), (vec![], vec![]));
+
+    migrator.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT text FROM kept"), [r"a\'; COMMIT; SELECT 1 --"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}
+
+#[test]
+fn what_a_function_leaves_in_the_session_does_not_reach_the_next_script() {
+    let bench = PostgresServer::new();
+    let functions = "CREATE TABLE totals (id integer, n integer);
+        CREATE FUNCTION recompute() RETURNS void LANGUAGE plpgsql AS
+            $$ BEGIN CREATE TEMP TABLE totals AS SELECT 1 AS id, 2 AS n; END $$;
+        CREATE FUNCTION configure() RETURNS void LANGUAGE plpgsql AS
+            $$ BEGIN SET array_nulls = off; PERFORM set_config('app.tenant', 'theirs', false); END $$;";
+    let directory = Directory::simple(&[
+        ("1.0.0", "functions", functions, ""),
+        ("1.1.0", "calls", "SELECT recompute(), configure()", ""),
+        ("1.2.0", "alter", "ALTER TABLE totals ADD COLUMN label text", ""),
+        ("1.3.0", "verified", "SELECT 1", ""),
+        ("1.4.0", "insert", "INSERT INTO totals SELECT 9, 9, current_setting('app.tenant', true)", ""),
+        (
+            "1.5.0",
+            "own",
+            "SET app.tenant = 'ours'; INSERT INTO totals VALUES (10, 10, current_setting('app.tenant'))",
+            "",
+        ),
+        (
+            "1.6.0",
+            "seen",
+            "CREATE TABLE seen AS SELECT current_setting('array_nulls') AS nulls, current_setting('app.tenant', true) AS tenant",
+            "",
+        ),
+    ]);
+    directory.write("v1.3.0_verified/verify.sql", b"SELECT recompute() IS NOT NULL AND configure() IS NOT NULL");
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id, coalesce(label, '') FROM totals ORDER BY id"), ["9|", "10|ours"]);
+    assert_eq!(bench.sql("SELECT nulls, coalesce(tenant, '') FROM seen"), ["on|"]);
+}
+
+#[test]
+fn a_cursor_that_is_held_ends_with_its_script() {
+    let bench = PostgresServer::new();
+    let holds = "DECLARE held CURSOR WITH HOLD FOR SELECT 1";
+    migrator(&[("1.0.0", "one", holds, ""), ("1.1.0", "two", holds, "")]).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.ledger().len(), 2);
+}
+
+#[test]
+fn what_a_script_defers_is_done_with_it() {
+    let bench = PostgresServer::new();
+    let late = |does: &str| {
+        format!(
+            "CREATE TABLE late (id integer); CREATE TABLE done (id integer);
+             CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION late();
+             INSERT INTO late VALUES (7)"
+        )
+    };
+    let fails = late("RAISE EXCEPTION 'late %', NEW.id");
+    let error = migrator(&[("1.0.0", "late", &fails, ""), NOTES]).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("late 7 (code P0001)"), "{error}");
+    assert!(error.location().unwrap().to_string().ends_with("v1.0.0_late/up.sql:1:1"), "{error:?}");
+    assert_eq!(bench.tables(), [""; 0]);
+
+    let sets = late("INSERT INTO done VALUES (NEW.id); SET search_path = pg_catalog");
+    let directory = Directory::simple(&[("1.0.0", "late", &sets, ""), NOTES]);
+    directory.write("v1.0.0_late/verify.sql", b"SELECT id = 7 FROM done");
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.tables(), ["done", "late", "notes"]);
+}
+
+#[test]
+fn a_step_whose_ledger_row_is_kept_out_is_not_done() {
+    let bench = PostgresServer::new();
+    let keeps_out = "CREATE TABLE half (id integer);
+        CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+        CREATE TRIGGER keep_out BEFORE INSERT ON schema_migrations_v2 FOR EACH ROW EXECUTE FUNCTION keep_out()";
+    for metadata in ["", r#", "transaction": false"#] {
+        let directory = Directory::simple(&[USERS, ("1.1.0", "out", keeps_out, "")]);
+        let json = format!(r#"{{"version": "1.1.0", "name": "out"{metadata}}}"#);
+        directory.write("v1.1.0_out/metadata.json", json.as_bytes());
+        let migrator = of(registry_at(directory.path()));
+        if !metadata.is_empty() {
+            bench.sql(keeps_out);
+        }
+        let error = migrator.up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+        assert!(error.to_string().starts_with("the ledger row of 1.1.0 was not written"), "{error}");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+        assert_eq!(bench.lock_owner(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_script_may_change_the_types_of_our_columns() {
+    let bench = PostgresServer::new();
+    let changes = "ALTER TABLE schema_migrations_v2 ALTER COLUMN version TYPE varchar(99);
+        ALTER TABLE schema_migrations_v2_history ALTER COLUMN execution_time_ms TYPE integer";
+    migrator(&[USERS, ("1.1.0", "changes", changes, ""), ("1.2.0", "next", "SELECT 1", "")])
+        .up(&mut bench.open())
+        .wait()
+        .unwrap();
+    assert_eq!(bench.ledger().len(), 3);
 }
 
 #[test]

@@ -253,3 +253,32 @@ fn sqlite_keeps_nothing_of_a_change_of_rows_that_is_cancelled() {
     assert_eq!(bench.history().last().unwrap(), "run||failed");
     assert_goes_on(&bench, &migrator(&[USERS, ("1.1.0", "notes", "CREATE TABLE notes (id INTEGER)", ""), TAGS]));
 }
+
+/// Steps are sent ahead, so those behind are on their way when the run is asked to stop.
+#[test]
+fn postgres_calls_back_steps_that_it_has_not_begun() {
+    let bench = PostgresServer::new();
+    let sleep = "CREATE TABLE slept (id INTEGER); SELECT pg_sleep(20)";
+    let steps =
+        [USERS, ("1.1.0", "short", "SELECT 1", ""), ("1.2.0", "long", sleep, ""), ("1.3.0", "other", sleep, "")];
+    let stop = Stop::new();
+    let asks = stop.clone();
+    let stopping = migrator(&steps).stop(stop).observer(move |event: &Event<'_>| {
+        if let Event::StepEnded(_) = event {
+            asks.after_this_step();
+        }
+    });
+    let error = stopping.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    let report = error.report().unwrap();
+    let done: Vec<StepOutcome> = report.steps.iter().map(|step| step.outcome).collect();
+    assert_eq!(done, [StepOutcome::Done; 2], "{error}");
+    assert!(
+        error.to_string().contains("stopped before 1.2.0 `long` (2 steps before it are committed and stay)"),
+        "{error}"
+    );
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+    assert_eq!(bench.tables(), ["users"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+    assert_eq!(bench.history().last().unwrap(), "run||failed");
+}

@@ -11,9 +11,11 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
 use super::statements::PREFIX;
-use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, VERIFICATION_FAILED};
+use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, ROW_NOT_WRITTEN, TEMPORARY_LEFT, VERIFICATION_FAILED};
 use super::watch::Seen;
-use crate::backend::{Failure, Fence, File, RUN_AGAIN, Work, lock_lost, step_error, verification_error};
+use crate::backend::{
+    Failure, Fence, File, RUN_AGAIN, Work, lock_lost, row_not_written, step_error, verification_error,
+};
 use crate::error::{DatabaseError, Error, ErrorKind};
 
 /// Statements that are sent together, with what is known of where they come from.
@@ -25,6 +27,8 @@ pub(super) struct Message<'w> {
     /// Which of them execute something prepared: the server points into the text that prepared it.
     executes: Vec<usize>,
     script: Option<Part<'w>>,
+    /// How many statements come before the one that has the script's deferred constraints checked.
+    settles: Option<usize>,
     verify: Option<Part<'w>>,
 }
 
@@ -70,6 +74,9 @@ impl<'w> Message<'w> {
         // A script may end in a comment without a line end, or without a semicolon.
         self.text.push_str("\n;\n");
         self.push("RELEASE SAVEPOINT migrate_step");
+        // What a deferred trigger does belongs to the script: it is done before settings are put back and anything is verified.
+        self.settles = Some(self.count);
+        self.push("SET CONSTRAINTS ALL IMMEDIATE");
     }
 
     /// Makes statements of a script the whole message: what cannot run inside a transaction must stand alone.
@@ -131,6 +138,17 @@ impl<'w> Message<'w> {
         }
     }
 
+    /// Whether it failed since one of our statements is no longer prepared, or was prepared for tables that have changed since.
+    pub(super) fn is_unprepared(&self, outcome: &Outcome) -> bool {
+        let Some(error) = &outcome.error else {
+            return false;
+        };
+        let changed = error.state == Some(SqlState::FEATURE_NOT_SUPPORTED);
+        let gone = error.state == Some(SqlState::INVALID_SQL_STATEMENT_NAME)
+            && error.database.as_ref().is_some_and(|database| database.message.contains(PREFIX));
+        gone || changed && self.executes.contains(&error.completed)
+    }
+
     fn step_error(&self, fence: Fence, work: &Work<'_>, mut error: MessageError) -> Error {
         let blockers = std::mem::take(&mut error.seen.blockers);
         let unseen = error.waited_too_long() && blockers.is_empty();
@@ -144,6 +162,12 @@ impl<'w> Message<'w> {
         if error.is_ours(PREDECESSOR_MISSING) {
             return Error::new(ErrorKind::Ledger, format!("the step before {} did not take effect", work.step.version))
                 .with_migration(work.step.version);
+        }
+        if error.is_ours(ROW_NOT_WRITTEN) {
+            return row_not_written(work.step.version);
+        }
+        if error.is_ours(TEMPORARY_LEFT) {
+            return temporary_left(work);
         }
         if error.is_ours(ROW_GONE) {
             return Error::new(ErrorKind::Ledger, format!("the ledger row of {} is gone", work.step.version))
@@ -166,6 +190,9 @@ impl<'w> Message<'w> {
         let Some(part) = &self.script else {
             return error.plain(&format!("migration {} could not be recorded", work.step.version));
         };
+        if self.settles == Some(error.completed) && !error.lost {
+            return error.of_whole_script(work);
+        }
         let Some((part, statement, offset)) = part.find(byte, error.completed) else {
             return error.outside(work, part.first + part.statements.len());
         };
@@ -308,8 +335,8 @@ impl MessageError {
         self.seen.over_budget || self.state == Some(SqlState::LOCK_NOT_AVAILABLE)
     }
 
-    /// Whether it was cancelled because the run is to stop now.
-    fn is_stopped(&self) -> bool {
+    /// Whether it was cancelled because the run is to stop.
+    pub(super) fn is_stopped(&self) -> bool {
         self.seen.stopped && self.state.as_ref() == Some(&SqlState::QUERY_CANCELED)
     }
 
@@ -364,12 +391,6 @@ impl MessageError {
             && self.database.as_ref().is_some_and(|database| database.message.contains(mark))
     }
 
-    /// Whether one of our statements is no longer prepared.
-    pub(super) fn is_unprepared(&self) -> bool {
-        self.state == Some(SqlState::INVALID_SQL_STATEMENT_NAME)
-            && self.database.as_ref().is_some_and(|database| database.message.contains(PREFIX))
-    }
-
     fn into_database(self) -> DatabaseError {
         if self.seen.over_budget {
             let message = "waited for locks for longer than the lock timeout in all, and was cancelled".to_owned();
@@ -379,19 +400,24 @@ impl MessageError {
         self.database.unwrap_or(DatabaseError { message: self.text, ..DatabaseError::default() })
     }
 
+    /// A failure of what the script left to be done later.
+    fn of_whole_script(self, work: &Work<'_>) -> Error {
+        let failure = Failure {
+            retryable: self.is_retryable(),
+            connection_lost: false,
+            kind: self.kind(ErrorKind::Migration),
+            offset: Some(0),
+            statement: None,
+            database: self.into_database(),
+        };
+        step_error(work, &work.script, failure)
+    }
+
     /// A failure of a step that no statement of its script caused.
     fn outside(self, work: &Work<'_>, behind_script: usize) -> Error {
         let step = work.step;
         if self.state.as_ref().is_some_and(|state| state.code().starts_with("23")) {
-            let failure = Failure {
-                retryable: false,
-                connection_lost: false,
-                kind: ErrorKind::Migration,
-                offset: Some(0),
-                statement: None,
-                database: self.into_database(),
-            };
-            return step_error(work, &work.script, failure);
+            return self.of_whole_script(work);
         }
         let of_script = self.state.as_ref().is_some_and(|state| *state != SqlState::QUERY_CANCELED) && !self.lost;
         // Where the script holds statements that only the server saw, its end is further back.
@@ -414,6 +440,13 @@ impl MessageError {
     pub(super) fn of_ledger(self, fence: Fence, what: &str) -> Error {
         if self.is_ours(FENCE_LOST) {
             return lock_lost(fence);
+        }
+        if self.is_ours(ROW_NOT_WRITTEN) {
+            return Error::new(
+                ErrorKind::Ledger,
+                "a row was not written: a trigger or rule on the ledger's table keeps it out",
+            )
+            .with_help("nothing was changed; remove what stands on the table, then run again");
         }
         if self.is_ours(ROW_GONE) {
             return Error::new(ErrorKind::Ledger, "a row of the ledger is gone")
@@ -444,6 +477,16 @@ impl MessageError {
         }
         error
     }
+}
+
+/// The error of a step through a pooler, whose session somebody else is served by afterwards.
+fn temporary_left(work: &Work<'_>) -> Error {
+    let version = work.step.version;
+    let message = format!("migration {version} leaves temporary objects in a session that the pooler lends to others");
+    Error::new(ErrorKind::Migration, message).with_migration(version).with_location(work.script.location(0)).with_help(
+        "nothing of this step was kept; drop them in the script, or make them with ON COMMIT DROP, or give the server's own \
+         address beside the pooler's (`--direct-url`, or `direct_url` of the connector)",
+    )
 }
 
 /// Whether the connection is gone: the server ended it (its last words are fatal), or it ended without a word.

@@ -2,13 +2,14 @@
 //! objects, listening, prepared statements.
 
 use super::message::{Message, Row};
-use super::tables::literal;
+use super::tables::{TEMPORARY_LEFT, literal};
 use crate::backend::mentions;
 
-/// The settings that are always compared. The role comes first: the others may need it.
-const ALWAYS: [&str; 25] = [
-    "session_authorization",
-    "role",
+/// Who a session works as. It comes before the settings, which may need it, and is not reset with them.
+const IDENTITY: [&str; 2] = ["session_authorization", "role"];
+
+/// The settings that are always compared where they cannot all be reset.
+const ALWAYS: [&str; 23] = [
     "search_path",
     "lock_timeout",
     "statement_timeout",
@@ -45,6 +46,8 @@ pub(super) const NOTICE_A_DEAD_CLIENT: &str =
 #[derive(Debug, Default)]
 pub(super) struct Session {
     settings: Vec<(String, String)>,
+    /// Whether somebody else is served by it between our transactions.
+    pooled: bool,
     /// Whether everything temporary is ours to discard: the connection is our own, or had nothing temporary.
     discard: bool,
     /// Whether the session was begun for us, and nobody else is served by it.
@@ -56,7 +59,8 @@ pub(super) struct Session {
 /// The query whose rows [`Session::new`] reads: the settings above, and all others that were set in this session; and
 /// whether it holds temporary objects, as a setting without a name.
 pub(super) fn query() -> String {
-    let always = ALWAYS.map(|name| format!("({})", literal(name))).join(", ");
+    let always: Vec<String> = IDENTITY.iter().chain(&ALWAYS).map(|name| format!("({})", literal(name))).collect();
+    let always = always.join(", ");
     format!(
         "SELECT v.name, pg_catalog.current_setting(v.name, true) FROM (VALUES {always}) v(name)
          WHERE pg_catalog.current_setting(v.name, true) IS NOT NULL
@@ -76,11 +80,20 @@ impl Session {
         let direct = session.and_then(|row| row.get(0)) == Some("t");
         let process = session.and_then(|row| row.get(1)).and_then(|process| process.parse().ok()).unwrap_or_default();
         let pair = |row: &Row| Some((row.get(0)?.to_owned(), row.get(1)?.to_owned()));
-        let (temporary, settings): (Vec<_>, Vec<_>) =
+        let (temporary, mut settings): (Vec<_>, Vec<_>) =
             rows.iter().filter_map(pair).partition(|(name, _)| name.is_empty());
         let none = temporary.iter().all(|(_, count)| count == "0");
+        if direct {
+            // All that we set there ourselves is not among these, so resetting is putting back.
+            settings.retain(|(name, _)| !ALWAYS.contains(&name.as_str()));
+        }
         // Behind a pooler it may be somebody else's.
-        Self { settings, discard: direct || borrowed && none, direct, process }
+        Self { settings, pooled: !direct && !borrowed, discard: direct || borrowed && none, direct, process }
+    }
+
+    /// Whether a backslash in a plain string is one, as scripts are read. A session of our own is begun so.
+    pub(super) fn reads_standard_strings(&self) -> bool {
+        !self.settings.iter().any(|(name, value)| name == "standard_conforming_strings" && value == "off")
     }
 
     /// The role that the run began with.
@@ -88,18 +101,27 @@ impl Session {
         self.settings.iter().find(|(name, _)| name == "role").map_or("none", |(_, role)| role)
     }
 
-    /// Adds what undoes a script's settings to its message, beginning with what restores those that were captured. What the
-    /// script does not speak of is not looked for.
+    /// Adds what undoes a script's traces to its message; `settings` is what restores those that were captured. Settings and
+    /// temporary objects are also undone if a function made them; of the rest, what the script does not speak of is not looked for.
     pub(super) fn restore_after(&self, message: &mut Message<'_>, settings: &str, script: &str) {
+        if self.direct {
+            message.push("RESET ALL");
+        }
         message.push(settings);
-        if mentions(script, "set") {
+        if !self.direct && mentions(script, "set") {
             message.push(&self.reset_others());
         }
-        if self.discard && mentions(script, "temp") {
+        if self.discard {
             message.push("DISCARD TEMP");
+        }
+        if self.pooled {
+            message.push(&nothing_temporary());
         }
         if self.direct && mentions(script, "listen") {
             message.push("UNLISTEN *");
+        }
+        if self.direct && mentions(script, "hold") {
+            message.push("CLOSE ALL");
         }
         if self.deallocates_after(script) {
             message.push("DEALLOCATE ALL");
@@ -113,11 +135,19 @@ impl Session {
 
     /// The message that undoes everything, a transaction that is still open included.
     pub(super) fn restore(&self) -> Message<'static> {
-        let mut message = Message::of(&["ROLLBACK", &self.restore_settings(None), &self.reset_others()]);
+        let mut message = Message::of(&["ROLLBACK"]);
+        if self.direct {
+            message.push("RESET ALL");
+        }
+        message.push(&self.restore_settings(None));
+        if !self.direct {
+            message.push(&self.reset_others());
+        }
         if self.discard {
             message.push("DISCARD TEMP");
         }
         if self.direct {
+            message.push("CLOSE ALL");
             message.push("UNLISTEN *");
             message.push("DEALLOCATE ALL");
         }
@@ -152,4 +182,15 @@ impl Session {
              AND s.name NOT IN ({known})"
         )
     }
+}
+
+/// Raises an error when this transaction has made something temporary, of whatever kind has rows in `pg_class`.
+fn nothing_temporary() -> String {
+    format!(
+        "SELECT CASE WHEN pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (
+             SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.pg_my_temp_schema()
+             AND pg_catalog.age(c.xmin) <=
+                 pg_catalog.age((pg_catalog.txid_current() % 4294967296)::text::pg_catalog.xid))
+         THEN (E'{TEMPORARY_LEFT}' || pg_catalog.clock_timestamp())::int END"
+    )
 }

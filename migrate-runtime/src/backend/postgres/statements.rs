@@ -90,10 +90,7 @@ impl<'a> Statements<'a> {
             took: Took::SinceMessage,
             ..HistoryEntry::of_run("succeeded")
         };
-        format!(
-            "WITH recorded AS ({}) {}",
-            self.names.insert_row(self.run, Status::Applied, version, &recorded),
-            self.names.add_history_of(self.run, version, &entry)
-        )
+        let row = self.names.insert_row(self.run, Status::Applied, version, &recorded);
+        self.names.record(self.run, version, &row, &entry)
     }
 }

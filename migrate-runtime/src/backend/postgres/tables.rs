@@ -28,6 +28,8 @@ pub(super) const PREDECESSOR_MISSING: &str = "migrate: the step before is missin
 pub(super) const VERIFICATION_FAILED: &str = "migrate: not true at ";
 pub(super) const NO_PRIVILEGE: &str = "migrate: a privilege on history or state is missing at ";
 pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
+pub(super) const ROW_NOT_WRITTEN: &str = "migrate: the ledger row was not written at ";
+pub(super) const TEMPORARY_LEFT: &str = "migrate: temporary objects are left at ";
 
 /// A time stamp as RFC 3339 in UTC.
 pub(super) fn rfc3339(column: &str) -> String {
@@ -691,15 +693,22 @@ impl Names {
     /// Adds a row to the history.
     pub(super) fn add_history(&self, run: &Run, entry: &HistoryEntry<'_>) -> String {
         let version = entry.version.map(|version| version.to_string());
-        self.add_history_of(run, &optional_literal(version.as_deref()), entry)
-    }
-
-    /// Adds a row to the history, of the migration whose version is given as an expression.
-    pub(super) fn add_history_of(&self, run: &Run, version: &str, entry: &HistoryEntry<'_>) -> String {
+        let version = optional_literal(version.as_deref());
         format!(
             "INSERT INTO {} ({HISTORY_COLUMNS}) VALUES ({}) RETURNING execution_time_ms",
             self.history_table(),
-            history_values(run, &run.id.to_string(), version, entry)
+            history_values(run, &run.id.to_string(), &version, entry)
+        )
+    }
+
+    /// Adds a row to the ledger, and one to the history of the same migration, whose version is given as an expression.
+    pub(super) fn record(&self, run: &Run, version: &str, ledger_row: &str, entry: &HistoryEntry<'_>) -> String {
+        format!(
+            "WITH recorded AS ({ledger_row} RETURNING 1)
+             INSERT INTO {} ({HISTORY_COLUMNS}) SELECT {} WHERE {} RETURNING execution_time_ms",
+            self.history_table(),
+            history_values(run, &run.id.to_string(), version, entry),
+            is_written("recorded"),
         )
     }
 
@@ -736,10 +745,11 @@ impl Names {
 
     /// Adds the ledger row of a migration.
     pub(super) fn insert(&self, run: &Run, work: &Work<'_>, status: Status) -> String {
-        self.insert_row(run, status, &literal(&work.step.version.to_string()), &recorded(run, work))
+        let row = self.insert_row(run, status, &literal(&work.step.version.to_string()), &recorded(run, work));
+        format!("WITH recorded AS ({row} RETURNING 1) SELECT {}", is_written("recorded"))
     }
 
-    /// Adds a ledger row: its version and the values of [`RECORDED`] are given as expressions.
+    /// A ledger row: its version and the values of [`RECORDED`] are given as expressions.
     pub(super) fn insert_row<V: AsRef<str>>(&self, run: &Run, status: Status, version: &str, values: &[V]) -> String {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
         format!(
@@ -861,6 +871,14 @@ fn exactly_one(change: &str) -> String {
         "WITH changed AS ({change} RETURNING 1)
          SELECT CASE WHEN pg_catalog.count(*) = 1 THEN 1 ELSE (E'{ROW_GONE}' || pg_catalog.clock_timestamp())::int END
          FROM changed"
+    )
+}
+
+/// A condition that is true if a query has one row, and else raises an error: triggers and rules can keep a row out without one.
+fn is_written(query: &str) -> String {
+    format!(
+        "CASE WHEN (SELECT pg_catalog.count(*) FROM {query}) = 1 THEN true
+              ELSE (E'{ROW_NOT_WRITTEN}' || pg_catalog.clock_timestamp())::boolean END"
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use migrate_core::migration::Dialect;
 
-use super::message::{Message, Outcome, Replies, collect, start};
+use super::message::{Message, MessageError, Replies, collect, start};
 use super::statements::Statements;
 use super::{BEGIN, PostgresBackend, tables};
 use crate::backend::{Fence, Run, Work};
@@ -22,8 +22,10 @@ struct Sent<'w> {
 
 /// Why the steps behind the last finished one were not done.
 enum Halt {
-    /// Somebody deallocated our statements.
+    /// Our statements are no longer prepared.
     Unprepared,
+    /// A step that began behind a request to stop was cancelled.
+    Recalled,
     Failed(Error),
 }
 
@@ -47,6 +49,7 @@ impl PostgresBackend<'_> {
             match self.pipeline(run, fence, &works[first..], prepared, &mut passed).await {
                 Ok(()) => return Ok(()),
                 Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Recalled) => return self.roll_back().await,
                 // A function that a script calls may deallocate what it does not know of. The next try needs nothing prepared.
                 Err(Halt::Unprepared) => {
                     self.roll_back().await?;
@@ -90,10 +93,16 @@ impl PostgresBackend<'_> {
             // Steps behind a failed one are refused by the server: its transaction is aborted, or their guard fails.
             let (replies, message) = message.map_err(Halt::Failed)?;
             let work = &works[index];
+            // It is on its way, but the server begins it only now.
+            let recalled = work.stop.is_asked();
             // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
-            let outcome = self.watch_for(collect(replies, &message), work, work.lock_budget(), &mut |_| ()).await;
-            if prepared && is_unprepared(&outcome) {
+            let answer = collect(replies, &message);
+            let outcome = self.watch_unless(recalled, answer, work, work.lock_budget(), &mut |_| ()).await;
+            if prepared && message.is_unprepared(&outcome) {
                 return Err(Halt::Unprepared);
+            }
+            if recalled && outcome.error.as_ref().is_some_and(MessageError::is_stopped) {
+                return Err(Halt::Recalled);
             }
             done(index, message.check(fence, work, outcome).map_err(Halt::Failed)?.milliseconds());
         }
@@ -132,8 +141,4 @@ impl PostgresBackend<'_> {
             .flatten()
             .any(|file| self.session.deallocates_after(&file.sql))
     }
-}
-
-fn is_unprepared(outcome: &Outcome) -> bool {
-    outcome.error.as_ref().is_some_and(super::message::MessageError::is_unprepared)
 }

@@ -50,6 +50,14 @@ pub(super) struct Watched<'a> {
     pub(super) queries: bool,
     /// What may stop it: then it is cancelled, too.
     pub(super) stop: &'a Stop,
+    /// Whether it began behind a request to stop: then it is cancelled as well.
+    pub(super) recalled: bool,
+}
+
+impl Watched<'_> {
+    fn is_to_stop(&self) -> bool {
+        self.recalled || self.stop.is_now()
+    }
 }
 
 /// What was seen.
@@ -59,7 +67,7 @@ pub(super) struct Seen {
     pub(super) blockers: Vec<Blocker>,
     /// Whether it was cancelled because it had waited too long in all.
     pub(super) over_budget: bool,
-    /// Whether it was to be cancelled because the run is to stop now.
+    /// Whether it was to be cancelled because the run is to stop.
     pub(super) stopped: bool,
 }
 
@@ -141,10 +149,10 @@ impl Watch {
         let since = rows.first().and_then(|row| row[6].as_deref());
         let over_budget = waits && watched.budget.is_some_and(|budget| waiting.waited > budget);
         // Again at each look: a request that arrives between two messages is lost.
-        if let (true, Some(since)) = (over_budget || watched.stop.is_now(), since) {
+        if let (true, Some(since)) = (over_budget || watched.is_to_stop(), since) {
             seen.over_budget |= over_budget;
             cancelling.store(true, Ordering::Relaxed);
-            let cancelled = self.ask(watched.database, &cancel(watched.process, since, !watched.stop.is_now())).await;
+            let cancelled = self.ask(watched.database, &cancel(watched.process, since, !watched.is_to_stop())).await;
             cancelling.store(false, Ordering::Relaxed);
             cancelled?;
         }
