@@ -270,11 +270,11 @@ impl<'c> PostgresBackend<'c> {
         budget: Option<Duration>,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Outcome {
-        self.watch_unless(false, outcome, work, budget, tell).await
+        self.watch_or_recall(false, outcome, work, budget, tell).await
     }
 
     /// The same; what was recalled is cancelled as soon as it is watched.
-    async fn watch_unless(
+    async fn watch_or_recall(
         &mut self,
         recalled: bool,
         outcome: impl Future<Output = Outcome>,

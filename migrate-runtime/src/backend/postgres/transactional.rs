@@ -97,7 +97,7 @@ impl PostgresBackend<'_> {
             let recalled = work.stop.is_asked();
             // Each wait is bounded by the server, the sum of a step's waits by watching it: readers queue behind every one.
             let answer = collect(replies, &message);
-            let outcome = self.watch_unless(recalled, answer, work, work.lock_budget(), &mut |_| ()).await;
+            let outcome = self.watch_or_recall(recalled, answer, work, work.lock_budget(), &mut |_| ()).await;
             if prepared && message.is_unprepared(&outcome) {
                 return Err(Halt::Unprepared);
             }
