@@ -94,7 +94,7 @@ impl<'w> Message<'w> {
     ///
     /// # Errors
     ///
-    /// A statement that gives rows and is no query: its answer could not be looked at before the commit.
+    /// A statement that may give rows and is no query: its answer could not be looked at before the commit.
     pub(super) fn verify(&mut self, step: &Step, file: &'w File<'w>, statements: Vec<Statement>) -> Result<(), Error> {
         let first = self.count;
         let mut places = Vec::new();
@@ -110,7 +110,7 @@ impl<'w> Message<'w> {
                 ),
                 Answer::Nothing => ("", "\n".to_owned()),
                 Answer::Rows => {
-                    let found = "the statement gives rows and is no query";
+                    let found = "the statement may give rows and is no query";
                     return Err(verification_error(step, file, statement.start..statement.end, found));
                 }
             };
