@@ -13,7 +13,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 use super::statements::PREFIX;
 use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, VERIFICATION_FAILED};
 use super::watch::Seen;
-use crate::backend::{Failure, Fence, File, RUN_AGAIN, Work, lock_lost, step_error, verification_error};
+use crate::backend::{Failure, Fence, File, RUN_AGAIN, Work, lock_lost, step_error, verification_error, verify_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
 
 /// Statements that are sent together, with what is known of where they come from.
@@ -152,16 +152,12 @@ impl<'w> Message<'w> {
         }
         let position = error.position.filter(|_| !self.executes.contains(&error.completed));
         let byte = position.map(|character| sql::offset_of_character(&self.text, character));
-        let unverified = self.verify.as_ref().filter(|_| !error.is_stopped());
-        if let Some((part, statement, _)) = unverified.and_then(|part| part.find(byte, error.completed)) {
-            let found = match &error.database {
-                _ if error.is_ours(VERIFICATION_FAILED) => {
-                    "the query did not give one row with a true value".to_owned()
-                }
-                Some(database) => database.to_string(),
-                None => error.text.clone(),
-            };
-            return verification_error(work.step, part.file, statement.start..statement.end, &found);
+        if let Some((part, statement, _)) = self.verify.as_ref().and_then(|part| part.find(byte, error.completed)) {
+            if error.is_ours(VERIFICATION_FAILED) {
+                let found = "the query did not give one row with a true value";
+                return verification_error(work.step, part.file, statement.start..statement.end, found);
+            }
+            return verify_error(work, part.file, error.into_failure(statement, None));
         }
         let Some(part) = &self.script else {
             return error.plain(&format!("migration {} could not be recorded", work.step.version));
@@ -169,15 +165,7 @@ impl<'w> Message<'w> {
         let Some((part, statement, offset)) = part.find(byte, error.completed) else {
             return error.outside(work, part.first + part.statements.len());
         };
-        let failure = Failure {
-            retryable: error.is_retryable(),
-            connection_lost: error.is_connection_lost(),
-            kind: error.kind(ErrorKind::Migration),
-            offset,
-            statement: Some(statement.start..statement.end),
-            database: error.into_database(),
-        };
-        step_error(work, part.file, failure)
+        step_error(work, part.file, error.into_failure(statement, offset))
     }
 }
 
@@ -377,6 +365,18 @@ impl MessageError {
             return DatabaseError { message, code, ..DatabaseError::default() };
         }
         self.database.unwrap_or(DatabaseError { message: self.text, ..DatabaseError::default() })
+    }
+
+    /// A failure of a statement of a script.
+    fn into_failure(self, statement: &Statement, offset: Option<usize>) -> Failure {
+        Failure {
+            retryable: self.is_retryable(),
+            connection_lost: self.lost,
+            kind: self.kind(ErrorKind::Migration),
+            offset,
+            statement: Some(statement.start..statement.end),
+            database: self.into_database(),
+        }
     }
 
     /// A failure of a step that no statement of its script caused.
