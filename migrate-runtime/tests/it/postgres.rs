@@ -442,7 +442,8 @@ fn a_verify_script_cannot_answer_past_the_check() {
         "CALL answers(true)",
     ] {
         let bench = PostgresServer::new();
-        bench.sql("CREATE PROCEDURE answers(INOUT answer boolean) LANGUAGE plpgsql AS $$ BEGIN answer := false; END $$");
+        bench
+            .sql("CREATE PROCEDURE answers(INOUT answer boolean) LANGUAGE plpgsql AS $$ BEGIN answer := false; END $$");
         let directory = Directory::simple(&[USERS]);
         directory.write("v1.0.0_users/verify.sql", verify.as_bytes());
         let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
