@@ -479,6 +479,16 @@ impl Work<'_> {
         Some(self.lock_timeout).filter(|timeout| !timeout.is_zero())
     }
 
+    /// The down script that the ledger keeps of the migration, for a step up.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn stored_down(&self) -> Option<File<'_>> {
+        let Source::Registry(registry, migration, _) = self.script.source else {
+            return None;
+        };
+        let down = self.migration.and_then(|_| migration.script(Role::Down, Dialect::Postgres))?;
+        Some(File { source: Source::Registry(registry, migration, down), sql: Cow::Borrowed(&down.sql) })
+    }
+
     /// What the ledger keeps of the migration, for a step up.
     pub(crate) fn record(&self, dialect: Dialect) -> Record<'_> {
         let migration = self.migration.expect("a step up carries its migration");

@@ -130,8 +130,15 @@ impl<'c> PostgresBackend<'c> {
     async fn ask(&self, what: &str, message: Message<'_>) -> Result<Vec<Vec<message::Row>>, Error> {
         match send(self.client(), &message).await {
             Outcome { rows, error: None, .. } => Ok(rows),
-            Outcome { error: Some(error), .. } => Err(error.plain(what)),
+            Outcome { error: Some(error), .. } => Err(self.helped(error, |error| error.plain(what))),
         }
+    }
+
+    /// Puts a failure of a message of our own into words, with what to do about our tables if they are the cause.
+    fn helped(&self, error: MessageError, words: impl FnOnce(MessageError) -> Error) -> Error {
+        let gone = error.misses(&self.names);
+        let error = words(error);
+        if gone { error.with_help(self.names.put_back()) } else { error }
     }
 
     /// Creates those of our tables that are missing, unless another process does so at this moment.
@@ -168,7 +175,7 @@ impl<'c> PostgresBackend<'c> {
             return Ok(rows);
         };
         let lost = error.is_connection_lost();
-        let error = failed(error);
+        let error = self.helped(error, failed);
         if lost { Err(error) } else { Err(error.and_also("and the transaction stays open", self.roll_back().await)) }
     }
 
@@ -237,6 +244,7 @@ impl<'c> PostgresBackend<'c> {
 
     /// Ends a transaction of the run. Where no second connection can renew the lease, each transaction does so at its end.
     fn commit(&self, message: &mut Message<'_>, fence: Fence) {
+        message.records_in(&self.names);
         if self.database.is_none() {
             message.push(&self.names.renew(fence));
         }

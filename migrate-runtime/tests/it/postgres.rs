@@ -177,9 +177,96 @@ fn a_script_that_takes_our_tables_away_is_not_blamed_for_where_the_server_points
         Directory::simple(&[("1.0.0", "users", "CREATE TABLE users (id integer)", ""), ("1.1.0", "away", &long, "")]);
     let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
     assert!(error.to_string().contains("1.1.0"), "{error}");
-    assert_eq!(error.location(), None, "{error}");
+    assert_eq!(error.location().unwrap().line, 1, "{error}");
     assert_eq!(error.database().unwrap().code.as_deref(), Some("42P01"), "{error:?}");
     assert_eq!(bench.sql("SELECT version FROM schema_migrations_v2"), ["1.0.0"]);
+}
+
+#[test]
+fn a_script_that_takes_our_tables_away_is_told_to_keep_them() {
+    for up in [
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        "DROP SCHEMA public CASCADE",
+        "ALTER TABLE schema_migrations_v2_history RENAME TO mine",
+        "CREATE SCHEMA other; ALTER TABLE schema_migrations_v2 SET SCHEMA other",
+    ] {
+        let bench = PostgresServer::new();
+        let error = migrator(&[USERS, ("1.1.0", "away", up, "")]).up(&mut bench.open()).wait().unwrap_err();
+        let expect =
+            "migrations_v2/v1.1.0_away/up.sql:1:1: migration 1.1.0 `away` removed or renamed one of our tables";
+        assert!(error.to_string().starts_with(expect), "{up}: {error}");
+        assert!(error.help().unwrap().contains("`public.schema_migrations_v2_state`"), "{up}: {error:?}");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"], "{up}");
+    }
+}
+
+#[test]
+fn tables_of_ours_that_somebody_removes_meanwhile_are_said_to_be_gone() {
+    let bench = PostgresServer::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let conninfo = bench.database.conninfo();
+    let remove = move |event: &Event<'_>| {
+        if let Event::StepStarted(_) = event {
+            Server::shared().session(&conninfo).run("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+        }
+    };
+    let directory = outside_transaction("CREATE TABLE notes (id integer)", "", "");
+    let error = of(registry_at(directory.path())).observer(remove).up(&mut bench.open()).wait().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("migration 1.1.0 could not be recorded"), "{text}");
+    assert_eq!(text.matches("the lock could not be given back").count(), 1, "{text}");
+    assert!(error.help().unwrap().contains("`public.schema_migrations_v2_history`"), "{error:?}");
+
+    // No step has a use for it behind its script: only the end of the run misses it.
+    let bench = PostgresServer::new();
+    let rename = ("1.0.0", "rename", "ALTER TABLE schema_migrations_v2_state RENAME TO mine", "");
+    let error = migrator(&[rename]).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.help().unwrap().contains("`public.schema_migrations_v2_state`"), "{error:?}");
+}
+
+#[test]
+fn a_row_that_is_in_the_ledger_already_is_not_the_scripts_fault() {
+    let add = "INSERT INTO schema_migrations_v2 (version, name, checksum, applied_at, execution_time_ms, status,
+            dependencies, kind, up_sql, registry_digest, transactional, foreign_keys_off)
+        VALUES ('1.1.0', '', '', now(), 0, 'applied', '[]', 'sql', '', '', true, false)";
+    for transaction in [true, false] {
+        let bench = PostgresServer::new();
+        let directory = Directory::simple(&[("1.0.0", "add", add, ""), NOTES]);
+        let metadata = format!(r#"{{"version": "1.1.0", "name": "notes", "transaction": {transaction}}}"#);
+        directory.write("v1.1.0_notes/metadata.json", metadata.as_bytes());
+        let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!((error.kind(), error.location()), (ErrorKind::Ledger, None), "{error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with("the ledger already holds a row of 1.1.0: duplicate key"), "{text}");
+        assert!(error.help().unwrap().contains("`migrate status`"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_character_that_the_database_does_not_know_is_pointed_at() {
+    let bench = PostgresServer::new();
+    let name = format!("{}_latin1", bench.database.name());
+    bench.sql(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"));
+    let url = bench.url().replace(bench.database.name(), &name);
+    let up = "CREATE TABLE arrows (id integer);\n-- ä is known";
+    let scripts = [
+        (format!("{up}, → is not"), "", "", "up.sql:2:16"),
+        (up.to_owned(), "SELECT '→' <> ''", "", "verify.sql:1:9"),
+        (up.to_owned(), "", "-- ä\nDROP TABLE arrows -- →", "down.sql:2:22"),
+    ];
+    for ((up, verify, down, place), transaction) in scripts.iter().zip([false, true, true]) {
+        let directory = Directory::simple(&[("1.0.0", "arrows", up, down)]);
+        let metadata = format!(r#"{{"version": "1.0.0", "name": "arrows", "transaction": {transaction}}}"#);
+        directory.write("v1.0.0_arrows/metadata.json", metadata.as_bytes());
+        directory.write("v1.0.0_arrows/verify.sql", verify.as_bytes());
+        let mut database = Postgres::from_url(&url).unwrap();
+        let error = of(registry_at(directory.path())).up(&mut database).wait().unwrap_err();
+        let expect = format!("migrations_v2/v1.0.0_arrows/{place}: migration 1.0.0 `arrows` failed");
+        assert!(error.to_string().starts_with(&expect), "{error}");
+        assert_eq!(error.database().unwrap().code.as_deref(), Some("22P05"), "{error:?}");
+        assert!(error.help().unwrap().contains("UTF8"), "{error:?}");
+    }
+    bench.sql(&format!("DROP DATABASE {name}"));
 }
 
 #[test]

@@ -87,6 +87,17 @@ impl Names {
         self.qualified(3)
     }
 
+    /// Our tables, for messages.
+    pub(super) fn listed(&self) -> String {
+        let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+        self.plain.each_ref().map(|name| format!("`{schema}{name}`")).join(", ")
+    }
+
+    /// What to do when one of our tables is gone.
+    pub(super) fn put_back(&self) -> String {
+        format!("a table of ours is gone: there must be {}; find out who took it away, and put it back", self.listed())
+    }
+
     /// One message: which of our tables are there, then state and ledger. While the schema is not known the message
     /// narrows `search_path`, for itself only, to the schema that `current_schema()` names: with a longer path an
     /// unqualified name could find another tenant's tables.
