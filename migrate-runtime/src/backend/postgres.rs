@@ -136,9 +136,12 @@ impl<'c> PostgresBackend<'c> {
 
     /// Puts a failure of a message of our own into words, with what to do about our tables if they are the cause.
     fn helped(&self, error: MessageError, words: impl FnOnce(MessageError) -> Error) -> Error {
-        let gone = error.misses(&self.names);
-        let error = words(error);
-        if gone { error.with_help(self.names.put_back()) } else { error }
+        let help = match &error {
+            error if error.misses(&self.names) => self.names.put_back(),
+            error if error.is_row_security() => self.names.show(),
+            _ => return words(error),
+        };
+        words(error).with_help(help)
     }
 
     /// Creates those of our tables that are missing, unless another process does so at this moment.
@@ -220,7 +223,7 @@ impl<'c> PostgresBackend<'c> {
         }
         self.names.lease = run.lease;
         let mut rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
-        let [_, session, settings, taken, rest @ ..] = &mut rows[..] else {
+        let [_, session, settings, _, taken, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
@@ -340,7 +343,7 @@ impl Backend for PostgresBackend<'_> {
             };
         }
         if let Some(error) = error {
-            return Err(error.plain("the ledger could not be read"));
+            return Err(self.helped(error, |error| error.plain("the ledger could not be read")));
         }
         self.names.snapshot(&mut rows[2..])
     }
@@ -362,7 +365,7 @@ impl Backend for PostgresBackend<'_> {
             return Ok(Vec::new());
         }
         let rows = self.ask("the history could not be read", self.names.history(limit)).await?;
-        rows.first().into_iter().flatten().map(|row| self.names.parse_history(row)).collect()
+        rows.last().into_iter().flatten().map(|row| self.names.parse_history(row)).collect()
     }
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
@@ -506,7 +509,7 @@ impl Backend for PostgresBackend<'_> {
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
         self.names.lease = run.lease;
         let mut rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
-        let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &mut rows[..] else {
+        let [_, _, session, settings, _, raised, held, ended, done, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let Some(raised) = raised.first() else {
@@ -559,7 +562,7 @@ impl Backend for PostgresBackend<'_> {
             return Ok(Registered::default());
         }
         let rows = self.ask("the instances could not be read", self.names.registered()).await?;
-        let [intent, instances, ..] = &rows[..] else {
+        let [_, intent, instances] = &rows[..] else {
             return Err(too_few_answers());
         };
         let instances = instances.iter().map(|row| self.names.parse_instance(row)).collect::<Result<_, _>>()?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use migrate_runtime::{AnyDatabase, BorrowedClient, ErrorKind, Event, Migrator, Outcome, Postgres, Target, Verdict};
+use migrate_runtime::{
+    AnyDatabase, BorrowedClient, Error, ErrorKind, Event, Migrator, Outcome, Postgres, Target, Verdict,
+};
 use testkit::migrations::Directory;
 use testkit::postgres::Server;
 use testkit::proxy::Proxy;
@@ -115,6 +117,47 @@ fn the_applications_role_is_given_what_it_needs_and_no_more() {
     assert_eq!(bench.sql(RIGHTS).len(), expected.len() - 1);
     migrator.application_role("application").up(&mut bench.open()).wait().unwrap();
     assert_eq!(bench.sql(RIGHTS), expected);
+}
+
+#[test]
+fn a_ledger_whose_rows_are_hidden_is_not_taken_for_an_empty_one() {
+    let bench = PostgresServer::new();
+    for role in ["owner_of_hidden", "reader_of_hidden"] {
+        Server::shared().role(role, "unused");
+    }
+    bench.sql(&format!("ALTER DATABASE {} OWNER TO owner_of_hidden", bench.database.name()));
+    let open = |role| Postgres::from_url(&bench.database.url_as(role, "unused")).unwrap();
+    let seen = ("1.0.0", "seen", "CREATE TABLE seen AS SELECT current_setting('row_security') AS security", "");
+    let migrator = migrator(&[seen]).application_role("reader_of_hidden");
+    migrator.up(&mut open("owner_of_hidden")).wait().unwrap();
+    assert_eq!(bench.sql("SELECT security FROM seen"), ["on"], "what our reads set does not reach the script");
+
+    let tables = ["", "_history", "_state", "_instances"].map(|suffix| format!("schema_migrations_v2{suffix}"));
+    let switch = |tables: &[String], how: &str| {
+        tables.iter().for_each(|table| drop(bench.sql(&format!("ALTER TABLE {table} {how} ROW LEVEL SECURITY"))));
+    };
+    let is_told = |error: Error| {
+        assert_eq!(error.database().unwrap().code.as_deref(), Some("42501"), "{error:?}");
+        assert!(error.help().unwrap().contains("row security off for `public.schema_migrations_v2`"), "{error:?}");
+    };
+    for hidden in [&tables[..], &tables[..1]] {
+        switch(hidden, "ENABLE");
+        let reader = &mut open("reader_of_hidden");
+        is_told(migrator.check(reader).wait().unwrap_err());
+        is_told(migrator.auto_migrate(reader).wait().unwrap_err());
+        is_told(migrator.register_instance(reader).wait().unwrap_err());
+        // The owner sees every row as long as row security is not forced upon it.
+        assert_eq!(migrator.up(&mut open("owner_of_hidden")).wait().unwrap().outcome, Outcome::NothingToDo);
+        switch(hidden, "FORCE");
+        is_told(migrator.up(&mut open("owner_of_hidden")).wait().unwrap_err());
+        switch(hidden, "NO FORCE");
+        switch(hidden, "DISABLE");
+    }
+    switch(&tables[1..2], "ENABLE");
+    is_told(migrator.history(&mut open("reader_of_hidden"), 5).wait().unwrap_err());
+    switch(&tables[3..], "ENABLE");
+    is_told(migrator.instances(&mut open("reader_of_hidden")).wait().unwrap_err());
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
 
 #[test]

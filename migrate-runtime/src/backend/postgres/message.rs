@@ -328,6 +328,8 @@ pub(super) struct MessageError {
     position: Option<usize>,
     text: String,
     lost: bool,
+    /// Whether row security would have hidden rows. The server's code for it is that of every missing right.
+    row_security: bool,
     /// The schema and name of the table that it is about, if it is about one.
     table: Option<(String, String)>,
 }
@@ -345,6 +347,7 @@ impl MessageError {
             state: error.code().cloned(),
             position,
             lost: is_connection_lost(error),
+            row_security: error.as_db_error().and_then(DbError::routine) == Some("check_enable_rls"),
             table: error.as_db_error().and_then(|it| Some((it.schema()?.to_owned(), it.table()?.to_owned()))),
             text: super::causes(error),
         }
@@ -416,6 +419,10 @@ impl MessageError {
 
     fn is_class(&self, class: &str) -> bool {
         self.state.as_ref().is_some_and(|state| state.code().starts_with(class))
+    }
+
+    pub(super) fn is_row_security(&self) -> bool {
+        self.row_security
     }
 
     /// Whether the ledger holds such a row already.
