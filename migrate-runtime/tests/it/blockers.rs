@@ -76,7 +76,7 @@ fn a_verify_script_that_waits_for_a_lock_is_tried_again() {
         directory.write("v1.1.0_fill/metadata.json", metadata.as_bytes());
         directory.write("v1.1.0_fill/verify.sql", b"SELECT count(*) = 0 FROM b");
         let filling = of(registry_at(directory.path()))
-            .lock_timeout(Duration::from_millis(300))
+            .lock_timeout(Duration::from_secs(1))
             .retry_delay(Duration::from_millis(10));
 
         let error = filling.clone().max_retries(0).up(&mut bench.open()).wait().unwrap_err();
