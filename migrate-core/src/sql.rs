@@ -166,7 +166,7 @@ impl fmt::Display for Bare {
 pub enum Answer {
     /// It is a query, and can stand in parentheses as a part of another one.
     Query,
-    /// It gives rows and is no query: `SHOW`, `EXPLAIN`, `FETCH`, `EXECUTE`, `INSERT … RETURNING`.
+    /// It may give rows and is no query: `SHOW`, `EXPLAIN`, `FETCH`, `EXECUTE`, `CALL`, `INSERT … RETURNING`.
     Rows,
     /// It gives no rows.
     Nothing,

@@ -479,6 +479,16 @@ impl Work<'_> {
         Some(self.lock_timeout).filter(|timeout| !timeout.is_zero())
     }
 
+    /// The down script that the ledger keeps of the migration, for a step up.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn stored_down(&self) -> Option<File<'_>> {
+        let Source::Registry(registry, migration, _) = self.script.source else {
+            return None;
+        };
+        let down = self.migration.and_then(|_| migration.script(Role::Down, Dialect::Postgres))?;
+        Some(File { source: Source::Registry(registry, migration, down), sql: Cow::Borrowed(&down.sql) })
+    }
+
     /// What the ledger keeps of the migration, for a step up.
     pub(crate) fn record(&self, dialect: Dialect) -> Record<'_> {
         let migration = self.migration.expect("a step up carries its migration");
@@ -585,23 +595,42 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         Direction::Up => ("migration", "up"),
         Direction::Down => ("undoing migration", "down"),
     };
-    let stopped = failure.kind == ErrorKind::Cancelled;
     let help = if failure.connection_lost {
         RUN_AGAIN.to_owned()
-    } else if work.transactional && stopped {
+    } else if work.transactional && failure.kind == ErrorKind::Cancelled {
         format!("nothing of {} was kept; `migrate {again}` runs it again", step.version)
     } else if work.transactional {
         format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)
     } else {
         format!("`migrate {again}` goes on with this statement; `migrate status` shows where {} stands", step.version)
     };
-    let ended = if stopped { "was stopped" } else { "failed" };
+    script_error(step, file, what, failure).with_help(help)
+}
+
+/// Puts a failure of a step's verify script into words that is no answer: of such a script nothing has to be mended if it
+/// was in somebody's way, or somebody in its.
+#[cfg(feature = "postgres")]
+pub(crate) fn verify_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> Error {
+    let step = work.step;
+    let help = if failure.connection_lost {
+        RUN_AGAIN.to_owned()
+    } else if failure.kind == ErrorKind::Migration && !failure.retryable {
+        ONE_TRUE_ROW.to_owned()
+    } else if work.transactional {
+        format!("nothing of {} was kept; `migrate up` runs it again", step.version)
+    } else {
+        format!("`migrate up` verifies it again; `migrate status` shows where {} stands", step.version)
+    };
+    script_error(step, file, "verification of migration", failure).with_help(help)
+}
+
+fn script_error(step: &Step, file: &File<'_>, what: &str, failure: Failure) -> Error {
+    let ended = if failure.kind == ErrorKind::Cancelled { "was stopped" } else { "failed" };
     let mut error = Error::new(failure.kind, format!("{what} {} `{}` {ended}", step.version, step.name))
         .with_migration(step.version)
         .with_retryable(failure.retryable)
         .with_connection_lost(failure.connection_lost)
-        .with_database(failure.database)
-        .with_help(help);
+        .with_database(failure.database);
     let start = failure.statement.as_ref().map(|range| range.start);
     if let Some(offset) = failure.offset.or(start) {
         error = error.with_location(file.location(offset));
@@ -612,6 +641,8 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
     error
 }
 
+const ONE_TRUE_ROW: &str = "each query of a verify script must give exactly one row with one true value";
+
 /// A verify script that did not say yes.
 pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<usize>, found: &str) -> Error {
     Error::new(
@@ -621,7 +652,7 @@ pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<
     .with_migration(step.version)
     .with_location(file.location(statement.start))
     .with_statement(sql::excerpt(&file.sql[statement]))
-    .with_help("each query of a verify script must give exactly one row with one true value")
+    .with_help(ONE_TRUE_ROW)
 }
 
 /// A quoted identifier, the same in both dialects.

@@ -247,11 +247,13 @@ impl Error {
     }
 
     /// Adds that something went wrong while this failure was dealt with.
-    pub(crate) fn and_also(mut self, what: &str, result: Result<(), Self>) -> Self {
-        if let Err(other) = result {
-            self = self.noting(&format!("{what}: {other}"));
-        }
-        self
+    pub(crate) fn and_also(self, what: &str, result: Result<(), Self>) -> Self {
+        let Err(other) = result else {
+            return self;
+        };
+        let other = other.to_string();
+        // What went wrong may begin with the same words.
+        if other.starts_with(what) { self.noting(&other) } else { self.noting(&format!("{what}: {other}")) }
     }
 
     /// Adds a remark to the sentence.

@@ -126,7 +126,8 @@ pub(super) fn answer(words: Words<'_>) -> Answer {
     if opens || words.is_any(0, &["SELECT", "WITH", "VALUES", "TABLE"]) {
         return if into() { Answer::Nothing } else { Answer::Query };
     }
-    let speaks = words.is_any(0, &["SHOW", "EXPLAIN", "FETCH", "EXECUTE"]);
+    // A procedure gives a row if it has parameters that go out.
+    let speaks = words.is_any(0, &["SHOW", "EXPLAIN", "FETCH", "EXECUTE", "CALL"]);
     let changes = words.is_any(0, &["INSERT", "UPDATE", "DELETE", "MERGE"]);
     if speaks || changes && returning() { Answer::Rows } else { Answer::Nothing }
 }

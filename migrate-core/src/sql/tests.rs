@@ -616,6 +616,7 @@ fn what_a_statement_answers_with_is_seen() {
     check("UPDATE t SET a = (SELECT 'RETURNING')", Answer::Nothing);
     check("SHOW work_mem", Answer::Rows);
     check("EXPLAIN SELECT 1", Answer::Rows);
+    check("CALL p(true)", Answer::Rows);
     check("DO $$ BEGIN PERFORM 1; END $$", Answer::Nothing);
     check("", Answer::Nothing);
 }

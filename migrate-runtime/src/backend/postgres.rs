@@ -130,8 +130,18 @@ impl<'c> PostgresBackend<'c> {
     async fn ask(&self, what: &str, message: Message<'_>) -> Result<Vec<Vec<message::Row>>, Error> {
         match send(self.client(), &message).await {
             Outcome { rows, error: None, .. } => Ok(rows),
-            Outcome { error: Some(error), .. } => Err(error.plain(what)),
+            Outcome { error: Some(error), .. } => Err(self.helped(error, |error| error.plain(what))),
         }
+    }
+
+    /// Puts a failure of a message of our own into words, with what to do about our tables if they are the cause.
+    fn helped(&self, error: MessageError, words: impl FnOnce(MessageError) -> Error) -> Error {
+        let help = match &error {
+            error if error.misses(&self.names) => self.names.put_back(),
+            error if error.is_row_security() => self.names.show(),
+            _ => return words(error),
+        };
+        words(error).with_help(help)
     }
 
     /// Creates those of our tables that are missing, unless another process does so at this moment.
@@ -168,7 +178,7 @@ impl<'c> PostgresBackend<'c> {
             return Ok(rows);
         };
         let lost = error.is_connection_lost();
-        let error = failed(error);
+        let error = self.helped(error, failed);
         if lost { Err(error) } else { Err(error.and_also("and the transaction stays open", self.roll_back().await)) }
     }
 
@@ -213,7 +223,7 @@ impl<'c> PostgresBackend<'c> {
         }
         self.names.lease = run.lease;
         let mut rows = self.ask("the lock could not be taken", self.names.take_lock(free, run, seen)).await?;
-        let [_, session, settings, taken, rest @ ..] = &mut rows[..] else {
+        let [_, session, settings, _, taken, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let fence = taken.first().map(|row| self.names.parse_fence(row)).transpose()?;
@@ -237,6 +247,7 @@ impl<'c> PostgresBackend<'c> {
 
     /// Ends a transaction of the run. Where no second connection can renew the lease, each transaction does so at its end.
     fn commit(&self, message: &mut Message<'_>, fence: Fence) {
+        message.records_in(&self.names);
         if self.database.is_none() {
             message.push(&self.names.renew(fence));
         }
@@ -356,7 +367,7 @@ impl Backend for PostgresBackend<'_> {
             };
         }
         if let Some(error) = error {
-            return Err(error.plain("the ledger could not be read"));
+            return Err(self.helped(error, |error| error.plain("the ledger could not be read")));
         }
         self.names.snapshot(&mut rows[2..])
     }
@@ -378,7 +389,7 @@ impl Backend for PostgresBackend<'_> {
             return Ok(Vec::new());
         }
         let rows = self.ask("the history could not be read", self.names.history(limit)).await?;
-        rows.first().into_iter().flatten().map(|row| self.names.parse_history(row)).collect()
+        rows.last().into_iter().flatten().map(|row| self.names.parse_history(row)).collect()
     }
 
     async fn acquire(&mut self, run: &Run, seen: Fence) -> Result<(Option<Fence>, Snapshot), Error> {
@@ -531,7 +542,7 @@ impl Backend for PostgresBackend<'_> {
     async fn raise(&mut self, run: &Run, _fence: Fence) -> Result<Raised, Error> {
         self.names.lease = run.lease;
         let mut rows = self.ask("the lock could not be renewed", self.names.raise(run)).await?;
-        let [_, _, session, settings, raised, held, ended, done, rest @ ..] = &mut rows[..] else {
+        let [_, _, session, settings, _, raised, held, ended, done, rest @ ..] = &mut rows[..] else {
             return Err(too_few_answers());
         };
         let Some(raised) = raised.first() else {
@@ -584,7 +595,7 @@ impl Backend for PostgresBackend<'_> {
             return Ok(Registered::default());
         }
         let rows = self.ask("the instances could not be read", self.names.registered()).await?;
-        let [intent, instances, ..] = &rows[..] else {
+        let [_, intent, instances] = &rows[..] else {
             return Err(too_few_answers());
         };
         let instances = instances.iter().map(|row| self.names.parse_instance(row)).collect::<Result<_, _>>()?;

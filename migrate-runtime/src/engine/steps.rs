@@ -10,7 +10,7 @@ use migrate_core::sql::{Segment, SegmentKind};
 use super::gate::{Blocked, Gate};
 use super::{Migrate, plan_error, retry_pause, work};
 use crate::backend::{Backend, Fence, Place, Raised, Run, Work, lock_lost};
-use crate::error::{Error, ErrorKind};
+use crate::error::{DatabaseError, Error, ErrorKind};
 use crate::health::Health;
 use crate::observer::{Event, Progress};
 use crate::report::{RunBackup, StepOutcome, StepReport};
@@ -283,7 +283,9 @@ impl Migrate {
         walk: &mut Walk<'_>,
         lost: Error,
     ) -> Result<(), (Error, Lock)> {
-        let (text, database) = (lost.to_string(), lost.database().cloned());
+        let (text, location) = (lost.to_string(), lost.location().cloned());
+        let in_our_words = || DatabaseError { message: text.clone(), ..DatabaseError::default() };
+        let database = lost.database().cloned().unwrap_or_else(in_our_words);
         let (done, snapshot) = match self.recover(backend, run, walk.fence, lost).await {
             Ok(Raised::Ours { fence, done, snapshot }) => {
                 walk.fence = fence;
@@ -306,15 +308,17 @@ impl Migrate {
             Reached { finished: row.map(|row| row.progress), uncertain: row.is_some_and(LedgerRow::is_uncertain) };
         let lost = Error::new(ErrorKind::Database, text);
         let recorded = backend.failed(run, walk.fence, work.step, &lost).await;
-        let lost = lost.and_also("the failure could not be recorded", recorded);
         if walk.losses >= LOSSES.min(self.settings.max_retries) {
-            let error = lost_each_time(work.step, walk.losses + 1, &lost);
-            let error = match database {
-                Some(database) => error.with_database(database),
+            let error = lost_each_time(work.step, walk.losses + 1)
+                .and_also("the failure could not be recorded", recorded)
+                .with_database(database);
+            let error = match location {
+                Some(location) => error.with_location(location),
                 None => error,
             };
             return Err((error, Lock::Held(walk.fence)));
         }
+        let lost = lost.and_also("the failure could not be recorded", recorded);
         walk.losses += 1;
         self.tell(&Event::Retrying { step: work.step, error: &lost });
         let slept = self.pause(backend, retry_pause(&self.settings, walk.tries)).await;
@@ -447,12 +451,12 @@ fn stopped_within(step: &Step, number: u32, of: usize) -> Error {
 }
 
 /// The end of a step whose connection does not outlive it.
-fn lost_each_time(step: &Step, losses: u32, lost: &Error) -> Error {
+fn lost_each_time(step: &Step, losses: u32) -> Error {
     let message = match losses {
         1 => format!("the connection was lost while {} `{}` was under way", step.version, step.name),
         _ => format!("the connection was lost {losses} times while {} `{}` was under way", step.version, step.name),
     };
-    Error::new(ErrorKind::Database, format!("{message}; it is not sent again: {lost}"))
+    Error::new(ErrorKind::Database, format!("{message}; it is not sent again"))
         .with_migration(step.version)
         .with_help("see in the server's log whether a statement of it ends the server; `migrate up` goes on from there")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrate_runtime::BorrowedClient;
+use migrate_runtime::{BorrowedClient, Event};
 use testkit::migrations::Directory;
 use tokio_postgres::{Client, NoTls};
 
@@ -62,6 +62,44 @@ fn who_blocks_a_step_is_in_the_error_and_in_the_history() {
 
     reader.run("COMMIT");
     wide.up(&mut bench.open()).wait().unwrap();
+}
+
+#[test]
+fn a_verify_script_that_waits_for_a_lock_is_tried_again() {
+    for transaction in [true, false] {
+        let bench = PostgresServer::new();
+        migrator(&[TABLES]).up(&mut bench.open()).wait().unwrap();
+        let other = Session::new(&bench);
+        other.run("BEGIN; LOCK TABLE b");
+        let directory = Directory::simple(&[TABLES, ("1.1.0", "fill", "INSERT INTO a VALUES (1)", "")]);
+        let metadata = format!(r#"{{"version": "1.1.0", "name": "fill", "transaction": {transaction}}}"#);
+        directory.write("v1.1.0_fill/metadata.json", metadata.as_bytes());
+        directory.write("v1.1.0_fill/verify.sql", b"SELECT count(*) = 0 FROM b");
+        let filling = of(registry_at(directory.path()))
+            .lock_timeout(Duration::from_secs(1))
+            .retry_delay(Duration::from_millis(10));
+
+        let error = filling.clone().max_retries(0).up(&mut bench.open()).wait().unwrap_err();
+        assert!(error.is_retryable(), "{error:?}");
+        assert_eq!(error.database().unwrap().code.as_deref(), Some("55P03"), "{error:?}");
+        assert!(error.to_string().starts_with("migrations_v2/v1.1.0_fill/verify.sql:1:1: verification"), "{error}");
+        assert_eq!(error.blockers()[0].process, other.process(), "{error:?}");
+        assert!(!error.help().unwrap().contains("true value"), "{error:?}");
+
+        let (retrying, is_retrying) = std::sync::mpsc::channel();
+        let filling = filling.observer(move |event: &Event<'_>| {
+            if let Event::Retrying { .. } = event {
+                let _ = retrying.send(());
+            }
+        });
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| filling.up(&mut bench.open()).wait());
+            is_retrying.recv().unwrap();
+            other.run("COMMIT");
+            run.join().unwrap().unwrap();
+        });
+        assert_eq!(bench.sql("SELECT * FROM a"), ["1"], "transaction: {transaction}");
+    }
 }
 
 #[test]

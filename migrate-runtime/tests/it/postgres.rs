@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use migrate_runtime::{AnyDatabase, BorrowedClient, ErrorKind, Event, Migrator, Outcome, Postgres, Target, Verdict};
+use migrate_runtime::{
+    AnyDatabase, BorrowedClient, Error, ErrorKind, Event, Migrator, Outcome, Postgres, Target, Verdict,
+};
 use testkit::migrations::Directory;
 use testkit::postgres::Server;
 use testkit::proxy::Proxy;
@@ -118,6 +120,47 @@ fn the_applications_role_is_given_what_it_needs_and_no_more() {
 }
 
 #[test]
+fn a_ledger_whose_rows_are_hidden_is_not_taken_for_an_empty_one() {
+    let bench = PostgresServer::new();
+    for role in ["owner_of_hidden", "reader_of_hidden"] {
+        Server::shared().role(role, "unused");
+    }
+    bench.sql(&format!("ALTER DATABASE {} OWNER TO owner_of_hidden", bench.database.name()));
+    let open = |role| Postgres::from_url(&bench.database.url_as(role, "unused")).unwrap();
+    let seen = ("1.0.0", "seen", "CREATE TABLE seen AS SELECT current_setting('row_security') AS security", "");
+    let migrator = migrator(&[seen]).application_role("reader_of_hidden");
+    migrator.up(&mut open("owner_of_hidden")).wait().unwrap();
+    assert_eq!(bench.sql("SELECT security FROM seen"), ["on"], "what our reads set does not reach the script");
+
+    let tables = ["", "_history", "_state", "_instances"].map(|suffix| format!("schema_migrations_v2{suffix}"));
+    let switch = |tables: &[String], how: &str| {
+        tables.iter().for_each(|table| drop(bench.sql(&format!("ALTER TABLE {table} {how} ROW LEVEL SECURITY"))));
+    };
+    let is_told = |error: Error| {
+        assert_eq!(error.database().unwrap().code.as_deref(), Some("42501"), "{error:?}");
+        assert!(error.help().unwrap().contains("row security off for `public.schema_migrations_v2`"), "{error:?}");
+    };
+    for hidden in [&tables[..], &tables[..1]] {
+        switch(hidden, "ENABLE");
+        let reader = &mut open("reader_of_hidden");
+        is_told(migrator.check(reader).wait().unwrap_err());
+        is_told(migrator.auto_migrate(reader).wait().unwrap_err());
+        is_told(migrator.register_instance(reader).wait().unwrap_err());
+        // The owner sees every row as long as row security is not forced upon it.
+        assert_eq!(migrator.up(&mut open("owner_of_hidden")).wait().unwrap().outcome, Outcome::NothingToDo);
+        switch(hidden, "FORCE");
+        is_told(migrator.up(&mut open("owner_of_hidden")).wait().unwrap_err());
+        switch(hidden, "NO FORCE");
+        switch(hidden, "DISABLE");
+    }
+    switch(&tables[1..2], "ENABLE");
+    is_told(migrator.history(&mut open("reader_of_hidden"), 5).wait().unwrap_err());
+    switch(&tables[3..], "ENABLE");
+    is_told(migrator.instances(&mut open("reader_of_hidden")).wait().unwrap_err());
+    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+}
+
+#[test]
 fn a_role_that_does_not_exist_stops_the_run_before_its_first_step() {
     let bench = PostgresServer::new();
     let error = migrator(&[USERS]).application_role("no \"such").up(&mut bench.open()).wait().unwrap_err();
@@ -177,9 +220,96 @@ fn a_script_that_takes_our_tables_away_is_not_blamed_for_where_the_server_points
         Directory::simple(&[("1.0.0", "users", "CREATE TABLE users (id integer)", ""), ("1.1.0", "away", &long, "")]);
     let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
     assert!(error.to_string().contains("1.1.0"), "{error}");
-    assert_eq!(error.location(), None, "{error}");
+    assert_eq!(error.location().unwrap().line, 1, "{error}");
     assert_eq!(error.database().unwrap().code.as_deref(), Some("42P01"), "{error:?}");
     assert_eq!(bench.sql("SELECT version FROM schema_migrations_v2"), ["1.0.0"]);
+}
+
+#[test]
+fn a_script_that_takes_our_tables_away_is_told_to_keep_them() {
+    for up in [
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        "DROP SCHEMA public CASCADE",
+        "ALTER TABLE schema_migrations_v2_history RENAME TO mine",
+        "CREATE SCHEMA other; ALTER TABLE schema_migrations_v2 SET SCHEMA other",
+    ] {
+        let bench = PostgresServer::new();
+        let error = migrator(&[USERS, ("1.1.0", "away", up, "")]).up(&mut bench.open()).wait().unwrap_err();
+        let expect =
+            "migrations_v2/v1.1.0_away/up.sql:1:1: migration 1.1.0 `away` removed or renamed one of our tables";
+        assert!(error.to_string().starts_with(expect), "{up}: {error}");
+        assert!(error.help().unwrap().contains("`public.schema_migrations_v2_state`"), "{up}: {error:?}");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"], "{up}");
+    }
+}
+
+#[test]
+fn tables_of_ours_that_somebody_removes_meanwhile_are_said_to_be_gone() {
+    let bench = PostgresServer::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    let conninfo = bench.database.conninfo();
+    let remove = move |event: &Event<'_>| {
+        if let Event::StepStarted(_) = event {
+            Server::shared().session(&conninfo).run("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+        }
+    };
+    let directory = outside_transaction("CREATE TABLE notes (id integer)", "", "");
+    let error = of(registry_at(directory.path())).observer(remove).up(&mut bench.open()).wait().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("migration 1.1.0 could not be recorded"), "{text}");
+    assert_eq!(text.matches("the lock could not be given back").count(), 1, "{text}");
+    assert!(error.help().unwrap().contains("`public.schema_migrations_v2_history`"), "{error:?}");
+
+    // No step has a use for it behind its script: only the end of the run misses it.
+    let bench = PostgresServer::new();
+    let rename = ("1.0.0", "rename", "ALTER TABLE schema_migrations_v2_state RENAME TO mine", "");
+    let error = migrator(&[rename]).up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.help().unwrap().contains("`public.schema_migrations_v2_state`"), "{error:?}");
+}
+
+#[test]
+fn a_row_that_is_in_the_ledger_already_is_not_the_scripts_fault() {
+    let add = "INSERT INTO schema_migrations_v2 (version, name, checksum, applied_at, execution_time_ms, status,
+            dependencies, kind, up_sql, registry_digest, transactional, foreign_keys_off)
+        VALUES ('1.1.0', '', '', now(), 0, 'applied', '[]', 'sql', '', '', true, false)";
+    for transaction in [true, false] {
+        let bench = PostgresServer::new();
+        let directory = Directory::simple(&[("1.0.0", "add", add, ""), NOTES]);
+        let metadata = format!(r#"{{"version": "1.1.0", "name": "notes", "transaction": {transaction}}}"#);
+        directory.write("v1.1.0_notes/metadata.json", metadata.as_bytes());
+        let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();
+        assert_eq!((error.kind(), error.location()), (ErrorKind::Ledger, None), "{error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with("the ledger already holds a row of 1.1.0: duplicate key"), "{text}");
+        assert!(error.help().unwrap().contains("`migrate status`"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_character_that_the_database_does_not_know_is_pointed_at() {
+    let bench = PostgresServer::new();
+    let name = format!("{}_latin1", bench.database.name());
+    bench.sql(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"));
+    let url = bench.url().replace(bench.database.name(), &name);
+    let up = "CREATE TABLE arrows (id integer);\n-- ä is known";
+    let scripts = [
+        (format!("{up}, → is not"), "", "", "up.sql:2:16"),
+        (up.to_owned(), "SELECT '→' <> ''", "", "verify.sql:1:9"),
+        (up.to_owned(), "", "-- ä\nDROP TABLE arrows -- →", "down.sql:2:22"),
+    ];
+    for ((up, verify, down, place), transaction) in scripts.iter().zip([false, true, true]) {
+        let directory = Directory::simple(&[("1.0.0", "arrows", up, down)]);
+        let metadata = format!(r#"{{"version": "1.0.0", "name": "arrows", "transaction": {transaction}}}"#);
+        directory.write("v1.0.0_arrows/metadata.json", metadata.as_bytes());
+        directory.write("v1.0.0_arrows/verify.sql", verify.as_bytes());
+        let mut database = Postgres::from_url(&url).unwrap();
+        let error = of(registry_at(directory.path())).up(&mut database).wait().unwrap_err();
+        let expect = format!("migrations_v2/v1.0.0_arrows/{place}: migration 1.0.0 `arrows` failed");
+        assert!(error.to_string().starts_with(&expect), "{error}");
+        assert_eq!(error.database().unwrap().code.as_deref(), Some("22P05"), "{error:?}");
+        assert!(error.help().unwrap().contains("UTF8"), "{error:?}");
+    }
+    bench.sql(&format!("DROP DATABASE {name}"));
 }
 
 #[test]
@@ -439,8 +569,11 @@ fn a_verify_script_cannot_answer_past_the_check() {
         "INSERT INTO users VALUES (1) RETURNING false",
         "SHOW work_mem",
         "EXPLAIN SELECT 1",
+        "CALL answers(true)",
     ] {
         let bench = PostgresServer::new();
+        bench
+            .sql("CREATE PROCEDURE answers(INOUT answer boolean) LANGUAGE plpgsql AS $$ BEGIN answer := false; END $$");
         let directory = Directory::simple(&[USERS]);
         directory.write("v1.0.0_users/verify.sql", verify.as_bytes());
         let error = of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap_err();

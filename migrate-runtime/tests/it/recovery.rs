@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use migrate_runtime::{ErrorKind, Event, HealthChecks, Migrator, Outcome, Postgres};
+use testkit::migrations::Directory;
 use testkit::postgres::Server;
 use testkit::proxy::{Fate, Proxy};
 
-use crate::bench::{Bench, PostgresServer, migrator};
+use crate::bench::{Bench, PostgresServer, migrator, of, registry_at};
 
 /// A script that loses its connection the first time that it is executed: what `nextval` gives is not rolled back.
 const LOSES_ITS_CONNECTION: &str =
@@ -56,6 +57,20 @@ fn a_step_whose_connection_is_lost_is_executed_again() {
 }
 
 #[test]
+fn a_connection_that_is_lost_in_a_verify_script_is_made_again() {
+    let bench = bench();
+    let directory = Directory::simple(&[("1.0.0", "notes", "CREATE TABLE notes (id integer)", "")]);
+    let verify =
+        "SELECT CASE WHEN nextval('once') = 1 THEN pg_terminate_backend(pg_backend_pid()) END IS DISTINCT FROM false";
+    directory.write("v1.0.0_notes/verify.sql", verify.as_bytes());
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().unwrap();
+    assert_eq!((bench.tables(), bench.ledger()), (vec!["notes".to_owned()], vec!["1.0.0|applied".to_owned()]));
+    let lost = bench.sql("SELECT error FROM schema_migrations_v2_history WHERE outcome = 'failed'").join("\n");
+    assert!(lost.contains("v1.0.0_notes/verify.sql:1:1: verification of migration 1.0.0 `notes` failed"), "{lost}");
+    assert!(!lost.contains("could not be"), "{lost}");
+}
+
+#[test]
 fn a_step_that_loses_its_connection_every_time_is_not_sent_a_fourth_time() {
     let bench = bench();
     let migrator = tables(3, (1, "SELECT nextval('once'), pg_terminate_backend(pg_backend_pid())"))
@@ -66,6 +81,8 @@ fn a_step_that_loses_its_connection_every_time_is_not_sent_a_fourth_time() {
     assert_eq!(error.database().unwrap().code.as_deref(), Some("57P01"));
     let text = error.to_string();
     assert!(text.contains("lost 3 times while 1.1.0 `m1` was under way"), "{text}");
+    assert_eq!(text.matches("57P01").count(), 1, "{text}");
+    assert!(text.starts_with("migrations_v2/v1.1.0_m1/up.sql:1:1: "), "{text}");
     assert!(error.help().unwrap().contains("the server's log"), "{error:?}");
     assert_eq!(bench.sql("SELECT last_value FROM once"), ["3"]);
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);

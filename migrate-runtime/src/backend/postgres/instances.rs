@@ -10,12 +10,14 @@ use migrate_core::instances::{Intent, RunningInstance};
 use migrate_core::version::SchemaVersion;
 
 use super::message::{Message, Row};
-use super::tables::{Fields, Names, literal, optional_literal, rfc3339};
+use super::tables::{EVERY_ROW, Fields, Names, literal, optional_literal, rfc3339};
 use crate::backend::{Fence, InstanceRow, ledger_error};
 use crate::error::Error;
 
 /// How long to wait for whoever registers, or for the run that says what it intends: each is one message.
-const LOCK_TIMEOUT: &str = "SELECT pg_catalog.set_config('lock_timeout', '2s', true)";
+fn settings() -> String {
+    format!("{EVERY_ROW}, pg_catalog.set_config('lock_timeout', '2s', true)")
+}
 
 /// Each statement then sees what was committed before it began, and not what was when the transaction did.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -62,7 +64,7 @@ impl Names {
 
     /// Reads what the run at work intends, and who is registered.
     pub(super) fn registered(&self) -> Message<'static> {
-        Message::of(&[&self.select_intent(), &self.select_instances()])
+        Message::of(&[EVERY_ROW, &self.select_intent(), &self.select_instances()])
     }
 
     pub(super) fn parse_intent(&self, rows: &[Row]) -> Result<Intent, Error> {
@@ -101,7 +103,7 @@ impl Names {
         );
         let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({})", self.instances_key());
         let (proof, read) = (self.prove(fence), self.select_instances());
-        Message::of(&[BEGIN, LOCK_TIMEOUT, &alone, &proof, &write, &read, "COMMIT"])
+        Message::of(&[BEGIN, &settings(), &alone, &proof, &write, &read, "COMMIT"])
     }
 
     /// Writes the row of an instance while no run can say anew what it intends, and reads state, ledger and intent.
@@ -126,7 +128,7 @@ impl Names {
         );
         let reads = [self.select_state(), self.select_ledger(), self.select_intent()];
         let [state, ledger, intent] = reads.each_ref().map(String::as_str);
-        Message::of(&[BEGIN, LOCK_TIMEOUT, &shared, &forget, &add, state, ledger, intent, "COMMIT"])
+        Message::of(&[BEGIN, &settings(), &shared, &forget, &add, state, ledger, intent, "COMMIT"])
     }
 
     /// Prolongs the row of an instance that has not expired, and gives a row if there was one: while no run can say anew
@@ -139,7 +141,7 @@ impl Names {
             expires(row.expiry),
             literal(&row.id)
         );
-        Message::of(&[BEGIN, LOCK_TIMEOUT, &self.shared(), &prolong, "COMMIT"])
+        Message::of(&[BEGIN, &settings(), &self.shared(), &prolong, "COMMIT"])
     }
 
     /// Removes the row of an instance.

@@ -1,5 +1,6 @@
 //! A message of several statements: built, sent, and, when it fails, traced back to the script.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::pin::pin;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
 use super::statements::PREFIX;
-use super::tables::{FENCE_LOST, PREDECESSOR_MISSING, ROW_GONE, ROW_NOT_WRITTEN, TEMPORARY_LEFT, VERIFICATION_FAILED};
+use super::tables::{
+    FENCE_LOST, Names, PREDECESSOR_MISSING, ROW_GONE, ROW_NOT_WRITTEN, TEMPORARY_LEFT, VERIFICATION_FAILED,
+};
 use super::watch::Seen;
 use crate::backend::{
-    Failure, Fence, File, RUN_AGAIN, Work, lock_lost, row_not_written, step_error, verification_error,
+    Failure, Fence, File, RUN_AGAIN, Work, lock_lost, row_not_written, step_error, verification_error, verify_error,
 };
 use crate::error::{DatabaseError, Error, ErrorKind};
 
@@ -30,6 +33,8 @@ pub(super) struct Message<'w> {
     /// How many statements come before the one that has the script's deferred constraints checked.
     settles: Option<usize>,
     verify: Option<Part<'w>>,
+    /// Our tables, where the message records a step in them.
+    tables: Option<Names>,
 }
 
 /// Statements of a script inside a message.
@@ -67,6 +72,11 @@ impl<'w> Message<'w> {
         self.count += 1;
     }
 
+    /// Says that the message records a step in our tables.
+    pub(super) fn records_in(&mut self, tables: &Names) {
+        self.tables = Some(tables.clone());
+    }
+
     /// Adds statements of a script in a savepoint. Releasing it proves that the script left our transaction standing.
     pub(super) fn script(&mut self, file: &'w File<'w>, statements: Vec<Statement>) {
         self.push("SAVEPOINT migrate_step");
@@ -101,7 +111,7 @@ impl<'w> Message<'w> {
     ///
     /// # Errors
     ///
-    /// A statement that gives rows and is no query: its answer could not be looked at before the commit.
+    /// A statement that may give rows and is no query: its answer could not be looked at before the commit.
     pub(super) fn verify(&mut self, step: &Step, file: &'w File<'w>, statements: Vec<Statement>) -> Result<(), Error> {
         let first = self.count;
         let mut places = Vec::new();
@@ -117,7 +127,7 @@ impl<'w> Message<'w> {
                 ),
                 Answer::Nothing => ("", "\n".to_owned()),
                 Answer::Rows => {
-                    let found = "the statement gives rows and is no query";
+                    let found = "the statement may give rows and is no query";
                     return Err(verification_error(step, file, statement.start..statement.end, found));
                 }
             };
@@ -176,35 +186,78 @@ impl<'w> Message<'w> {
         }
         let position = error.position.filter(|_| !self.executes.contains(&error.completed));
         let byte = position.map(|character| sql::offset_of_character(&self.text, character));
-        let unverified = self.verify.as_ref().filter(|_| !error.is_stopped());
-        if let Some((part, statement, _)) = unverified.and_then(|part| part.find(byte, error.completed)) {
-            let found = match &error.database {
-                _ if error.is_ours(VERIFICATION_FAILED) => {
-                    "the query did not give one row with a true value".to_owned()
-                }
-                Some(database) => database.to_string(),
-                None => error.text.clone(),
-            };
-            return verification_error(work.step, part.file, statement.start..statement.end, &found);
+        if let Some((part, statement, _)) = self.verify.as_ref().and_then(|part| part.find(byte, error.completed)) {
+            if error.is_ours(VERIFICATION_FAILED) {
+                let found = "the query did not give one row with a true value";
+                return verification_error(work.step, part.file, statement.start..statement.end, found);
+            }
+            return verify_error(work, part.file, error.into_failure(Some(statement)));
         }
-        let Some(part) = &self.script else {
-            return error.plain(&format!("migration {} could not be recorded", work.step.version));
-        };
-        if self.settles == Some(error.completed) && !error.lost {
-            return error.of_whole_script(work);
+        match self.script.as_ref().and_then(|part| part.find(byte, error.completed)) {
+            Some((part, statement, offset)) => {
+                step_error(work, part.file, Failure { offset, ..error.into_failure(Some(statement)) })
+            }
+            None => self.outside(work, error),
         }
-        let Some((part, statement, offset)) = part.find(byte, error.completed) else {
-            return error.outside(work, part.first + part.statements.len());
+    }
+
+    /// A failure of a step that no statement of its scripts caused.
+    fn outside(&self, work: &Work<'_>, error: MessageError) -> Error {
+        let step = work.step;
+        let fails = |kind, message: String| Error::new(kind, message).with_migration(step.version);
+        if let Some((file, offset)) = error.unknown_character().and_then(|character| find_in_scripts(work, &character))
+        {
+            let failure = Failure { offset: Some(offset), ..error.into_failure(None) };
+            return step_error(work, &file, failure).with_help(
+                "the encoding of the database has no such character: leave it out of the scripts, comments included, or use a database in UTF8",
+            );
+        }
+        let behind_script = self.script.as_ref().map(|part| part.first + part.statements.len());
+        let is_behind = behind_script.is_some_and(|behind| error.completed > behind);
+        if let Some(names) = &self.tables {
+            if error.is_in_ledger(names) {
+                let message = format!("the ledger already holds a row of {}", step.version);
+                return fails(ErrorKind::Ledger, message).with_database(error.into_database()).with_help(
+                    "somebody else wrote it while the run was at work, or a script did: find out who; `migrate status` shows what it says",
+                );
+            }
+            if error.misses(names) && is_behind {
+                let message =
+                    format!("migration {} `{}` removed or renamed one of our tables", step.version, step.name);
+                return fails(ErrorKind::Migration, message)
+                    .with_location(work.script.location(0))
+                    .with_database(error.into_database())
+                    .with_help(format!("take that out of its script: there must be {}", names.listed()));
+            }
+            if error.misses(names) {
+                let message = format!("migration {} could not be recorded", step.version);
+                return error.plain(&message).with_migration(step.version).with_help(names.put_back());
+            }
+        }
+        let Some(behind_script) = behind_script else {
+            return error.plain(&format!("migration {} could not be recorded", step.version));
         };
-        let failure = Failure {
-            retryable: error.is_retryable(),
-            connection_lost: error.is_connection_lost(),
-            kind: error.kind(ErrorKind::Migration),
-            offset,
-            statement: Some(statement.start..statement.end),
-            database: error.into_database(),
-        };
-        step_error(work, part.file, failure)
+        let is_deferred = self.settles == Some(error.completed) && !error.lost;
+        if is_deferred || error.is_class("23") {
+            let failure = Failure { offset: Some(0), ..error.into_failure(None) };
+            return step_error(work, &work.script, failure);
+        }
+        let of_script = error.state.as_ref().is_some_and(|state| *state != SqlState::QUERY_CANCELED) && !error.lost;
+        // Where the script holds statements that only the server saw, its end is further back.
+        let released_nothing = [SqlState::NO_ACTIVE_SQL_TRANSACTION, SqlState::S_E_INVALID_SPECIFICATION];
+        let is_gone = error.state.as_ref().is_some_and(|state| released_nothing.contains(state));
+        if is_gone || error.completed == behind_script && of_script {
+            let message = format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name);
+            return fails(ErrorKind::Migration, message)
+                .with_location(work.script.location(0))
+                .with_database(error.into_database())
+                .with_help(
+                    "set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate",
+                );
+        }
+        error
+            .plain(&format!("migration {} `{}` could not be run", step.version, step.name))
+            .with_migration(step.version)
     }
 }
 
@@ -302,6 +355,10 @@ pub(super) struct MessageError {
     position: Option<usize>,
     text: String,
     lost: bool,
+    /// Whether row security would have hidden rows. The server's code for it is that of every missing right.
+    row_security: bool,
+    /// The schema and name of the table that it is about, if it is about one.
+    table: Option<(String, String)>,
 }
 
 impl MessageError {
@@ -317,6 +374,8 @@ impl MessageError {
             state: error.code().cloned(),
             position,
             lost: is_connection_lost(error),
+            row_security: error.as_db_error().and_then(DbError::routine) == Some("check_enable_rls"),
+            table: error.as_db_error().and_then(|it| Some((it.schema()?.to_owned(), it.table()?.to_owned()))),
             text: super::causes(error),
         }
     }
@@ -385,6 +444,35 @@ impl MessageError {
         self.state == Some(SqlState::UNDEFINED_TABLE)
     }
 
+    fn is_class(&self, class: &str) -> bool {
+        self.state.as_ref().is_some_and(|state| state.code().starts_with(class))
+    }
+
+    pub(super) fn is_row_security(&self) -> bool {
+        self.row_security
+    }
+
+    /// Whether the ledger holds such a row already.
+    fn is_in_ledger(&self, names: &Names) -> bool {
+        let refusing = self.table.as_ref().map(|(schema, table)| (Some(schema), table));
+        self.state == Some(SqlState::UNIQUE_VIOLATION) && refusing == Some((names.schema.as_ref(), &names.plain[0]))
+    }
+
+    /// Whether one of our tables is missing, or their schema. The names of all begin with that of the ledger.
+    pub(super) fn misses(&self, names: &Names) -> bool {
+        let says = |name: &str| self.database.as_ref().is_some_and(|database| database.message.contains(name));
+        self.is_undefined_table() && says(&names.plain[0])
+            || self.state == Some(SqlState::INVALID_SCHEMA_NAME) && names.schema.as_deref().is_some_and(says)
+    }
+
+    /// The character that the database's encoding does not have, if that is what is wrong. The server gives its bytes, in
+    /// the same form in every language.
+    fn unknown_character(&self) -> Option<String> {
+        let database = self.database.as_ref().filter(|_| self.state == Some(SqlState::UNTRANSLATABLE_CHARACTER))?;
+        let byte = |word: &str| u8::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+        String::from_utf8(database.message.split(' ').filter_map(byte).collect()).ok().filter(|it| !it.is_empty())
+    }
+
     /// Whether it is the error that one of our own guards raises: a text that is no number and says why.
     fn is_ours(&self, mark: &str) -> bool {
         self.state == Some(SqlState::INVALID_TEXT_REPRESENTATION)
@@ -400,40 +488,16 @@ impl MessageError {
         self.database.unwrap_or(DatabaseError { message: self.text, ..DatabaseError::default() })
     }
 
-    /// A failure of what the script left to be done later.
-    fn of_whole_script(self, work: &Work<'_>) -> Error {
-        let failure = Failure {
+    /// A failure of a script, in one of its statements if one is known.
+    fn into_failure(self, statement: Option<&Statement>) -> Failure {
+        Failure {
             retryable: self.is_retryable(),
-            connection_lost: false,
+            connection_lost: self.lost,
             kind: self.kind(ErrorKind::Migration),
-            offset: Some(0),
-            statement: None,
+            offset: None,
+            statement: statement.map(|statement| statement.start..statement.end),
             database: self.into_database(),
-        };
-        step_error(work, &work.script, failure)
-    }
-
-    /// A failure of a step that no statement of its script caused.
-    fn outside(self, work: &Work<'_>, behind_script: usize) -> Error {
-        let step = work.step;
-        if self.state.as_ref().is_some_and(|state| state.code().starts_with("23")) {
-            return self.of_whole_script(work);
         }
-        let of_script = self.state.as_ref().is_some_and(|state| *state != SqlState::QUERY_CANCELED) && !self.lost;
-        // Where the script holds statements that only the server saw, its end is further back.
-        let released_nothing = [SqlState::NO_ACTIVE_SQL_TRANSACTION, SqlState::S_E_INVALID_SPECIFICATION];
-        let is_gone = self.state.as_ref().is_some_and(|state| released_nothing.contains(state));
-        if is_gone || self.completed == behind_script && of_script {
-            return Error::new(
-                ErrorKind::Migration,
-                format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name),
-            )
-            .with_migration(step.version)
-            .with_location(work.script.location(0))
-            .with_database(self.into_database())
-            .with_help("set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate");
-        }
-        self.plain(&format!("migration {} `{}` could not be run", step.version, step.name)).with_migration(step.version)
     }
 
     /// A failure of changing the ledger without any script.
@@ -484,9 +548,16 @@ fn temporary_left(work: &Work<'_>) -> Error {
     let version = work.step.version;
     let message = format!("migration {version} leaves temporary objects in a session that the pooler lends to others");
     Error::new(ErrorKind::Migration, message).with_migration(version).with_location(work.script.location(0)).with_help(
-        "nothing of this step was kept; drop them in the script, or make them with ON COMMIT DROP, or give the server's own \
+        "nothing of this step was kept; drop them in the script, or give the server's own \
          address beside the pooler's (`--direct-url`, or `direct_url` of the connector)",
     )
+}
+
+/// Where a character stands first, in what a step executes and stores.
+fn find_in_scripts<'a>(work: &'a Work<'_>, character: &str) -> Option<(File<'a>, usize)> {
+    let executed = [Some(&work.script), work.verify.as_ref()].into_iter().flatten();
+    let executed = executed.map(|file| File { source: file.source, sql: Cow::Borrowed(&file.sql) });
+    executed.chain(work.stored_down()).find_map(|file| file.sql.find(character).map(|offset| (file, offset)))
 }
 
 /// Whether the connection is gone: the server ended it (its last words are fatal), or it ended without a word.

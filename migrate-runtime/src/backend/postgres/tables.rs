@@ -31,6 +31,10 @@ pub(super) const ROW_GONE: &str = "migrate: the ledger row is gone at ";
 pub(super) const ROW_NOT_WRITTEN: &str = "migrate: the ledger row was not written at ";
 pub(super) const TEMPORARY_LEFT: &str = "migrate: temporary objects are left at ";
 
+/// Lets reads fail, for the rest of the transaction, from which row security would hide rows: what is left of a ledger would be
+/// taken for the whole. Not for scripts, which may rely on policies.
+pub(super) const EVERY_ROW: &str = "SELECT pg_catalog.set_config('row_security', 'off', true)";
+
 /// A time stamp as RFC 3339 in UTC.
 pub(super) fn rfc3339(column: &str) -> String {
     format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
@@ -89,6 +93,25 @@ impl Names {
         self.qualified(3)
     }
 
+    /// Our tables, for messages.
+    pub(super) fn listed(&self) -> String {
+        let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+        self.plain.each_ref().map(|name| format!("`{schema}{name}`")).join(", ")
+    }
+
+    /// What to do when row security hides rows of our tables.
+    pub(super) fn show(&self) -> String {
+        format!(
+            "of our tables every row must be seen, and no policy tells that it shows every row: switch row security off for {} (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`), or give this role BYPASSRLS",
+            self.listed()
+        )
+    }
+
+    /// What to do when one of our tables is gone.
+    pub(super) fn put_back(&self) -> String {
+        format!("a table of ours is gone: there must be {}; find out who took it away, and put it back", self.listed())
+    }
+
     /// One message: which of our tables are there, then state and ledger. While the schema is not known the message
     /// narrows `search_path`, for itself only, to the schema that `current_schema()` names: with a longer path an
     /// unqualified name could find another tenant's tables.
@@ -104,7 +127,7 @@ impl Names {
              FROM (SELECT {wanted} AS name) w LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.name"
         );
         let narrow = format!(
-            "SELECT pg_catalog.set_config('search_path',
+            "{EVERY_ROW}, pg_catalog.set_config('search_path',
                  coalesce(pg_catalog.quote_ident({wanted}) || ', pg_temp', 'pg_temp'), true)"
         );
         Message::of(&[&catalogue, &narrow, &self.select_state(), &self.select_ledger()])
@@ -115,15 +138,17 @@ impl Names {
     /// the message narrows `search_path` as [`read`](Self::read) does; an odd schema is an error here.
     pub(super) fn summarise(&self) -> Message<'static> {
         let names = Self { schema: self.configured.clone(), ..self.clone() };
-        let narrow = "SELECT pg_catalog.set_config('search_path',
-                          pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)";
+        let narrow = format!(
+            "{EVERY_ROW}, pg_catalog.set_config('search_path',
+                 pg_catalog.format('%I, pg_temp', pg_catalog.current_schema()), true)"
+        );
         // There is one row of state.
         let summary = format!(
             "SELECT oldest_reader, registry_name, checksum_algorithm, {} FROM {}",
             names.fingerprint(),
             names.state(),
         );
-        if self.configured.is_some() { Message::of(&[&summary]) } else { Message::of(&[narrow, &summary]) }
+        Message::of(&[if self.configured.is_some() { EVERY_ROW } else { &narrow }, &summary])
     }
 
     pub(super) fn parse_summary(&self, row: &Row) -> Result<Summary, Error> {
@@ -281,18 +306,20 @@ impl Names {
 
     /// Selects the newest rows of the history.
     pub(super) fn history(&self, limit: u32) -> Message<'static> {
-        Message::of(&[&format!(
+        let rows = format!(
             "SELECT id, run, operation, version, outcome, error, execution_time_ms, runtime_version, registry_digest,
                     actor, host, process, {recorded}, plan FROM {history} ORDER BY id DESC LIMIT {limit}",
             recorded = rfc3339("recorded_at"),
             history = self.history_table(),
-        )])
+        );
+        Message::of(&[EVERY_ROW, &rows])
     }
 
     /// Selects the runs of the past, and what they changed.
     pub(super) fn past(&self) -> Message<'static> {
         let history = self.history_table();
         Message::of(&[
+            EVERY_ROW,
             &format!(
                 "SELECT run, (extract(epoch FROM pg_catalog.clock_timestamp() - recorded_at) * 1000)::bigint FROM {history}
                  WHERE operation = 'run' AND outcome = 'started' ORDER BY id"
@@ -310,7 +337,7 @@ impl Names {
 
     pub(super) fn parse_past(&self, rows: &[Vec<Row>]) -> Result<Past, Error> {
         let table = &*self.plain[1];
-        let [runs, changes, restores] = rows else {
+        let [_, runs, changes, restores] = rows else {
             return Err(ledger_error(table, "the server gave fewer answers than questions"));
         };
         let mut past = Past::default();
@@ -519,6 +546,7 @@ impl Names {
             session::NOTICE_A_DEAD_CLIENT,
             &self.session(),
             &session::query(),
+            EVERY_ROW,
             &take,
             &self.select_state(),
             &self.select_ledger(),
@@ -626,6 +654,7 @@ impl Names {
             session::NOTICE_A_DEAD_CLIENT,
             &self.session(),
             &session::query(),
+            EVERY_ROW,
             &raise,
             &held,
             &ended,
