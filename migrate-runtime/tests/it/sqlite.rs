@@ -40,6 +40,60 @@ fn a_rebuild_that_loses_referenced_rows_is_rolled_back() {
     assert_eq!(bench.sql("SELECT (SELECT count(*) FROM parent), (SELECT count(*) FROM child)"), ["2|2"]);
 }
 
+/// Runs `up` with foreign keys off where a row of `child` and one of `niece` have lacked their parent for long.
+fn with_old_orphans(up: &str) -> Result<(), String> {
+    let bench = SqliteFile::new();
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);
+        CREATE TABLE niece (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES Parent);
+        INSERT INTO parent VALUES (1), (2);
+        INSERT INTO child VALUES (10, 1), (20, 2);
+        INSERT INTO niece VALUES (10, 1);";
+    let tables = ("1.0.0", "tables", tables, "");
+    migrator(&[tables]).up(&mut bench.open()).wait().unwrap();
+    bench.sql("PRAGMA foreign_keys = OFF; INSERT INTO child VALUES (70, 7); INSERT INTO niece VALUES (70, 7)");
+    let directory = Directory::simple(&[tables, ("1.1.0", "change", up, "")]);
+    directory.write("v1.1.0_change/metadata.json", br#"{"version": "1.1.0", "name": "change", "foreign_keys": "off"}"#);
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn old_violations_do_not_stand_in_the_way_of_new_names() {
+    let rebuilt = "CREATE TABLE infant (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);
+        INSERT INTO infant SELECT * FROM child; DROP TABLE child;";
+    let set_aside = "ALTER TABLE child RENAME TO old_child;
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);";
+    let respelled = "CREATE TABLE new (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES PARENT);
+        INSERT INTO new SELECT * FROM child; DROP TABLE child; ALTER TABLE new RENAME TO Child;";
+    let renamed = ["ALTER TABLE child RENAME TO infant", "ALTER TABLE parent RENAME TO elder"];
+    let both = renamed.join(";");
+    for up in [renamed[0], renamed[1], &both, rebuilt, set_aside, respelled] {
+        assert_eq!(with_old_orphans(up), Ok(()), "{up}");
+    }
+}
+
+#[test]
+fn new_violations_are_seen_among_old_ones_and_behind_new_names() {
+    let lose = "CREATE TABLE new (id INTEGER PRIMARY KEY);
+        INSERT INTO new SELECT id FROM parent WHERE id > 1; DROP TABLE parent; ALTER TABLE new RENAME TO parent;";
+    let rename = "ALTER TABLE child RENAME TO infant;";
+    let renamed_parent = "ALTER TABLE parent RENAME TO elder; DELETE FROM elder WHERE id = 2;";
+    let moved_parent =
+        "CREATE TABLE elder (id INTEGER PRIMARY KEY); INSERT INTO elder SELECT id FROM parent; DROP TABLE parent;";
+    let cases = [
+        (lose.to_owned(), "1 more rows of `child` that refer to missing rows of `parent`"),
+        (format!("{rename} {lose}"), "1 more rows of `infant` that refer to missing rows of `parent`"),
+        (renamed_parent.to_owned(), "1 more rows of `child` that refer to missing rows of `elder`"),
+        (moved_parent.to_owned(), "2 more rows of `child` that refer to missing rows of `parent`"),
+        // What is mended outweighs nothing that another table does.
+        (format!("DELETE FROM child; {lose}"), "1 more rows of `niece` that refer to missing rows of `parent`"),
+    ];
+    for (up, expect) in cases {
+        let error = with_old_orphans(&up).unwrap_err();
+        assert!(error.contains(expect), "{up}\n{error}");
+    }
+}
+
 #[test]
 fn foreign_keys_are_enforced_again_afterwards_also_on_failure() {
     for up in ["SELECT 1", "INSERT INTO missing VALUES (1)"] {

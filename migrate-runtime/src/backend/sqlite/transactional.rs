@@ -105,14 +105,14 @@ impl SqliteBackend<'_> {
         let connection = self.connection();
         let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
         connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
-        let violations = if work.foreign_keys_off { Some(script::violations(connection, work)?) } else { None };
+        let references = if work.foreign_keys_off { Some(script::references(connection, work)?) } else { None };
         let began = Instant::now();
         script::run(connection, work, &work.script)?;
         if connection.is_autocommit() {
             return Err(script::transaction_ended(work));
         }
         let duration = began.elapsed();
-        if let Some(before) = violations {
+        if let Some(before) = references {
             script::no_new_violations(connection, work, &before)?;
         }
         self.session.restore_after(connection, &work.script.sql)?;
