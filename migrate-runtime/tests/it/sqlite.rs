@@ -610,3 +610,53 @@ fn constraints_that_a_script_defers_are_deferred_until_its_own_commit() {
     assert_eq!(error.statement(), Some("INSERT INTO child VALUES (2)"));
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
 }
+
+#[test]
+fn a_row_of_ours_that_a_trigger_keeps_out_fails_the_step() {
+    let users = ("1.0.0", "users", "CREATE TABLE users (id INTEGER)", "DROP TABLE users");
+    let more = ("1.2.0", "more", "INSERT INTO users VALUES (1)", "");
+    for table in ["schema_migrations_v2", "schema_migrations_v2_history"] {
+        let trigger = format!("CREATE TRIGGER quiet BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END");
+        let expect = |error: &migrate_runtime::Error, version: &str| {
+            assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+            let expect =
+                format!("the ledger row of {version} was not written: a trigger or rule on the table keeps it out");
+            assert_eq!(error.to_string(), expect);
+            assert_eq!(error.migration().unwrap().to_string(), version);
+        };
+
+        let bench = SqliteFile::new();
+        let error =
+            migrator(&[users, ("1.1.0", "quiet", &trigger, ""), more]).up(&mut bench.open()).wait().unwrap_err();
+        expect(&error, "1.1.0");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+        assert_eq!(bench.history(), ["run||started", "up|1.0.0|succeeded", "up|1.1.0|failed", "run||failed"]);
+        assert_eq!(bench.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"), [""; 0]);
+
+        // Somebody else has made it.
+        let of_versions = format!(
+            "CREATE TRIGGER quiet BEFORE INSERT ON {table} WHEN new.version IS NOT NULL AND {} BEGIN SELECT RAISE(IGNORE); END",
+            if table.ends_with("history") { "new.outcome <> 'failed'" } else { "true" }
+        );
+        bench.sql(&of_versions);
+        expect(&migrator(&[users, more]).up(&mut bench.open()).wait().unwrap_err(), "1.2.0");
+        assert_eq!(bench.sql("SELECT count(*) FROM users"), ["0"]);
+        bench.sql("DROP TRIGGER quiet");
+        migrator(&[users, more]).up(&mut bench.open()).wait().unwrap();
+        assert_eq!(bench.sql("SELECT count(*) FROM users"), ["1"]);
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.2.0|applied"]);
+    }
+}
+
+#[test]
+fn a_run_that_a_trigger_keeps_out_of_the_history_does_not_begin() {
+    let bench = SqliteFile::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    bench.sql("CREATE TRIGGER quiet BEFORE INSERT ON schema_migrations_v2_history BEGIN SELECT RAISE(IGNORE); END");
+    let more = migrator(&[USERS, ("1.1.0", "more", "CREATE TABLE more (id INTEGER)", "")]);
+    let error = more.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+    assert!(error.to_string().contains("the run's row of the history was not written"), "{error}");
+    assert_eq!(bench.tables(), ["users"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
+}
