@@ -118,19 +118,52 @@ fn a_statement_that_rolls_the_shared_transaction_back_takes_no_other_migration_w
     assert_eq!(bench.history(), ["run||started", "up|1.0.0|succeeded", "up|1.1.0|failed", "run||failed"]);
 }
 
+const FAMILY: &str = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
+
 #[test]
 fn a_deferred_violation_fails_the_migration_that_made_it() {
-    let bench = SqliteFile::new();
-    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
-        CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
-    let migrations = [
-        ("1.0.0", "tables", tables, ""),
-        ("1.1.0", "orphan", "INSERT INTO child VALUES (7)", ""),
-        ("1.2.0", "more", "SELECT 1", ""),
+    let orphans = [
+        ("INSERT INTO child VALUES (7)", "INSERT INTO parent VALUES (7)"),
+        ("DROP TABLE parent", "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1)"),
+        (
+            "CREATE TRIGGER note AFTER INSERT ON schema_migrations_v2 BEGIN INSERT INTO child VALUES (7); END",
+            "SELECT 1",
+        ),
     ];
-    let error = migrator(&migrations).up(&mut bench.open()).wait().unwrap_err();
-    assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{error}");
-    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    for (orphan, mended) in orphans {
+        let tables = format!("{FAMILY} INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);");
+        let first = ("1.0.0", "tables", &*tables, "");
+        let all = [first, ("1.1.0", "orphan", orphan, ""), ("1.2.0", "mended", mended, "")];
+        let fails_alike = |bench: &SqliteFile| {
+            let error = migrator(&all).up(&mut bench.open()).wait().unwrap_err();
+            assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{orphan}: {error}");
+            assert_eq!(error.database().unwrap().code.as_deref(), Some("787"), "{orphan}: {error}");
+            assert!(error.location().unwrap().path.ends_with("v1.1.0_orphan/up.sql"), "{orphan}: {error}");
+            assert_eq!(bench.ledger(), ["1.0.0|applied"], "{orphan}");
+        };
+        let declared_in_the_run = SqliteFile::new();
+        fails_alike(&declared_in_the_run);
+        let declared_before_it = SqliteFile::new();
+        migrator(&[first]).up(&mut declared_before_it.open()).wait().unwrap();
+        fails_alike(&declared_before_it);
+    }
+}
+
+#[test]
+fn steps_that_change_no_row_share_commits_beside_deferred_constraints() {
+    let bench = SqliteFile::new();
+    migrator(&[("1.0.0", "tables", FAMILY, "")]).up(&mut bench.open()).wait().unwrap();
+    // What SQLite counts in the file's header at each commit.
+    let commits = || u32::from_be_bytes(std::fs::read(bench.path()).unwrap()[24..28].try_into().unwrap());
+    let before = commits();
+    let more: Vec<_> = (1..=50)
+        .map(|n| (format!("1.{n}.0"), format!("t{n}"), format!("CREATE TABLE t{n} (parent INTEGER REFERENCES parent)")))
+        .collect();
+    let more = more.iter().map(|(version, name, up)| (&**version, &**name, &**up, ""));
+    let all: Vec<_> = std::iter::once(("1.0.0", "tables", FAMILY, "")).chain(more).collect();
+    assert_eq!(migrator(&all).up(&mut bench.open()).wait().unwrap().steps.len(), 50);
+    assert!(commits() - before < 50, "{} commits", commits() - before);
 }
 
 #[test]
