@@ -688,6 +688,16 @@ pub(crate) fn ledger_error(table: &str, problem: &str) -> Error {
         .with_help("restore the table from a backup; nothing was changed")
 }
 
+/// The error of a row for a migration in our tables that the database did not write, and said nothing.
+pub(crate) fn row_not_written(version: SchemaVersion) -> Error {
+    Error::new(
+        ErrorKind::Ledger,
+        format!("the ledger row of {version} was not written: a trigger or rule on the table keeps it out"),
+    )
+    .with_migration(version)
+    .with_help("nothing of this step was kept; remove what stands on the ledger's table, then run again")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

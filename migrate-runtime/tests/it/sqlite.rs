@@ -40,6 +40,60 @@ fn a_rebuild_that_loses_referenced_rows_is_rolled_back() {
     assert_eq!(bench.sql("SELECT (SELECT count(*) FROM parent), (SELECT count(*) FROM child)"), ["2|2"]);
 }
 
+/// Runs `up` with foreign keys off where a row of `child` and one of `niece` have lacked their parent for long.
+fn with_old_orphans(up: &str) -> Result<(), String> {
+    let bench = SqliteFile::new();
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);
+        CREATE TABLE niece (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES Parent);
+        INSERT INTO parent VALUES (1), (2);
+        INSERT INTO child VALUES (10, 1), (20, 2);
+        INSERT INTO niece VALUES (10, 1);";
+    let tables = ("1.0.0", "tables", tables, "");
+    migrator(&[tables]).up(&mut bench.open()).wait().unwrap();
+    bench.sql("PRAGMA foreign_keys = OFF; INSERT INTO child VALUES (70, 7); INSERT INTO niece VALUES (70, 7)");
+    let directory = Directory::simple(&[tables, ("1.1.0", "change", up, "")]);
+    directory.write("v1.1.0_change/metadata.json", br#"{"version": "1.1.0", "name": "change", "foreign_keys": "off"}"#);
+    of(registry_at(directory.path())).up(&mut bench.open()).wait().map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn old_violations_do_not_stand_in_the_way_of_new_names() {
+    let rebuilt = "CREATE TABLE infant (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);
+        INSERT INTO infant SELECT * FROM child; DROP TABLE child;";
+    let set_aside = "ALTER TABLE child RENAME TO old_child;
+        CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent);";
+    let respelled = "CREATE TABLE new (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES PARENT);
+        INSERT INTO new SELECT * FROM child; DROP TABLE child; ALTER TABLE new RENAME TO Child;";
+    let renamed = ["ALTER TABLE child RENAME TO infant", "ALTER TABLE parent RENAME TO elder"];
+    let both = renamed.join(";");
+    for up in [renamed[0], renamed[1], &both, rebuilt, set_aside, respelled] {
+        assert_eq!(with_old_orphans(up), Ok(()), "{up}");
+    }
+}
+
+#[test]
+fn new_violations_are_seen_among_old_ones_and_behind_new_names() {
+    let lose = "CREATE TABLE new (id INTEGER PRIMARY KEY);
+        INSERT INTO new SELECT id FROM parent WHERE id > 1; DROP TABLE parent; ALTER TABLE new RENAME TO parent;";
+    let rename = "ALTER TABLE child RENAME TO infant;";
+    let renamed_parent = "ALTER TABLE parent RENAME TO elder; DELETE FROM elder WHERE id = 2;";
+    let moved_parent =
+        "CREATE TABLE elder (id INTEGER PRIMARY KEY); INSERT INTO elder SELECT id FROM parent; DROP TABLE parent;";
+    let cases = [
+        (lose.to_owned(), "1 more rows of `child` that refer to missing rows of `parent`"),
+        (format!("{rename} {lose}"), "1 more rows of `infant` that refer to missing rows of `parent`"),
+        (renamed_parent.to_owned(), "1 more rows of `child` that refer to missing rows of `elder`"),
+        (moved_parent.to_owned(), "2 more rows of `child` that refer to missing rows of `parent`"),
+        // What is mended outweighs nothing that another table does.
+        (format!("DELETE FROM child; {lose}"), "1 more rows of `niece` that refer to missing rows of `parent`"),
+    ];
+    for (up, expect) in cases {
+        let error = with_old_orphans(&up).unwrap_err();
+        assert!(error.contains(expect), "{up}\n{error}");
+    }
+}
+
 #[test]
 fn foreign_keys_are_enforced_again_afterwards_also_on_failure() {
     for up in ["SELECT 1", "INSERT INTO missing VALUES (1)"] {
@@ -64,19 +118,52 @@ fn a_statement_that_rolls_the_shared_transaction_back_takes_no_other_migration_w
     assert_eq!(bench.history(), ["run||started", "up|1.0.0|succeeded", "up|1.1.0|failed", "run||failed"]);
 }
 
+const FAMILY: &str = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
+
 #[test]
 fn a_deferred_violation_fails_the_migration_that_made_it() {
-    let bench = SqliteFile::new();
-    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY);
-        CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);";
-    let migrations = [
-        ("1.0.0", "tables", tables, ""),
-        ("1.1.0", "orphan", "INSERT INTO child VALUES (7)", ""),
-        ("1.2.0", "more", "SELECT 1", ""),
+    let orphans = [
+        ("INSERT INTO child VALUES (7)", "INSERT INTO parent VALUES (7)"),
+        ("DROP TABLE parent", "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1)"),
+        (
+            "CREATE TRIGGER note AFTER INSERT ON schema_migrations_v2 BEGIN INSERT INTO child VALUES (7); END",
+            "SELECT 1",
+        ),
     ];
-    let error = migrator(&migrations).up(&mut bench.open()).wait().unwrap_err();
-    assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{error}");
-    assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+    for (orphan, mended) in orphans {
+        let tables = format!("{FAMILY} INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);");
+        let first = ("1.0.0", "tables", &*tables, "");
+        let all = [first, ("1.1.0", "orphan", orphan, ""), ("1.2.0", "mended", mended, "")];
+        let fails_alike = |bench: &SqliteFile| {
+            let error = migrator(&all).up(&mut bench.open()).wait().unwrap_err();
+            assert_eq!(error.migration().unwrap().to_string(), "1.1.0", "{orphan}: {error}");
+            assert_eq!(error.database().unwrap().code.as_deref(), Some("787"), "{orphan}: {error}");
+            assert!(error.location().unwrap().path.ends_with("v1.1.0_orphan/up.sql"), "{orphan}: {error}");
+            assert_eq!(bench.ledger(), ["1.0.0|applied"], "{orphan}");
+        };
+        let declared_in_the_run = SqliteFile::new();
+        fails_alike(&declared_in_the_run);
+        let declared_before_it = SqliteFile::new();
+        migrator(&[first]).up(&mut declared_before_it.open()).wait().unwrap();
+        fails_alike(&declared_before_it);
+    }
+}
+
+#[test]
+fn steps_that_change_no_row_share_commits_beside_deferred_constraints() {
+    let bench = SqliteFile::new();
+    migrator(&[("1.0.0", "tables", FAMILY, "")]).up(&mut bench.open()).wait().unwrap();
+    // What SQLite counts in the file's header at each commit.
+    let commits = || u32::from_be_bytes(std::fs::read(bench.path()).unwrap()[24..28].try_into().unwrap());
+    let before = commits();
+    let more: Vec<_> = (1..=50)
+        .map(|n| (format!("1.{n}.0"), format!("t{n}"), format!("CREATE TABLE t{n} (parent INTEGER REFERENCES parent)")))
+        .collect();
+    let more = more.iter().map(|(version, name, up)| (&**version, &**name, &**up, ""));
+    let all: Vec<_> = std::iter::once(("1.0.0", "tables", FAMILY, "")).chain(more).collect();
+    assert_eq!(migrator(&all).up(&mut bench.open()).wait().unwrap().steps.len(), 50);
+    assert!(commits() - before < 50, "{} commits", commits() - before);
 }
 
 #[test]
@@ -555,4 +642,54 @@ fn constraints_that_a_script_defers_are_deferred_until_its_own_commit() {
     assert_eq!(error.migration().unwrap().to_string(), "1.2.0", "{error}");
     assert_eq!(error.statement(), Some("INSERT INTO child VALUES (2)"));
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+}
+
+#[test]
+fn a_row_of_ours_that_a_trigger_keeps_out_fails_the_step() {
+    let users = ("1.0.0", "users", "CREATE TABLE users (id INTEGER)", "DROP TABLE users");
+    let more = ("1.2.0", "more", "INSERT INTO users VALUES (1)", "");
+    for table in ["schema_migrations_v2", "schema_migrations_v2_history"] {
+        let trigger = format!("CREATE TRIGGER quiet BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END");
+        let expect = |error: &migrate_runtime::Error, version: &str| {
+            assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+            let expect =
+                format!("the ledger row of {version} was not written: a trigger or rule on the table keeps it out");
+            assert_eq!(error.to_string(), expect);
+            assert_eq!(error.migration().unwrap().to_string(), version);
+        };
+
+        let bench = SqliteFile::new();
+        let error =
+            migrator(&[users, ("1.1.0", "quiet", &trigger, ""), more]).up(&mut bench.open()).wait().unwrap_err();
+        expect(&error, "1.1.0");
+        assert_eq!(bench.ledger(), ["1.0.0|applied"]);
+        assert_eq!(bench.history(), ["run||started", "up|1.0.0|succeeded", "up|1.1.0|failed", "run||failed"]);
+        assert_eq!(bench.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"), [""; 0]);
+
+        // Somebody else has made it.
+        let of_versions = format!(
+            "CREATE TRIGGER quiet BEFORE INSERT ON {table} WHEN new.version IS NOT NULL AND {} BEGIN SELECT RAISE(IGNORE); END",
+            if table.ends_with("history") { "new.outcome <> 'failed'" } else { "true" }
+        );
+        bench.sql(&of_versions);
+        expect(&migrator(&[users, more]).up(&mut bench.open()).wait().unwrap_err(), "1.2.0");
+        assert_eq!(bench.sql("SELECT count(*) FROM users"), ["0"]);
+        bench.sql("DROP TRIGGER quiet");
+        migrator(&[users, more]).up(&mut bench.open()).wait().unwrap();
+        assert_eq!(bench.sql("SELECT count(*) FROM users"), ["1"]);
+        assert_eq!(bench.ledger(), ["1.0.0|applied", "1.2.0|applied"]);
+    }
+}
+
+#[test]
+fn a_run_that_a_trigger_keeps_out_of_the_history_does_not_begin() {
+    let bench = SqliteFile::new();
+    migrator(&[USERS]).up(&mut bench.open()).wait().unwrap();
+    bench.sql("CREATE TRIGGER quiet BEFORE INSERT ON schema_migrations_v2_history BEGIN SELECT RAISE(IGNORE); END");
+    let more = migrator(&[USERS, ("1.1.0", "more", "CREATE TABLE more (id INTEGER)", "")]);
+    let error = more.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ledger, "{error}");
+    assert!(error.to_string().contains("the run's row of the history was not written"), "{error}");
+    assert_eq!(bench.tables(), ["users"]);
+    assert_eq!(bench.lock_owner(), [""; 0]);
 }

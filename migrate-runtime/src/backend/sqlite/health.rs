@@ -122,7 +122,7 @@ fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 
 fn foreign_keys(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let violations = script::all_violations(connection)?;
-    let sentence = |((table, parent), count): ((String, String), usize)| {
+    let sentence = |((table, parent), count): ((String, String), u32)| {
         let (rows, refer) = if count == 1 { ("row", "refers") } else { ("rows", "refer") };
         format!("{count} {rows} of `{table}` {refer} to missing rows of `{parent}`")
     };

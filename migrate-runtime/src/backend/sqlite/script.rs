@@ -9,6 +9,7 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, ErrorCode, Statement};
 
+use super::tables::rows;
 use crate::backend::{Failure, File, Work, step_error, verification_error};
 use crate::error::{DatabaseError, Error, ErrorKind};
 use crate::stop::Window;
@@ -157,22 +158,43 @@ pub(super) fn without_foreign_keys<T>(
 }
 
 /// Rows that refer to missing ones, counted by table and referenced table.
-pub(super) type Violations = BTreeMap<(String, String), usize>;
+pub(super) type Violations = BTreeMap<(String, String), u32>;
 
-/// Every foreign-key violation of the database.
+/// Every foreign-key violation of the database. A reference may spell its table otherwise than the table itself.
 pub(super) fn all_violations(connection: &Connection) -> rusqlite::Result<Violations> {
-    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
-    let mut rows = statement.query([])?;
-    let mut found = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        *found.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+    let sql = "SELECT found.\"table\", coalesce(main.sqlite_master.name, found.parent), found.count
+               FROM (SELECT \"table\", parent, count(*) AS count FROM pragma_foreign_key_check GROUP BY 1, 2) AS found
+               LEFT JOIN main.sqlite_master ON type = 'table' AND name = found.parent COLLATE NOCASE";
+    let read = rows(connection, sql, &[], |row| Ok(((row.get(0)?, row.get(1)?), row.get::<_, u32>(2)?)))?;
+    let mut found = Violations::new();
+    for (pair, count) in read {
+        *found.entry(pair).or_default() += count;
     }
     Ok(found)
 }
 
-/// The violations that there are around a step.
-pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<Violations, Error> {
-    all_violations(connection).map_err(|error| {
+/// How the tables refer to each other at one side of a step.
+pub(super) struct References {
+    violations: Violations,
+    tables: Vec<String>,
+}
+
+impl References {
+    fn violations(&self, pair: &(String, String)) -> u32 {
+        self.violations.get(pair).copied().unwrap_or(0)
+    }
+}
+
+/// How the tables refer to each other before or after a step.
+pub(super) fn references(connection: &Connection, work: &Work<'_>) -> Result<References, Error> {
+    let read = || -> rusqlite::Result<References> {
+        let tables = "SELECT name FROM main.sqlite_master WHERE type = 'table'";
+        Ok(References {
+            violations: all_violations(connection)?,
+            tables: rows(connection, tables, &[], |row| row.get(0))?,
+        })
+    };
+    read().map_err(|error| {
         plain_error("foreign keys could not be checked", &error)
             .with_migration(work.step.version)
             .with_location(work.script.location(0))
@@ -180,19 +202,30 @@ pub(super) fn violations(connection: &Connection, work: &Work<'_>) -> Result<Vio
 }
 
 /// Fails if there are violations that were not there before. Rows are counted and not compared one by one: a rebuilt
-/// table numbers its rows anew.
-pub(super) fn no_new_violations(connection: &Connection, work: &Work<'_>, before: &Violations) -> Result<(), Error> {
-    for ((table, parent), count) in violations(connection, work)? {
-        let known = before.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
-        if count > known {
+/// table numbers its rows anew. A table of a new name may be one that had another, and has its violations then.
+pub(super) fn no_new_violations(connection: &Connection, work: &Work<'_>, before: &References) -> Result<(), Error> {
+    let after = references(connection, work)?;
+    let may_be =
+        |old: &String, new: &String| old == new || (after.tables.contains(new) && !before.tables.contains(new));
+    let ended = |(pair, count): (_, &u32)| (pair, count.saturating_sub(after.violations(pair)));
+    let mut ended: Vec<_> = before.violations.iter().map(ended).filter(|(_, fewer)| *fewer > 0).collect();
+    for (pair, count) in &after.violations {
+        let (table, parent) = pair;
+        let mut more = count.saturating_sub(before.violations(pair));
+        for ((old_table, old_parent), fewer) in &mut ended {
+            if may_be(old_table, table) && may_be(old_parent, parent) {
+                let moved = more.min(*fewer);
+                more -= moved;
+                *fewer -= moved;
+            }
+        }
+        if more > 0 {
             let step = work.step;
             return Err(Error::new(
                 ErrorKind::Migration,
                 format!(
-                    "migration {} `{}` would leave {} more rows of `{table}` that refer to missing rows of `{parent}`",
-                    step.version,
-                    step.name,
-                    count - known
+                    "migration {} `{}` would leave {more} more rows of `{table}` that refer to missing rows of `{parent}`",
+                    step.version, step.name,
                 ),
             )
             .with_migration(step.version)

@@ -201,6 +201,10 @@ fn temporary(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>>
 }
 
 fn attached(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let names: Vec<String> = rows(connection, "PRAGMA database_list", &[], |row| row.get(1))?;
-    Ok(names.into_iter().filter(|name| name != "main" && name != "temp").collect())
+    Ok(databases(connection)?.into_iter().filter(|name| name != "main" && name != "temp").collect())
+}
+
+/// The main database, the temporary one if there is one, and those that are attached.
+pub(super) fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    rows(connection, "PRAGMA database_list", &[], |row| row.get(1))
 }

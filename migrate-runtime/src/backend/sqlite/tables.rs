@@ -14,9 +14,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::script::plain_error;
 use crate::backend::{
-    Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, void,
+    Fence, HistoryEntry, Run, Stored, Took, Work, identifier, ledger_error, past_change, past_run, row_not_written,
+    void,
 };
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::options::Tables;
 use crate::report::HistoryRow;
 
@@ -418,7 +419,11 @@ impl Names {
                 entry.plan,
             ])
         };
-        add().map(|_| ()).map_err(|error| plain_error("the history could not be written", &error))
+        match (add().map_err(|error| plain_error("the history could not be written", &error))?, entry.version) {
+            (1, _) => Ok(()),
+            (_, Some(version)) => Err(row_not_written(version)),
+            (_, None) => Err(run_not_written()),
+        }
     }
 
     /// Adds the ledger row of a migration.
@@ -456,7 +461,10 @@ impl Names {
                 record.down_checksum,
             ])
         };
-        insert().map(|_| ()).map_err(|error| plain_error("the ledger row could not be written", &error))
+        match insert().map_err(|error| plain_error("the ledger row could not be written", &error))? {
+            1 => Ok(()),
+            _ => Err(row_not_written(work.step.version)),
+        }
     }
 
     /// Takes over what the registry records of a migration.
@@ -547,6 +555,15 @@ impl Names {
         }
         Err(ledger_error(&self.plain[0], &format!("the row of {version} is gone")).with_migration(step.version))
     }
+}
+
+/// The error of a row for a whole run that a trigger keeps out of the history.
+fn run_not_written() -> Error {
+    Error::new(
+        ErrorKind::Ledger,
+        "the run's row of the history was not written: a trigger or rule on the table keeps it out",
+    )
+    .with_help("remove what stands on the history's table, then run again")
 }
 
 /// Runs `body` on one consistent state of the database.

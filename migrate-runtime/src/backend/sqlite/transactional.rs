@@ -4,14 +4,21 @@ use std::time::{Duration, Instant};
 
 use migrate_core::ledger::Status;
 use migrate_core::plan::Direction;
+use rusqlite::Connection;
 
 use super::script::{self, plain_error};
-use super::{SqliteBackend, roll_back};
-use crate::backend::{Fence, HistoryEntry, Run, Took, Work, mentions};
+use super::{SqliteBackend, roll_back, session};
+use crate::backend::{Fence, HistoryEntry, Run, Took, Work, identifier, mentions};
 use crate::error::Error;
 
 /// How long a commit may be shared: other writers wait no longer than this for their turn, a single long script aside.
 const LONGEST_GROUP: Duration = Duration::from_millis(500);
+
+/// How many rows a step changes in our tables: one of the ledger, one of the history.
+const OWN_CHANGES: u64 = 2;
+
+/// Stands in the declaration of every constraint that only the commit checks: `INITIALLY DEFERRED`.
+const DEFERRED: &str = "initially";
 
 /// How a group ended.
 enum Group {
@@ -69,14 +76,19 @@ impl SqliteBackend<'_> {
     /// Executes works that share a commit.
     fn group(&self, run: &Run, fence: Fence, works: &[Work<'_>]) -> Result<Group, Error> {
         let connection = self.connection();
-        if let Err(error) = self.begin_fenced(fence) {
-            roll_back(connection)?;
-            return Err(error);
-        }
+        let begun = self.begin_fenced(fence).and_then(|()| Ok(works.len() > 1 && declares_deferred(connection)?));
+        let mut deferred = match begun {
+            Ok(deferred) => deferred,
+            Err(error) => {
+                roll_back(connection)?;
+                return Err(error);
+            }
+        };
         let began = Instant::now();
         let mut durations = Vec::new();
         let mut failure = None;
         for work in works {
+            let changes = connection.total_changes();
             match self.step(run, work) {
                 Ok(duration) => durations.push(duration),
                 Err(error) if connection.is_autocommit() => return Ok(Group::Lost(error)),
@@ -88,7 +100,10 @@ impl SqliteBackend<'_> {
                     break;
                 }
             }
-            if began.elapsed() > LONGEST_GROUP || work.stop.is_asked() {
+            deferred |= says(work, DEFERRED);
+            // A violation that is left to the commit is this step's: a later one must not mend it.
+            let may_violate = deferred && connection.total_changes() - changes > OWN_CHANGES;
+            if may_violate || began.elapsed() > LONGEST_GROUP || work.stop.is_asked() {
                 break;
             }
         }
@@ -105,14 +120,14 @@ impl SqliteBackend<'_> {
         let connection = self.connection();
         let plain = |error: rusqlite::Error| plain_error("the step could not be recorded", &error);
         connection.execute_batch("SAVEPOINT migrate_step").map_err(plain)?;
-        let violations = if work.foreign_keys_off { Some(script::violations(connection, work)?) } else { None };
+        let references = if work.foreign_keys_off { Some(script::references(connection, work)?) } else { None };
         let began = Instant::now();
         script::run(connection, work, &work.script)?;
         if connection.is_autocommit() {
             return Err(script::transaction_ended(work));
         }
         let duration = began.elapsed();
-        if let Some(before) = violations {
+        if let Some(before) = references {
             script::no_new_violations(connection, work, &before)?;
         }
         self.session.restore_after(connection, &work.script.sql)?;
@@ -139,7 +154,28 @@ impl SqliteBackend<'_> {
 /// Whether a step may leave something that only the commit ends: an attached database, which can be detached only behind
 /// it, or constraints that are deferred until then, which it may rely on. It ends its group.
 fn lasts_until_the_commit(work: &Work<'_>) -> bool {
-    ["attach", "defer_foreign_keys"].iter().any(|word| {
-        mentions(&work.script.sql, word) || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, word))
-    })
+    ["attach", "defer_foreign_keys"].iter().any(|word| says(work, word))
+}
+
+/// Whether one of a step's scripts holds a word.
+fn says(work: &Work<'_>, word: &str) -> bool {
+    mentions(&work.script.sql, word) || work.verify.as_ref().is_some_and(|verify| mentions(&verify.sql, word))
+}
+
+/// Whether a table may have a constraint that only the commit checks.
+fn declares_deferred(connection: &Connection) -> Result<bool, Error> {
+    let declares = |database: &String| {
+        // `LIKE` looks at the case if the connection was told to.
+        let sql = format!("SELECT 1 FROM {}.sqlite_master WHERE instr(lower(sql), ?1)", identifier(database));
+        connection.prepare(&sql)?.exists([DEFERRED])
+    };
+    let any = || -> rusqlite::Result<bool> {
+        for database in session::databases(connection)? {
+            if declares(&database)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    any().map_err(|error| plain_error("the constraints could not be read", &error))
 }
