@@ -600,7 +600,7 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         .with_migration(step.version)
         .with_retryable(failure.retryable)
         .with_connection_lost(failure.connection_lost)
-        .with_database(failure.database)
+        .with_database(failure.database.without(&sql::Secrets::of(&file.sql)))
         .with_help(help);
     let start = failure.statement.as_ref().map(|range| range.start);
     if let Some(offset) = failure.offset.or(start) {
@@ -616,7 +616,12 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
 pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<usize>, found: &str) -> Error {
     Error::new(
         ErrorKind::Migration,
-        format!("verification of migration {} `{}` failed: {found}", step.version, step.name),
+        format!(
+            "verification of migration {} `{}` failed: {}",
+            step.version,
+            step.name,
+            sql::Secrets::of(&file.sql).hidden_in(found)
+        ),
     )
     .with_migration(step.version)
     .with_location(file.location(statement.start))

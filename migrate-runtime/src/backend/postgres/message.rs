@@ -404,7 +404,7 @@ impl MessageError {
             )
             .with_migration(step.version)
             .with_location(work.script.location(0))
-            .with_database(self.into_database())
+            .with_database(self.into_database().without(&sql::Secrets::of(&work.script.sql)))
             .with_help("set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate");
         }
         self.plain(&format!("migration {} `{}` could not be run", step.version, step.name)).with_migration(step.version)
