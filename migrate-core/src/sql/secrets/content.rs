@@ -38,8 +38,8 @@ impl Content {
     }
 
     /// All of it, as one secret.
-    pub(super) fn whole(self) -> Secret {
-        Secret { range: self.places[0]..self.places[self.places.len() - 1], value: self.text }
+    pub(super) fn whole(&self) -> Secret {
+        Secret { range: self.places[0]..self.places[self.places.len() - 1], value: self.text.clone() }
     }
 
     /// What of it is secret: it may be SQL, a connection string, or anything else.

@@ -9,9 +9,13 @@ pub(super) fn secrets(text: &str, is_body: bool) -> Vec<Secret> {
     let mut found: Vec<Secret> = text
         .match_indices('=')
         .filter_map(|(at, _)| assigned(text, at, is_body))
-        .chain(text.match_indices("//").filter_map(|(at, _)| of_user(text, at + 2)))
         .map(|(start, end)| Secret { range: start..end, value: text[start..end].to_owned() })
         .collect();
+    for (start, end) in text.match_indices("//").filter_map(|(at, _)| of_user(text, at + 2)) {
+        // Whoever takes a part of it for a host or a port quotes that part.
+        let parts = text[start..end].split(['/', '@', ':', '?', '#']).chain([&text[start..end]]);
+        found.extend(parts.map(|part| Secret { range: start..end, value: part.to_owned() }));
+    }
     found.retain(|secret| !secret.range.is_empty());
     found
 }

@@ -183,6 +183,31 @@ fn a_message_quotes_no_secret() {
 }
 
 #[test]
+fn a_message_quotes_no_part_of_a_connection_string() {
+    #[track_caller]
+    fn check(sql: &str, message: &str, expect: &str) {
+        assert_eq!(Secrets::of(sql).hidden_in(message), expect);
+    }
+    let sql = "CREATE SUBSCRIPTION s CONNECTION 'host=h password=one two port=1' PUBLICATION p";
+    check(
+        sql,
+        "missing \"=\" after \"two\" in connection info string",
+        "missing \"=\" after \"***\" in connection info string",
+    );
+    check(
+        sql,
+        "connection to server at \"h\", port 1 failed: one",
+        "connection to server at \"h\", port 1 failed: ***",
+    );
+    let sql = "SELECT dblink('postgres://u:one/two@h:1/x', '')";
+    check(
+        sql,
+        "invalid integer value \"one\" for connection option \"port\"",
+        "invalid integer value \"***\" for connection option \"port\"",
+    );
+}
+
+#[test]
 fn masks_keep_the_width() {
     let sql = "ALTER ROLE x\n PASSWORD 'ü\n界' NOPE";
     assert_eq!(Secrets::of(sql).masked(0..sql.len()), "ALTER ROLE x\n PASSWORD '***' NOPE");

@@ -100,6 +100,10 @@ impl<'a> Walk<'a> {
 
     fn hide(&mut self, content: Content) {
         self.found.push(content.whole());
+        // The words of a connection string are quoted by the library that does not understand it.
+        let words = content.text.split_whitespace().filter(|word| !word.contains('='));
+        self.found.extend(words.map(|word| Secret { value: word.to_owned(), ..content.whole() }));
+        self.found.extend(content.secrets(self.reading));
         self.next = Next::Value { names: false };
     }
 
