@@ -737,7 +737,7 @@ fn a_password_in_a_script_is_not_shown(bench: &impl Bench) {
         "CREATE ROLE app WITH NOLOGIN PASSWORD 'hunter2' NONSENSE",
         // The databases name the word where they stop.
         "CREATE ROLE app PASSWORD 'a' 'hunter2'",
-        "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1 user=u password=hunter2' PUBLICATION p NONSENSE",
+        "SELECT dblink_connect('host=127.0.0.1 port=1 user=u password=hunter2')",
         "INSERT INTO nowhere (password) VALUES ('hunter2')",
     ] {
         let error = migrator(&[("1.0.0", "role", up, "")]).up(&mut bench.open()).wait().unwrap_err();
