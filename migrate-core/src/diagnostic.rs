@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
+use crate::sql::Secrets;
 pub use code::{Code, Severity, Topic};
 
 /// One problem with a migrations directory.
@@ -39,7 +40,7 @@ pub struct Diagnostic {
 /// The line of a file that a diagnostic is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line, without its end.
+    /// The line, without its end, and with `*` for each character of a password.
     pub text: String,
     /// The bytes of the line that are meant.
     pub span: Range<usize>,
@@ -71,12 +72,16 @@ impl Diagnostic {
     /// A problem with a part of a file, given as bytes of its text.
     #[must_use]
     pub fn at(code: Code, file: SourceFile<'_>, span: Range<usize>, message: impl Into<String>) -> Self {
+        let secrets = Secrets::of(file.text);
         let place = file.place(span);
+        // A `*` may be shorter than what it stands for.
+        let start = secrets.masked(place.line_start..place.meant.start).len();
+        let span = start..start + secrets.masked(place.meant).len();
         Self {
             line: place.line,
             column: place.column,
-            excerpt: Some(place.excerpt),
-            ..Self::whole(code, file.path, message)
+            excerpt: Some(Excerpt { text: secrets.masked(place.line_start..place.line_end), span }),
+            ..Self::whole(code, file.path, secrets.hidden_in(&message.into()))
         }
     }
 
@@ -143,7 +148,11 @@ pub struct SourceFile<'a> {
 struct Place {
     line: usize,
     column: usize,
-    excerpt: Excerpt,
+    /// Where the line begins, and where it ends without its line end.
+    line_start: usize,
+    line_end: usize,
+    /// What of the line is meant.
+    meant: Range<usize>,
 }
 
 impl SourceFile<'_> {
@@ -162,12 +171,14 @@ impl SourceFile<'_> {
         let text = rest.split('\n').next().unwrap_or_default();
         let text = text.strip_suffix('\r').unwrap_or(text);
         // Only the first line of a longer span is shown; a caret stands at the end of the line for what is missing there.
-        let in_line = |at: usize| text.floor_char_boundary(at.saturating_sub(line_start));
+        let in_line = |at: usize| line_start + text.floor_char_boundary(at.saturating_sub(line_start));
         let (from, to) = (in_line(start), in_line(span.end));
         Place {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            excerpt: Excerpt { text: text.to_owned(), span: from..to.max(from) },
+            line_start,
+            line_end: line_start + text.len(),
+            meant: from..to.max(from),
         }
     }
 }
@@ -243,6 +254,21 @@ unknown key `descripton`
         assert!(diagnostic.render().contains("up.sql:2:1"));
         let file = SourceFile { path: "up.sql", text: "" };
         assert!(Diagnostic::at(Code::UnterminatedString, file, 0..0, "empty").render().contains("up.sql:1:1"));
+    }
+
+    #[test]
+    fn shows_no_password() {
+        let text = "SELECT 1;\r\nALTER ROLE x PASSWORD 'geheím'; COMMIT;\r\n";
+        let start = text.find("COMMIT").unwrap();
+        let file = SourceFile { path: "up.sql", text };
+        let diagnostic = Diagnostic::at(Code::NotInTransaction, file, start..start + 6, "near `'geheím'`: refused");
+        let expect = r"
+near `'***'`: refused
+ --> up.sql:2:33
+  |
+2 | ALTER ROLE x PASSWORD '******'; COMMIT;
+  |                                 ^^^^^^";
+        assert_eq!(diagnostic.render(), expect.trim_start_matches('\n'));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod postgres_grammar;
 mod problem;
 mod removed;
 mod script;
+mod secrets;
 mod segment;
 mod split;
 mod text;
@@ -46,6 +47,7 @@ pub use problem::SyntaxError;
 pub use problem::{Problem, SqlError};
 pub use removed::removed_names;
 pub use script::Script;
+pub use secrets::Secrets;
 pub use segment::{Segment, SegmentKind, segments};
 pub use text::{excerpt, line_column, offset_of_character};
 

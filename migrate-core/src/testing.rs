@@ -190,8 +190,10 @@ pub(crate) fn is_inside(diagnostic: &Diagnostic, text: &str) -> bool {
     let line = text.split('\n').nth(diagnostic.line - 1);
     let fits = line.is_some_and(|line| diagnostic.column <= line.chars().count() + 1);
     let is_shown = diagnostic.excerpt.as_ref().is_none_or(|excerpt| {
-        line.is_some_and(|line| line.strip_suffix('\r').unwrap_or(line) == excerpt.text)
-            && excerpt.text.get(excerpt.span.clone()).is_some()
+        let is_same = |(shown, written)| shown == written || shown == '*';
+        line.map(|line| line.strip_suffix('\r').unwrap_or(line)).is_some_and(|line| {
+            line.chars().count() == excerpt.text.chars().count() && excerpt.text.chars().zip(line.chars()).all(is_same)
+        }) && excerpt.text.get(excerpt.span.clone()).is_some()
     });
     // Rendering must not panic either.
     fits && is_shown && !diagnostic.render().is_empty()

@@ -33,3 +33,19 @@ pub(crate) fn warnings(diagnostics: &[Diagnostic], span: Span) -> TokenStream {
     });
     warnings.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use migrate_core::diagnostic::{Code, SourceFile};
+
+    use super::*;
+
+    #[test]
+    fn a_compile_error_shows_no_password() {
+        let text = "CREATE ROLE x LOGIN PASSWORD 'geheim'; COMMIT;";
+        let file = SourceFile { path: "m/v1.0.0_x/up.sql", text };
+        let diagnostic = Diagnostic::at(Code::NotInTransaction, file, 39..45, "`COMMIT` in a transaction");
+        let error = errors(&[diagnostic], Span::call_site()).to_string();
+        assert!(error.contains("1 | CREATE ROLE x LOGIN PASSWORD '******'; COMMIT;"), "{error}");
+    }
+}

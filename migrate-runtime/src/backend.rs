@@ -630,7 +630,7 @@ fn script_error(step: &Step, file: &File<'_>, what: &str, failure: Failure) -> E
         .with_migration(step.version)
         .with_retryable(failure.retryable)
         .with_connection_lost(failure.connection_lost)
-        .with_database(failure.database);
+        .with_database(failure.database.without(&sql::Secrets::of(&file.sql)));
     let start = failure.statement.as_ref().map(|range| range.start);
     if let Some(offset) = failure.offset.or(start) {
         error = error.with_location(file.location(offset));
@@ -647,7 +647,12 @@ const ONE_TRUE_ROW: &str = "each query of a verify script must give exactly one 
 pub(crate) fn verification_error(step: &Step, file: &File<'_>, statement: Range<usize>, found: &str) -> Error {
     Error::new(
         ErrorKind::Migration,
-        format!("verification of migration {} `{}` failed: {found}", step.version, step.name),
+        format!(
+            "verification of migration {} `{}` failed: {}",
+            step.version,
+            step.name,
+            sql::Secrets::of(&file.sql).hidden_in(found)
+        ),
     )
     .with_migration(step.version)
     .with_location(file.location(statement.start))
@@ -672,14 +677,6 @@ pub(crate) fn lock_lost(fence: Fence) -> Error {
         format!("the run lost its lock to another run and stopped: its fence {fence} is gone"),
     )
     .with_help("see what the other run did with `migrate history`, then run again")
-}
-
-/// The error of a step whose row something on our table kept out.
-pub(crate) fn row_not_written(version: SchemaVersion) -> Error {
-    let message = format!("the ledger row of {version} was not written: a trigger or rule on the table keeps it out");
-    Error::new(ErrorKind::Ledger, message)
-        .with_migration(version)
-        .with_help("nothing of this step was kept; remove what stands on the ledger's table, then run again")
 }
 
 /// The error of a ledger that cannot be read.

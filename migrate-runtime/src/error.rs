@@ -4,6 +4,7 @@ use std::fmt;
 
 use migrate_core::compat::Assessment;
 use migrate_core::instances::RunningInstance;
+use migrate_core::sql::Secrets;
 use migrate_core::version::SchemaVersion;
 
 use crate::report::Report;
@@ -100,6 +101,19 @@ pub struct DatabaseError {
     pub detail: Option<String>,
     /// PostgreSQL's hint.
     pub hint: Option<String>,
+}
+
+impl DatabaseError {
+    /// The same without the secrets of a script, which the database may quote.
+    pub(crate) fn without(self, secrets: &Secrets<'_>) -> Self {
+        let hidden = |text: String| secrets.hidden_in(&text);
+        Self {
+            message: hidden(self.message),
+            code: self.code,
+            detail: self.detail.map(hidden),
+            hint: self.hint.map(hidden),
+        }
+    }
 }
 
 impl fmt::Display for DatabaseError {

@@ -33,6 +33,22 @@ fn fixtures_that_cannot_be_read() {
 }
 
 #[test]
+fn a_password_in_a_script() {
+    let project = Project::new(USERS_AND_POSTS);
+    let up = "CREATE TABLE roles (name TEXT);\nINSERT INTO rolls (name, password) VALUES ('app', 'geheim');\n";
+    project.write("migrations_v2/v1.1.0_posts/up.sql", up);
+    let mut shown = Vec::from(["up", "up --json"].map(|line| project.migrate(line)));
+    let up = "ALTER ROLE app PASSWORD $$geheim$$; COMMIT;\nSELECT dblink('password=geheim; COMMIT;\n";
+    project.write("migrations_v2/v1.1.0_posts/up.sql", up);
+    shown.extend(["validate", "validate --json", "up"].map(|line| project.migrate(line)));
+    for shown in shown {
+        assert_ne!(shown.output.code, 0, "{shown}");
+        let text = shown.to_string();
+        assert!(!text.contains("geheim"), "{shown}");
+    }
+}
+
+#[test]
 fn text_that_is_not_utf_8() {
     let project = Project::new(USERS_AND_POSTS);
     project.write("migrations_v2/v1.1.0_posts/up.sql", b"CREATE TABLE posts (name TEXT DEFAULT '\xe9');\n");

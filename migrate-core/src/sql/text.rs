@@ -1,5 +1,7 @@
 //! Places in a text, and excerpts of it, for messages.
 
+use super::Secrets;
+
 /// The most characters that [`excerpt`] gives.
 const EXCERPT: usize = 120;
 
@@ -29,10 +31,10 @@ pub fn offset_of_character(sql: &str, character: usize) -> usize {
 }
 
 /// A statement on one line for messages: white space and control characters folded to single spaces, at most 120
-/// characters, the last of them `…` when something was cut off. What follows the word `PASSWORD` in quotes is blanked.
+/// characters, the last of them `…` when something was cut off. [`Secrets`] are hidden.
 #[must_use]
 pub fn excerpt(statement: &str) -> String {
-    let statement = &without_passwords(statement);
+    let statement = Secrets::of(statement).redacted();
     let mut words = statement
         .split(|character: char| character.is_whitespace() || character.is_control())
         .filter(|word| !word.is_empty());
@@ -55,39 +57,6 @@ pub fn excerpt(statement: &str) -> String {
         }
     }
     line
-}
-
-/// The statement with every string behind the word `PASSWORD` replaced.
-fn without_passwords(statement: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = statement;
-    while let Some(at) = rest.to_ascii_lowercase().find("password") {
-        let (before, behind) = rest.split_at(at + "password".len());
-        shown.push_str(before);
-        let blank = behind.len() - behind.trim_start().len();
-        let quoted = behind[blank..].strip_prefix(['E', 'e']).unwrap_or(&behind[blank..]);
-        rest = match quoted.strip_prefix('\'') {
-            Some(secret) => {
-                shown.push_str(" '***'");
-                end_of_string(secret)
-            }
-            None => behind,
-        };
-    }
-    shown + rest
-}
-
-/// What follows a string whose opening quote is gone; doubled quotes belong to it.
-fn end_of_string(mut text: &str) -> &str {
-    loop {
-        match text.find('\'') {
-            None => return "",
-            Some(quote) => match text[quote + 1..].strip_prefix('\'') {
-                Some(more) => text = more,
-                None => return &text[quote + 1..],
-            },
-        }
-    }
 }
 
 /// The line up to where the `…` fits.
@@ -119,8 +88,10 @@ mod tests {
     fn excerpts_show_no_password() {
         let check = |statement: &str, expect: &str| assert_eq!(excerpt(statement), expect);
         check("CREATE ROLE a PASSWORD 'hunter2' LOGIN", "CREATE ROLE a PASSWORD '***' LOGIN");
-        check("ALTER ROLE a password\n  E'it''s' VALID", "ALTER ROLE a password '***' VALID");
-        check("ALTER ROLE a PASSWORD 'cut", "ALTER ROLE a PASSWORD '***'");
+        check("ALTER ROLE a password\n  E'it''s' VALID", "ALTER ROLE a password E'***' VALID");
+        check("ALTER ROLE a PASSWORD 'cut", "ALTER ROLE a PASSWORD '***");
+        let long = format!("ALTER ROLE a {} PASSWORD '{}' LOGIN", "x".repeat(80), "y".repeat(200));
+        check(&long, &format!("ALTER ROLE a {} PASSWORD '***' LOGIN", "x".repeat(80)));
         check("SELECT password FROM users", "SELECT password FROM users");
     }
 

@@ -72,13 +72,18 @@ pub(super) fn lex(sql: &str, dialect: Dialect) -> Lexed {
             error: Some(SqlError { offset, end: offset + 1, problem: Problem::NulByte }),
         };
     }
-    let (mut tokens, unterminated) = match dialect {
-        Dialect::Postgres => postgres::lex(sql, postgres::plain),
-        Dialect::Sqlite => sqlite::lex(sql),
-    };
+    let (mut tokens, unterminated) = with_trivia(sql, dialect);
     tokens.retain(|token| !token.is_trivia());
     let error = unterminated.map(|(offset, problem)| SqlError { offset, end: end_of_line(sql, offset), problem });
     Lexed { tokens, error }
+}
+
+/// Every token, and where and why the last one does not end. A NUL byte may end them early.
+pub(super) fn with_trivia(sql: &str, dialect: Dialect) -> (Vec<Token>, Option<(usize, Problem)>) {
+    match dialect {
+        Dialect::Postgres => postgres::lex(sql, postgres::plain),
+        Dialect::Sqlite => sqlite::lex(sql),
+    }
 }
 
 /// Bytes of words, in both dialects. All bytes of characters beyond ASCII are.
@@ -125,10 +130,7 @@ pub(super) fn end_of_line(sql: &str, offset: usize) -> usize {
 /// Every token including trivia; `None` when the script does not lex.
 #[cfg(test)]
 fn all(sql: &str, dialect: Dialect) -> Option<Vec<Token>> {
-    let (tokens, unterminated) = match dialect {
-        Dialect::Postgres => postgres::lex(sql, postgres::plain),
-        Dialect::Sqlite => sqlite::lex(sql),
-    };
+    let (tokens, unterminated) = with_trivia(sql, dialect);
     unterminated.is_none().then_some(tokens)
 }
 

@@ -733,10 +733,18 @@ fn a_view_of_our_name_is_not_mistaken_for_ours(bench: &impl Bench) {
 }
 
 fn a_password_in_a_script_is_not_shown(bench: &impl Bench) {
-    let up = "CREATE ROLE app WITH NOLOGIN PASSWORD 'hunter2' NONSENSE";
-    let error = migrator(&[("1.0.0", "role", up, "")]).up(&mut bench.open()).wait().unwrap_err();
-    let shown = format!("{error} {error:?} {:?}", bench.sql("SELECT error FROM schema_migrations_v2_history"));
-    assert!(!shown.contains("hunter2"), "{shown}");
+    for up in [
+        "CREATE ROLE app WITH NOLOGIN PASSWORD 'hunter2' NONSENSE",
+        // The databases name the word where they stop.
+        "CREATE ROLE app PASSWORD 'a' 'hunter2'",
+        "SELECT dblink_connect('host=127.0.0.1 port=1 user=u password=hunter2')",
+        "INSERT INTO nowhere (password) VALUES ('hunter2')",
+    ] {
+        let error = migrator(&[("1.0.0", "role", up, "")]).up(&mut bench.open()).wait().unwrap_err();
+        assert!(error.statement().is_some_and(|statement| statement.contains("***")), "{error:?}");
+        let shown = format!("{error} {error:?} {:?}", bench.sql("SELECT error FROM schema_migrations_v2_history"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }
 
 fn what_a_verify_script_sets_does_not_reach_the_next_migration(bench: &impl Bench) {

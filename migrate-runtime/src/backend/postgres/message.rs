@@ -250,7 +250,7 @@ impl<'w> Message<'w> {
             let message = format!("migration {} `{}` ended the transaction that it runs in", step.version, step.name);
             return fails(ErrorKind::Migration, message)
                 .with_location(work.script.location(0))
-                .with_database(error.into_database())
+                .with_database(error.into_database().without(&sql::Secrets::of(&work.script.sql)))
                 .with_help(
                     "set `\"transaction\": false` in its metadata.json, or leave transaction control to migrate",
                 );
