@@ -34,7 +34,7 @@ use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
-    Stored, Took, Work, lock_lost,
+    Stored, Took, Work, goes_on_changed, lock_lost,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -335,6 +335,14 @@ impl Backend for SqliteBackend<'_> {
                 Direction::Down => self.names.mark_reverting(connection, work)?,
             }
             self.names.add_history(connection, run, &HistoryEntry::of_step(work.step, "started"))
+        })
+    }
+
+    async fn adopt(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            self.names.accept(connection, run, work)?;
+            let changed = goes_on_changed(work.step);
+            self.names.add_history(connection, run, &HistoryEntry::resumed(work.step, &changed))
         })
     }
 
