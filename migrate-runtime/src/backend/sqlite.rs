@@ -113,12 +113,17 @@ impl<'c> SqliteBackend<'c> {
         }
     }
 
-    /// The connection for reading; `None` when there is no database yet.
+    /// The connection for reading; `None` when there is no database yet. Where its folder is missing no run could make it, so
+    /// that the path is wrong.
     fn reader(&mut self) -> Result<Option<&Connection>, Error> {
         if let (Link::Closed, Some(path)) = (&self.link, &self.path) {
             let exists = path.try_exists().map_err(|error| unreachable_file(path, &error.to_string()))?;
             if !exists {
-                return Ok(None);
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                return match folder.filter(|folder| !folder.is_dir()) {
+                    Some(folder) => Err(unreachable_file(path, &format!("there is no folder `{}`", folder.display()))),
+                    None => Ok(None),
+                };
             }
         }
         self.open(OpenFlags::empty()).map(Some)
