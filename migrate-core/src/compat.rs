@@ -11,6 +11,7 @@ use std::fmt;
 use semver::Version;
 
 use crate::checksum;
+use crate::interrupted::{Interruption, Resumption};
 use crate::ledger::{FORMAT, LedgerRow, LockHolder, Snapshot, Status, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
@@ -433,6 +434,9 @@ impl Judge<'_> {
 
     fn known(&mut self, migration: &Migration, row: &LedgerRow) -> MigrationState {
         let version = row.version;
+        if !row.status.is_complete() {
+            return self.incomplete(migration, row);
+        }
         let script = migration.script(Role::Up, self.dialect);
         let same = script.is_some_and(|script| script.checksum.to_string() == row.checksum);
         let same_substance = same
@@ -440,10 +444,6 @@ impl Judge<'_> {
                 (Some(script), Some(applied)) => sql::same_substance(&script.sql, applied, self.dialect),
                 _ => false,
             };
-        if !row.status.is_complete() {
-            // The same statements have the same numbers, whatever stands between them.
-            return self.incomplete(row, same_substance);
-        }
         let complete = if row.status == Status::Baseline { MigrationState::Baseline } else { MigrationState::Applied };
         if same {
             return complete;
@@ -464,7 +464,7 @@ impl Judge<'_> {
         complete
     }
 
-    fn incomplete(&mut self, row: &LedgerRow, resumable: bool) -> MigrationState {
+    fn incomplete(&mut self, migration: &Migration, row: &LedgerRow) -> MigrationState {
         let version = row.version;
         if self.lock_is_live() {
             self.find(
@@ -474,20 +474,23 @@ impl Judge<'_> {
             );
             return MigrationState::Pending;
         }
-        if resumable {
-            self.find(
-                ReasonCode::Interrupted,
-                Some(version),
-                format!("migration {version} was interrupted while {}", row.status),
-            );
-        } else {
-            self.find(
-                ReasonCode::InterruptedForGood,
-                Some(version),
-                format!("migration {version} was interrupted while {}, and its script was changed since", row.status),
-            );
+        let interruption = Interruption::of(row, Some(migration), self.dialect);
+        match interruption.resumption {
+            Resumption::Same | Resumption::ChangedBehind => {
+                self.find(ReasonCode::Interrupted, Some(version), interruption.message());
+            }
+            Resumption::ChangedWithin(_) | Resumption::Unknown => self.interrupted_for_good(row, &interruption),
         }
         MigrationState::Interrupted
+    }
+
+    fn interrupted_for_good(&mut self, row: &LedgerRow, interruption: &Interruption<'_>) {
+        self.reasons.push(Reason {
+            code: ReasonCode::InterruptedForGood,
+            version: Some(row.version),
+            message: interruption.message(),
+            remedy: Some(interruption.ways()),
+        });
     }
 
     fn unknown(&mut self, row: &LedgerRow) -> MigrationState {
@@ -499,11 +502,7 @@ impl Judge<'_> {
                 self.find(ReasonCode::Unknown, Some(version), message);
                 return MigrationState::Unknown;
             }
-            self.find(
-                ReasonCode::InterruptedForGood,
-                Some(version),
-                format!("migration {version} was interrupted while {}, and this program does not hold it", row.status),
-            );
+            self.interrupted_for_good(row, &Interruption::of(row, None, self.dialect));
             return MigrationState::Interrupted;
         }
         let major = self.held.last().map_or(0, |migration| migration.version().major);

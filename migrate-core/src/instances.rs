@@ -12,7 +12,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::compat::{Reason, ReasonCode};
-use crate::ledger::Snapshot;
+use crate::ledger::{LedgerRow, Snapshot};
 use crate::plan::{Direction, Plan, Step};
 use crate::registry::Registry;
 use crate::version::SchemaVersion;
@@ -87,8 +87,8 @@ impl Demand {
 
 /// What each step of a plan demands.
 ///
-/// A step that goes on with an interrupted one demands nothing: its minimum is in the ledger since it was begun. Neither
-/// does a minimum that what stays applied asks for anyway.
+/// A step that goes on with an interrupted one demands nothing, unless its migration was changed and asks for more: its
+/// minimum is in the ledger since it was begun. Neither does a minimum that what stays applied asks for anyway.
 ///
 /// # Examples
 ///
@@ -105,14 +105,16 @@ pub fn demands(registry: &Registry, snapshot: &Snapshot, plan: &Plan) -> Vec<Dem
     let minimums = snapshot.rows.iter().filter(|row| stays(row.version)).filter_map(|row| row.min_runtime_version());
     let mut floor = minimums.max_by(Version::cmp_precedence);
     let mut demand = |step: &Step| {
-        if step.resume_after.is_some() {
+        if step.resume_after.is_some() && !step.script_changed {
             return Demand::Nothing;
         }
         if step.direction == Direction::Down {
             return Demand::Without(step.version);
         }
         let minimum = registry.find(step.version).and_then(|migration| migration.min_runtime_version());
-        let raises = |minimum: &Version| floor.as_ref().is_none_or(|floor| minimum.cmp_precedence(floor).is_gt());
+        let begun = snapshot.find(step.version).filter(|_| step.resume_after.is_some());
+        let begun = begun.and_then(LedgerRow::min_runtime_version);
+        let raises = |minimum: &Version| floor.iter().chain(&begun).all(|floor| minimum.cmp_precedence(floor).is_gt());
         let Some(minimum) = minimum.filter(raises) else {
             return Demand::Nothing;
         };
@@ -183,7 +185,8 @@ impl Intent {
 ///
 /// let (version, name) = ("2.0.0".parse()?, "drop_name".to_owned());
 /// let (direction, origin) = (Direction::Up, Origin::Registry);
-/// let step = Step { version, name, direction, origin, resume_after: None, uncertain: false };
+/// let (resume_after, uncertain, script_changed) = (None, false, false);
+/// let step = Step { version, name, direction, origin, resume_after, uncertain, script_changed };
 /// let reason = blocked(&step, &Demand::Floor(version.to_semver()), 2);
 /// assert_eq!(reason.code, ReasonCode::BlockedByInstances);
 /// assert_eq!(

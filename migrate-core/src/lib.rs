@@ -18,6 +18,7 @@ pub mod embedded;
 pub mod fingerprint;
 pub mod health;
 pub mod instances;
+mod interrupted;
 pub mod ledger;
 pub mod migration;
 pub mod plan;

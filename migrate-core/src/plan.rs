@@ -5,6 +5,7 @@ mod downgrade;
 use std::fmt;
 
 use crate::amend::Change;
+use crate::interrupted::Interruption;
 use crate::ledger::{LedgerRow, Snapshot, Status};
 use crate::migration::{Dialect, Migration, Phase, Role};
 use crate::registry::Registry;
@@ -100,6 +101,9 @@ pub struct Step {
     pub resume_after: Option<u32>,
     /// Whether the segment after these was begun outside any transaction and nobody saw how it ended.
     pub uncertain: bool,
+    /// Whether the script differs from the one that an earlier run began, behind what that did: the ledger takes it over before
+    /// this run goes on.
+    pub script_changed: bool,
 }
 
 impl fmt::Display for Step {
@@ -172,6 +176,8 @@ pub enum PlanError {
         version: SchemaVersion,
         /// Its name.
         name: String,
+        /// What can be done about it.
+        ways: String,
     },
 }
 
@@ -197,7 +203,7 @@ impl PlanError {
             Self::UnknownTarget { head: None, .. } => "there are no migrations".to_owned(),
             Self::NoWayBack { version, .. } => format!("write a down script for migration {version}"),
             Self::Replaced { .. } => "use the program or checkout from before they were squashed".to_owned(),
-            Self::Interrupted { .. } => "finish it first with `migrate up`".to_owned(),
+            Self::Interrupted { ways, .. } => ways.clone(),
         }
     }
 }
@@ -218,7 +224,7 @@ impl fmt::Display for PlanError {
                     "migration {version} `{name}` was squashed since it was applied, and this set does not hold it"
                 )
             }
-            Self::Interrupted { version, name } => {
+            Self::Interrupted { version, name, .. } => {
                 write!(f, "migration {version} `{name}` was interrupted half way")
             }
         }
@@ -308,7 +314,10 @@ impl Planner<'_> {
                 let down = step(migration, Direction::Down);
                 steps.push(Step { origin: Origin::Ledger, ..resumed(Some(row), down) });
             }
-            steps.push(resumed(interrupted(Status::Applying), step(migration, Direction::Up)));
+            let row = interrupted(Status::Applying);
+            let up = migration.script(Role::Up, self.dialect);
+            let script_changed = row.zip(up).is_some_and(|(row, script)| script.checksum.to_string() != row.checksum);
+            steps.push(Step { script_changed, ..resumed(row, step(migration, Direction::Up)) });
         }
         steps.shrink_to_fit();
         Plan { steps, ..Plan::default() }
@@ -360,11 +369,11 @@ impl Planner<'_> {
     pub(crate) fn undo(&self, row: &LedgerRow) -> Result<Step, PlanError> {
         let (version, name) = (row.version, row.name.clone());
         match row.status {
-            Status::Applying => return Err(PlanError::Interrupted { version, name }),
+            Status::Applying => return Err(self.interrupted(row)),
             Status::Reverting => {
                 let (direction, origin) = (Direction::Down, Origin::Ledger);
                 let (resume_after, uncertain) = (Some(row.progress), row.is_uncertain());
-                return Ok(Step { version, name, direction, origin, resume_after, uncertain });
+                return Ok(Step { version, name, direction, origin, resume_after, uncertain, script_changed: false });
             }
             Status::Applied | Status::Baseline => {}
         }
@@ -382,7 +391,14 @@ impl Planner<'_> {
             let reason = known.and_then(Migration::irreversible).map(str::to_owned);
             return Err(PlanError::NoWayBack { version, name, reason });
         };
-        Ok(Step { version, name, direction: Direction::Down, origin, resume_after: None, uncertain: false })
+        let direction = Direction::Down;
+        Ok(Step { version, name, direction, origin, resume_after: None, uncertain: false, script_changed: false })
+    }
+
+    /// The error of a row that is half way and stands in the way.
+    pub(crate) fn interrupted(&self, row: &LedgerRow) -> PlanError {
+        let ways = Interruption::of(row, self.registry.find(row.version), self.dialect).ways();
+        PlanError::Interrupted { version: row.version, name: row.name.clone(), ways }
     }
 }
 
@@ -394,6 +410,7 @@ fn step(migration: &Migration, direction: Direction) -> Step {
         origin: Origin::Registry,
         resume_after: None,
         uncertain: false,
+        script_changed: false,
     }
 }
 

@@ -266,10 +266,9 @@ fn undo(question: &Question<'_>) -> Answer {
         Status::Reverting => !goes(row.version),
         Status::Applied | Status::Baseline => false,
     };
-    let interrupted =
-        |row: &LedgerRow| Obstacle::Migration(PlanError::Interrupted { version: row.version, name: row.name.clone() });
-    answer.obstacles.extend(snapshot.rows.iter().filter(half_way).map(interrupted));
     let planner = Planner { registry, snapshot, dialect };
+    let interrupted = |row: &LedgerRow| Obstacle::Migration(planner.interrupted(row));
+    answer.obstacles.extend(snapshot.rows.iter().filter(half_way).map(interrupted));
     for row in &rows {
         match planner.undo(row) {
             Ok(step) => answer.plan.steps.push(step),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::checksum::{ALGORITHM, Checksum};
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Summary};
+use crate::ledger::{FORMAT, LedgerRow, LockHolder, OLDEST_READER, Snapshot, State, Status, Summary};
 use crate::migration::{Dialect, Migration, Phase, Role, Script, Settings};
 use crate::plan::{Plan, Target};
 use crate::registry::Registry;
@@ -61,7 +61,7 @@ fn replaced_of(text: &str) -> Vec<Vec<Replaced>> {
 /// A snapshot of ledger rows separated by spaces: `1.0.0` is applied unchanged, `1.0.0:applying` has that status,
 /// `1.0.0:edited` was applied with another script, `1.0.0:squashed` with that of a squashed migration, `1.0.0:spaced` with other white space, `1.0.0>=2.0.0` recorded a
 /// minimum, `1.0.0!` stored no down script; `1.0.0:applying?` stands at a part of which nothing tells whether it took
-/// effect. A word of `-` gives an empty ledger, no word no tables.
+/// effect; `1.0.0:begun` is `applying` with another script, of which nothing is done. A word of `-` gives an empty ledger, no word no tables.
 pub(crate) fn snapshot(text: &str) -> Snapshot {
     let state = State {
         format: FORMAT,
@@ -82,7 +82,7 @@ fn row(word: &str) -> LedgerRow {
     let (word, uncertain) = word.strip_suffix('?').map_or((word, false), |word| (word, true));
     let (version, status) = word.split_once(':').unwrap_or((word, "applied"));
     let up_sql = match status {
-        "edited" => "SELECT 2".to_owned(),
+        "edited" | "begun" => "SELECT 2".to_owned(),
         "squashed" => squashed_of(version),
         "spaced" => format!("  {} -- note", up_of(version)),
         _ => up_of(version),
@@ -94,9 +94,12 @@ fn row(word: &str) -> LedgerRow {
         applied_at: "2026-01-01T00:00:00.000Z".to_owned(),
         runtime_version: None,
         execution_time_ms: 1,
-        status: status.parse().unwrap_or(crate::ledger::Status::Applied),
+        status: match status {
+            "begun" => Status::Applying,
+            _ => status.parse().unwrap_or(Status::Applied),
+        },
         min_runtime_version: floor,
-        progress: 3,
+        progress: if status == "begun" { 0 } else { 3 },
         attempted: if uncertain { 4 } else { 0 },
         up_sql: Some(up_sql),
         has_down,

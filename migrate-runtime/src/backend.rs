@@ -92,6 +92,10 @@ pub trait Backend: Send {
     /// Records that a non-transactional step begins: its ledger row becomes `applying` or `reverting`.
     fn begin(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Records that a non-transactional step goes on with a script that was changed behind what is done: its ledger row, which
+    /// stays as far as it is, takes over what the registry records of the migration.
+    fn adopt(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Takes the beginning of a non-transactional step back, when nothing of it took effect: no more of its segments is
     /// recorded than `finished`, which set session state only.
     fn abandon(&mut self, fence: Fence, step: &Step, finished: u32) -> impl Future<Output = Result<(), Error>> + Send;
@@ -410,6 +414,11 @@ impl<'a> HistoryEntry<'a> {
         Self { operation: step.direction.as_str(), version: Some(step.version), ..Self::of_run(outcome) }
     }
 
+    /// A step that goes on with a changed script.
+    pub(crate) fn resumed(step: &Step, changed: &'a str) -> Self {
+        Self { plan: Some(changed), ..Self::of_step(step, "resumed") }
+    }
+
     pub(crate) fn done(step: &Step, took: Took) -> Self {
         Self { took, ..Self::of_step(step, "succeeded") }
     }
@@ -588,6 +597,15 @@ pub(crate) struct Failure {
 /// What to do when the connection was lost for good.
 pub(crate) const RUN_AGAIN: &str = "the connection was lost; what was committed is in the ledger, so run again";
 
+/// What the history says of a step that goes on with a changed script.
+pub(crate) fn goes_on_changed(step: &Step) -> String {
+    let Step { version, name, .. } = step;
+    match step.resume_after.unwrap_or(0) {
+        0 => format!("begin {version} {name} anew with its changed script"),
+        parts => format!("go on with {version} {name} behind its part {parts} with its changed script"),
+    }
+}
+
 /// Puts a failure of a step's script into words.
 pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> Error {
     let step = work.step;
@@ -601,8 +619,20 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         format!("nothing of {} was kept; `migrate {again}` runs it again", step.version)
     } else if work.transactional {
         format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)
-    } else {
+    } else if stopped {
         format!("`migrate {again}` goes on with this statement; `migrate status` shows where {} stands", step.version)
+    } else if step.direction == Direction::Up {
+        format!(
+            "`migrate up` goes on with this statement; if it is wrong, mend it in the script first, but change none of those \
+             before it, which are done; `migrate status` shows where {} stands",
+            step.version
+        )
+    } else {
+        format!(
+            "`migrate down` goes on with this statement, as the ledger keeps it; if it is wrong, do what is left by hand, then \
+             say `migrate repair {} --not-applied`",
+            step.version
+        )
     };
     script_error(step, file, what, failure).with_help(help)
 }

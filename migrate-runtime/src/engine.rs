@@ -407,7 +407,8 @@ fn retry_pause(settings: &Settings, tries: u32) -> Duration {
 }
 
 /// Fetches the scripts of applied migrations whose checksum differs from the registry's, so that a difference in
-/// comments can be told from one in substance.
+/// comments can be told from one in substance, and one behind what is done from one in that; and of interrupted ones that the
+/// registry does not hold, to say what of them is done.
 async fn with_changed_scripts<B: Backend>(
     backend: &mut B,
     registry: &Registry,
@@ -418,7 +419,7 @@ async fn with_changed_scripts<B: Backend>(
         .iter()
         .filter(|row| {
             let script = registry.find(row.version).and_then(|migration| migration.script(Role::Up, B::DIALECT));
-            script.is_some_and(|script| script.checksum.to_string() != row.checksum)
+            script.map_or(!row.status.is_complete(), |script| script.checksum.to_string() != row.checksum)
         })
         .map(|row| row.version)
         .collect();

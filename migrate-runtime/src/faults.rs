@@ -175,6 +175,7 @@ impl<B: Backend> Backend for FaultBackend<'_, B> {
         fn upgrade(fence: Fence, lock_timeout: Duration) -> ();
         fn grant(fence: Fence, role: &str) -> ();
         fn begin(run: &Run, fence: Fence, work: &Work<'_>) -> ();
+        fn adopt(run: &Run, fence: Fence, work: &Work<'_>) -> ();
         fn abandon(fence: Fence, step: &Step, finished: u32) -> ();
         fn segment(
             fence: Fence, work: &Work<'_>, segment: &Segment, place: Option<Place>,

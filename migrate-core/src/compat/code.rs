@@ -55,7 +55,7 @@ codes! {
     Pending NeedsMigration "pending" Some("run `migrate up`"),
         "Not applied yet."
     Interrupted NeedsMigration "interrupted" Some("run `migrate up` to resume it"),
-        "Stopped half way, and can be resumed."
+        "Stopped half way, and can be resumed: what was begun of its script is unchanged."
     BlockedByInstances NeedsMigration "blocked_by_instances"
         Some("let the running programs be replaced and run the same command again; or wait for them with `--wait-for-fleet 10m`, or go on without them with `--ignore-instances`; `migrate instances` lists them"),
         "Waits for running programs that it would break."
@@ -75,8 +75,8 @@ codes! {
         Some("give it a version above every released one, or apply it all the same with `migrate up --allow-out-of-order`"),
         "Pending below an applied version, which is not allowed."
     InterruptedForGood Incompatible "interrupted_for_good"
-        Some("run `migrate up` with the program that began it; what was being undone, `migrate down` finishes with any program; or look at the database and settle it with `migrate repair VERSION --applied` or `--not-applied`"),
-        "Stopped half way, and its script was changed in substance since or is not in this program."
+        Some("put what was begun of its script back as it was, or use a program that holds it, and run `migrate up`; or undo by hand what its finished parts did, then say `migrate repair VERSION --not-applied`; or do the rest by hand, then say `migrate repair VERSION --applied`; what was being undone, `migrate down` finishes with any program"),
+        "Stopped half way, and what was begun of its script was changed in substance since, or it is not in this program."
     UnknownMajor Incompatible "unknown_major"
         Some("deploy the program that applied it or a newer one, or undo the migration with `migrate down`"),
         "Applied by a program with a higher MAJOR that recorded no minimum."

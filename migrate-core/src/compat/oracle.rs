@@ -22,11 +22,12 @@ enum Is {
     Applying,
     Reverting,
     ApplyingChanged,
+    ApplyingMended,
     ApplyingUnknown,
 }
 
 impl Is {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Absent,
         Self::Pending,
         Self::Applied,
@@ -37,6 +38,7 @@ impl Is {
         Self::Applying,
         Self::Reverting,
         Self::ApplyingChanged,
+        Self::ApplyingMended,
         Self::ApplyingUnknown,
     ];
 
@@ -45,7 +47,10 @@ impl Is {
     }
 
     fn is_unfinished(self) -> bool {
-        matches!(self, Self::Applying | Self::Reverting | Self::ApplyingChanged | Self::ApplyingUnknown)
+        matches!(
+            self,
+            Self::Applying | Self::Reverting | Self::ApplyingChanged | Self::ApplyingMended | Self::ApplyingUnknown
+        )
     }
 
     fn is_in_the_ledger(self) -> bool {
@@ -57,14 +62,17 @@ impl Is {
             Self::Baseline => ":baseline",
             Self::Commented => ":spaced",
             Self::Changed => ":edited",
-            Self::Applying | Self::ApplyingChanged | Self::ApplyingUnknown => ":applying",
+            Self::Applying | Self::ApplyingChanged | Self::ApplyingMended | Self::ApplyingUnknown => ":applying",
             Self::Reverting => ":reverting",
             _ => "",
         };
         let mut row = snapshot(&format!("{version}{status}{floor}")).rows.remove(0);
-        if self == Self::ApplyingChanged {
+        if matches!(self, Self::ApplyingChanged | Self::ApplyingMended) {
             row.checksum = "0".repeat(64);
             row.up_sql = Some("SELECT 2".to_owned());
+        }
+        if self == Self::ApplyingMended {
+            row.progress = 0;
         }
         row
     }
@@ -103,7 +111,9 @@ const RULES: [Rule; 10] = [
     }),
     (2, "unknown_major", |it, all, _| it.is == Is::Unknown && it.floor.is_none() && it.major > major_of_registry(all)),
     (1, "pending", |it, all, around| it.is == Is::Pending && (around.out_of_order || !is_below_an_applied(it, all))),
-    (1, "interrupted", |it, _, around| !around.live && matches!(it.is, Is::Applying | Is::Reverting)),
+    (1, "interrupted", |it, _, around| {
+        !around.live && matches!(it.is, Is::Applying | Is::Reverting | Is::ApplyingMended)
+    }),
     (1, "in_progress", |it, _, around| around.live && it.is.is_unfinished() && it.is != Is::ApplyingUnknown),
     (0, "changed_in_comments", |it, _, _| it.is == Is::Commented),
     (0, "unknown", |it, all, around| match it.is {
@@ -216,5 +226,5 @@ fn the_verdict_over_all_states_of_three_migrations() {
         }
     }
     let number = compare(&[(1, 0), (1, 1), (2, 0)], &Is::ALL, &[None, Some(2)], &arounds);
-    assert_eq!(number, 20_usize.pow(3) * 12);
+    assert_eq!(number, 22_usize.pow(3) * 12);
 }

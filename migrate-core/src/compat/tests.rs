@@ -111,6 +111,14 @@ fn an_interrupted_one_can_be_resumed_if_it_is_known_and_unchanged() {
     edited.rows[0].up_sql = Some("SELECT 2".to_owned());
     let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
     assert_eq!(shown(&assessment), "2 interrupted_for_good@1.0.0");
+    // Nothing of it was done yet.
+    edited.rows[0].progress = 0;
+    let assessment = judge(&registry("1.0.0"), &edited, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "1 interrupted@1.0.0");
+    assert_eq!(
+        assessment.reasons[0].message,
+        "migration 1.0.0 was interrupted while applying, and its script was changed since; nothing of it is done"
+    );
 }
 
 #[test]

@@ -54,6 +54,10 @@ fn a_step_down_demands_to_do_without() {
 fn what_was_begun_is_finished() {
     check("1.0.0 1.1.0>=1.5.0", "1.0.0 1.1.0:applying>=1.5.0", "latest", "-");
     check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "down by 1", "-");
+    // Changed since, it may ask for more, and then the ledger says so.
+    check("1.0.0 1.1.0>=1.6.0", "1.0.0 1.1.0:begun>=1.5.0", "latest", ">=1.6.0");
+    check("1.0.0 1.1.0>=1.5.0", "1.0.0 1.1.0:begun>=1.5.0", "latest", "-");
+    check("1.0.0 1.1.0>=1.4.0 1.2.0>=1.5.0", "1.0.0 1.1.0:begun>=1.5.0", "latest", "- >=1.5.0");
 }
 
 #[test]

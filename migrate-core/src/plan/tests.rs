@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{DIALECT, execute, registry, snapshot, target};
 
-/// The steps of a plan as `+1.0.0` and `-1.0.0`, an origin other than the registry as `*`, a resumed one as `~`.
+/// The steps of a plan as `+1.0.0` and `-1.0.0`, an origin other than the registry as `*`, a resumed one as `~`, with `!` if its
+/// script was changed meanwhile.
 #[track_caller]
 fn check(migrations: &str, ledger: &str, goal: &str, expect: &str) {
     let got = match plan(&registry(migrations), &snapshot(ledger), DIALECT, target(goal)) {
@@ -13,7 +14,8 @@ fn check(migrations: &str, ledger: &str, goal: &str, expect: &str) {
                 let sign = if step.direction == Direction::Up { '+' } else { '-' };
                 let stored = if step.origin == Origin::Ledger { "*" } else { "" };
                 let resumed = if step.resume_after.is_some() { "~" } else { "" };
-                format!("{sign}{}{stored}{resumed}", step.version)
+                let changed = if step.script_changed { "!" } else { "" };
+                format!("{sign}{}{stored}{resumed}{changed}", step.version)
             });
             let ends = plan.ends_with.iter().map(|error| format!("then error: {error}"));
             steps.chain(ends).collect::<Vec<_>>().join(" ")
@@ -103,6 +105,9 @@ fn what_was_interrupted_is_resumed() {
     check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "latest", "-1.1.0*~ +1.1.0");
     check("1.0.0 1.1.0", "1.0.0 1.1.0:reverting", "down by 1", "-1.1.0*~");
     check("1.0.0", "1.0.0:applying", "down by 1", "error: migration 1.0.0 `m` was interrupted half way");
+    check("1.0.0 1.1.0", "1.0.0:begun", "latest", "+1.0.0~! +1.1.0");
+    let error = plan(&registry("1.0.0"), &snapshot("1.0.0:applying"), DIALECT, target("down by 1")).unwrap_err();
+    assert!(error.help().contains("`migrate up`") && error.help().contains("--not-applied"), "{}", error.help());
 }
 
 #[test]

@@ -42,7 +42,7 @@ use self::tables::Names;
 use self::watch::{Seen, Watch, Watched};
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
-    Stored, Took, Work, ledger_error, mentions,
+    Stored, Took, Work, goes_on_changed, ledger_error, mentions,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -467,6 +467,15 @@ impl Backend for PostgresBackend<'_> {
             Direction::Down => message.push(&self.names.mark_reverting(work)),
         }
         message.push(&self.names.add_history(run, &HistoryEntry::of_step(work.step, "started")));
+        self.commit(&mut message, fence);
+        self.run_step(fence, work, &message).await.map(drop)
+    }
+
+    async fn adopt(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        let mut message = self.open(fence, work);
+        message.push(&self.names.accept(run, work));
+        let changed = goes_on_changed(work.step);
+        message.push(&self.names.add_history(run, &HistoryEntry::resumed(work.step, &changed)));
         self.commit(&mut message, fence);
         self.run_step(fence, work, &message).await.map(drop)
     }

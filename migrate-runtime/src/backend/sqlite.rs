@@ -34,7 +34,7 @@ use self::session::Session;
 use self::tables::Names;
 use crate::backend::{
     Backend, Edit, Fence, HistoryEntry, InstanceRow, Observation, Place, Question, Raised, Registered, Run, RunEnd,
-    Stored, Took, Work, lock_lost,
+    Stored, Took, Work, goes_on_changed, lock_lost,
 };
 #[cfg(feature = "backup")]
 use crate::backup::{self, Copied, Measure, Order, Restoration, Survey};
@@ -113,12 +113,17 @@ impl<'c> SqliteBackend<'c> {
         }
     }
 
-    /// The connection for reading; `None` when there is no database yet.
+    /// The connection for reading; `None` when there is no database yet. Where its folder is missing no run could make it, so
+    /// that the path is wrong.
     fn reader(&mut self) -> Result<Option<&Connection>, Error> {
         if let (Link::Closed, Some(path)) = (&self.link, &self.path) {
             let exists = path.try_exists().map_err(|error| unreachable_file(path, &error.to_string()))?;
             if !exists {
-                return Ok(None);
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                return match folder.filter(|folder| !folder.is_dir()) {
+                    Some(folder) => Err(unreachable_file(path, &format!("there is no folder `{}`", folder.display()))),
+                    None => Ok(None),
+                };
             }
         }
         self.open(OpenFlags::empty()).map(Some)
@@ -335,6 +340,14 @@ impl Backend for SqliteBackend<'_> {
                 Direction::Down => self.names.mark_reverting(connection, work)?,
             }
             self.names.add_history(connection, run, &HistoryEntry::of_step(work.step, "started"))
+        })
+    }
+
+    async fn adopt(&mut self, run: &Run, fence: Fence, work: &Work<'_>) -> Result<(), Error> {
+        self.transaction(fence, |connection| {
+            self.names.accept(connection, run, work)?;
+            let changed = goes_on_changed(work.step);
+            self.names.add_history(connection, run, &HistoryEntry::resumed(work.step, &changed))
         })
     }
 

@@ -145,7 +145,8 @@ fn edits_of<'a>(action: Action, step: &'a Step, work: Option<&'a Work<'a>>) -> V
 fn step(change: &Change) -> Step {
     let Change { version, name, .. } = change;
     let (direction, origin) = (Direction::Up, Origin::Registry);
-    Step { version: *version, name: name.clone(), direction, origin, resume_after: None, uncertain: false }
+    let (resume_after, uncertain, script_changed) = (None, false, false);
+    Step { version: *version, name: name.clone(), direction, origin, resume_after, uncertain, script_changed }
 }
 
 fn note(amendment: &Amendment, change: &Change) -> String {

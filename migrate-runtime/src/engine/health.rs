@@ -323,6 +323,7 @@ impl Examination<'_> {
             origin: Origin::Registry,
             resume_after: None,
             uncertain: false,
+            script_changed: false,
         };
         match work::of_registry(self.registry, self.settings, &step, B::DIALECT) {
             Some(work) => self.one(backend, check, &Ask::Verifying(&work)).await,

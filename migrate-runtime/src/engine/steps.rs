@@ -68,13 +68,19 @@ struct Reached {
     finished: Option<u32>,
     /// Whether the segment behind them was begun, and nobody saw how it ended.
     uncertain: bool,
+    /// Whether the ledger still has to take over the script, which was changed behind what is done.
+    changed: bool,
 }
 
 impl<'a> Walk<'a> {
     fn new(works: &'a [Work<'a>], demands: &'a [Demand], fence: Fence) -> Self {
         let open_until = demands.iter().position(|demand| *demand != Demand::Nothing).unwrap_or(works.len());
         let reached = works.iter().map(|work| &work.step);
-        let reached = reached.map(|step| Reached { finished: step.resume_after, uncertain: step.uncertain });
+        let reached = reached.map(|step| Reached {
+            finished: step.resume_after,
+            uncertain: step.uncertain,
+            changed: step.script_changed,
+        });
         let (reached, steps, at_work) = (reached.collect(), Vec::with_capacity(works.len()), Duration::ZERO);
         Self { works, demands, open_until, at_work, reached, steps, fence, tries: 0, losses: 0 }
     }
@@ -304,8 +310,9 @@ impl Migrate {
             return Ok(());
         };
         let row = snapshot.find(work.step.version).filter(|row| !row.status.is_complete());
-        walk.reached[walk.steps.len()] =
-            Reached { finished: row.map(|row| row.progress), uncertain: row.is_some_and(LedgerRow::is_uncertain) };
+        let reached = &mut walk.reached[walk.steps.len()];
+        reached.finished = row.map(|row| row.progress);
+        reached.uncertain = row.is_some_and(LedgerRow::is_uncertain);
         let lost = Error::new(ErrorKind::Database, text);
         let recorded = backend.failed(run, walk.fence, work.step, &lost).await;
         if walk.losses >= LOSSES.min(self.settings.max_retries) {
@@ -380,7 +387,10 @@ async fn statement_by_statement<B: Backend>(
     if untouched {
         backend.begin(run, fence, work).await?;
         reached.finished = Some(0);
+    } else if reached.changed {
+        backend.adopt(run, fence, work).await?;
     }
+    reached.changed = false;
     for (number, segment) in (1..).zip(&segments) {
         if number <= finished {
             replay(backend, fence, work, segment).await?;
@@ -400,7 +410,7 @@ async fn statement_by_statement<B: Backend>(
             reached.finished = None;
             return Err(abandon(backend, fence, work.step, number - 1, error).await);
         }
-        *reached = Reached { finished: Some(number), uncertain: false };
+        *reached = Reached { finished: Some(number), uncertain: false, changed: false };
         untouched &= segment.kind == SegmentKind::Session;
     }
     let duration = began.elapsed();

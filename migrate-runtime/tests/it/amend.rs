@@ -165,7 +165,7 @@ fn repair_settles_an_interrupted_migration_as_it_is_told(bench: &impl Bench) {
     bench.sql("DROP TABLE a");
     migrator.up(&mut bench.open()).wait().unwrap_err();
     // Mended by hand, and with another script than the one that was begun.
-    let mended = of(registry_at(outside_transaction("CREATE TABLE a (id INTEGER)", "DROP TABLE a").path()));
+    let mended = of(registry_at(outside_transaction("CREATE TABLE a (id BIGINT)", "DROP TABLE a").path()));
     assert_eq!(verdict(&mended, bench), Verdict::Incompatible);
     mended.amend(&mut bench.open(), repair("1.1.0", Some(Standing::Applied))).wait().unwrap();
     assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);

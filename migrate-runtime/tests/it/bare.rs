@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use migrate_runtime::{Amendment, ErrorKind, Event, Migrator, Postgres, SchemaVersion, Standing};
+use migrate_runtime::{Amendment, ErrorKind, Event, Migrator, Postgres, SchemaVersion, Standing, Verdict};
 use testkit::migrations::Directory;
 
 use crate::bench::{Bench, PostgresServer, of, registry_at};
@@ -212,6 +212,55 @@ fn a_procedure_that_fails_after_it_committed_is_not_called_again() {
         assert_eq!(bench.sql("SELECT id FROM log"), ["1"]);
         assert_eq!(bench.lock_owner(), [""; 0]);
     }
+}
+
+#[test]
+fn a_statement_that_may_have_taken_effect_is_not_changed_until_somebody_looked() {
+    let bench = PostgresServer::new();
+    bench.sql("CREATE TABLE log (id integer)");
+    bench.sql(
+        "CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO log VALUES (1); COMMIT; RAISE EXCEPTION 'half way'; END $$",
+    );
+    outside_transaction("SELECT 1;\nCALL fill()", "").up(&mut bench.open()).wait().unwrap_err();
+    let mended = outside_transaction("SELECT 1;\nINSERT INTO log VALUES (2)", "");
+    let refused = mended.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Incompatible, "{refused}");
+    let way =
+        "if part 2 (line 2) had no effect, say `migrate repair 1.1.0 --statement not-applied` and run `migrate up`";
+    assert!(refused.help().unwrap().starts_with(way), "{refused:?}");
+    // What comes behind it may be changed, which does not make it more certain.
+    let longer = outside_transaction("SELECT 1;\nCALL fill();\nSELECT 2", "");
+    let error = longer.up(&mut bench.open()).wait().unwrap_err();
+    assert!(error.to_string().contains("nothing tells whether it took effect"), "{error}");
+    assert_eq!(bench.sql("SELECT attempted FROM schema_migrations_v2 WHERE version = '1.1.0'"), ["2"]);
+
+    bench.sql("DELETE FROM log");
+    let statement = Standing::NotApplied;
+    let settle = Amendment::Settle { version: "1.1.0".parse().unwrap(), statement };
+    mended.amend(&mut bench.open(), settle).wait().unwrap();
+    mended.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM log"), ["2"]);
+    assert_eq!(mended.check(&mut bench.open()).wait().unwrap().verdict, Verdict::Compatible);
+}
+
+#[test]
+fn an_index_that_could_not_be_built_is_mended_in_the_script() {
+    let bench = PostgresServer::new();
+    let begun = outside_transaction(
+        "INSERT INTO users VALUES (1, 'a'), (2, 'a');\nCREATE UNIQUE INDEX CONCURRENTLY by_email ON users (email)",
+        "",
+    );
+    begun.up(&mut bench.open()).wait().unwrap_err();
+    let valid = "SELECT indisvalid, indisunique FROM pg_index WHERE indexrelid = 'by_email'::regclass";
+    assert_eq!(bench.sql(valid), ["f|t"]);
+    let mended = outside_transaction(
+        "INSERT INTO users VALUES (1, 'a'), (2, 'a');\nCREATE INDEX CONCURRENTLY by_email ON users (email)",
+        "",
+    );
+    mended.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql(valid), ["t|f"]);
+    assert_eq!(bench.sql("SELECT count(*) FROM users"), ["2"]);
 }
 
 #[test]

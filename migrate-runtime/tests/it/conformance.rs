@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use migrate_runtime::{
-    AutoMigrateOptions, ErrorKind, Event, MigrationState, Outcome, Phase, ReasonCode, Report, SchemaVersion,
-    StepOutcome, Target, Verdict, Version,
+    Amendment, AutoMigrateOptions, ErrorKind, Event, MigrationState, Migrator, Outcome, Phase, ReasonCode, Report,
+    SchemaVersion, Standing, StepOutcome, Target, Verdict, Version,
 };
 use testkit::migrations::Directory;
 
@@ -35,6 +35,8 @@ conformance! {
     scripts_without_final_newline_or_semicolon_run
     empty_scripts_count_as_applied
     a_step_outside_a_transaction_resumes_where_it_stopped
+    a_wrong_statement_is_mended_and_the_run_goes_on_with_it
+    what_is_done_of_an_interrupted_script_must_stay_or_be_settled
     an_interrupted_script_of_which_only_comments_changed_is_resumed
     a_phase_ends_before_the_first_step_of_the_other
     groups_of_a_script_are_atomic
@@ -272,6 +274,102 @@ fn a_step_outside_a_transaction_resumes_where_it_stopped(bench: &impl Bench) {
     assert_eq!(bench.ledger(), ["1.0.0|applied"]);
 }
 
+/// The migration of [`outside_transaction`] with another minimum.
+fn steps(up: &str, down: &str, minimum: &str) -> Migrator {
+    let directory = outside_transaction(up, down);
+    let metadata =
+        format!(r#"{{"version": "1.1.0", "name": "steps", "transaction": false, "min_runtime_version": "{minimum}"}}"#);
+    directory.write("v1.1.0_steps/metadata.json", metadata.as_bytes());
+    of(registry_at(directory.path()))
+}
+
+fn a_wrong_statement_is_mended_and_the_run_goes_on_with_it(bench: &impl Bench) {
+    let made = "CREATE TABLE a (id INTEGER);\n";
+    let begun = steps(&format!("{made}INSERT INTO a (ident) VALUES (1);\nSELECT 1"), "", "0.9.0");
+    let error = begun.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.location().unwrap().line, 2, "{error}");
+    let help = error.help().unwrap();
+    assert!(help.contains("mend it in the script first, but change none of those before it"), "{help}");
+
+    // Mended, and wrong again behind that.
+    let up =
+        format!("-- mended\n{made}INSERT INTO a (id) VALUES (1);\nINSERT INTO b VALUES (1);\nINSERT INTO a VALUES (2)");
+    let mended = steps(&up, "DROP TABLE b", "0.9.5");
+    let assessment = mended.check(&mut bench.open()).wait().unwrap();
+    assert_eq!(assessment.verdict, Verdict::NeedsMigration);
+    let reason = &assessment.reasons[0];
+    assert!(reason.message.ends_with("its script was changed since, behind its part 1"), "{reason:?}");
+    let error = mended.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(error.location().unwrap().line, 4, "{error}");
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applying"]);
+    let row =
+        "SELECT progress, min_runtime_version, up_sql, down_sql FROM schema_migrations_v2 WHERE version = '1.1.0'";
+    assert_eq!(bench.sql(row).join("\n"), format!("2|0.9.5|{up}|DROP TABLE b"));
+    let resumed = "SELECT plan FROM schema_migrations_v2_history WHERE outcome = 'resumed'";
+    assert_eq!(bench.sql(resumed), ["go on with 1.1.0 steps behind its part 1 with its changed script"]);
+
+    // Part 2 is done now, so who holds the former script has another one.
+    let refused = begun.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Incompatible);
+    assert!(refused.to_string().contains("in what was begun: part 2 (line 3)"), "{refused}");
+    // Not changed, it goes on without saying so.
+    mended.up(&mut bench.open()).wait().unwrap_err();
+    assert_eq!(bench.sql(resumed).len(), 1);
+
+    let up = format!("{made}INSERT INTO a (id) VALUES (1);\nINSERT INTO a VALUES (3)");
+    let mended = steps(&up, "DROP TABLE a", "0.9.0");
+    mended.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM a ORDER BY id"), ["1", "3"]);
+    assert_eq!(bench.ledger(), ["1.0.0|applied", "1.1.0|applied"]);
+    assert_eq!(bench.sql(row).join("\n"), format!("0|0.9.0|{up}|DROP TABLE a"));
+    let assessment = mended.check(&mut bench.open()).wait().unwrap();
+    assert_eq!((assessment.verdict, assessment.reasons.len()), (Verdict::Compatible, 0), "{assessment:?}");
+    mended.down(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.tables(), ["users"]);
+}
+
+fn what_is_done_of_an_interrupted_script_must_stay_or_be_settled(bench: &impl Bench) {
+    let up = "CREATE TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1);\nSELECT 1";
+    steps(up, "DROP TABLE a", "0.9.0").up(&mut bench.open()).wait().unwrap_err();
+    let repair = |standing| Amendment::Repair { versions: vec![version("1.1.0")], standing: Some(standing) };
+    let other = steps(&up.replace("a VALUES (1)", "a VALUES (2)").replace("INTO b", "INTO a"), "DROP TABLE a", "0.9.0");
+    let before = (bench.ledger(), bench.sql("SELECT id FROM a"));
+    for error in [other.up(&mut bench.open()).wait(), other.down(&mut bench.open()).wait()].map(Result::unwrap_err) {
+        let help = error.help().unwrap();
+        for way in [
+            "put parts 1 to 2 (lines 1 to 2) back as begun, whatever follows, and run `migrate up`",
+            "undo by hand what parts 1 to 2 (lines 1 to 2) did, then say `migrate repair 1.1.0 --not-applied`",
+            "do the rest by hand, then say `migrate repair 1.1.0 --applied`",
+        ] {
+            assert!(help.contains(way), "{help}");
+        }
+    }
+    assert_eq!((bench.ledger(), bench.sql("SELECT id FROM a")), before);
+    // Whoever can go on is told how, and the way back is named, too.
+    let back = steps(&up.replace("INTO b", "INTO a"), "DROP TABLE a", "0.9.0");
+    let error = back.down(&mut bench.open()).wait().unwrap_err();
+    assert!(error.help().unwrap().starts_with("finish it with `migrate up`"), "{error:?}");
+
+    // The ways, one after the other.
+    back.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM a"), ["1", "1"]);
+    back.down(&mut bench.open()).wait().unwrap();
+
+    steps(up, "DROP TABLE a", "0.9.0").up(&mut bench.open()).wait().unwrap_err();
+    bench.sql("DROP TABLE a");
+    other.amend(&mut bench.open(), repair(Standing::NotApplied)).wait().unwrap();
+    other.up(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.sql("SELECT id FROM a ORDER BY id"), ["1", "2"]);
+    other.down(&mut bench.open()).wait().unwrap();
+
+    steps(up, "DROP TABLE a", "0.9.0").up(&mut bench.open()).wait().unwrap_err();
+    bench.sql("UPDATE a SET id = 2");
+    other.amend(&mut bench.open(), repair(Standing::Applied)).wait().unwrap();
+    assert_eq!(other.check(&mut bench.open()).wait().unwrap().verdict, Verdict::Compatible);
+    other.down(&mut bench.open()).wait().unwrap();
+    assert_eq!(bench.tables(), ["users"]);
+}
+
 fn an_interrupted_script_of_which_only_comments_changed_is_resumed(bench: &impl Bench) {
     let up = "CREATE TABLE a (id INTEGER);\nINSERT INTO a VALUES (1);\nINSERT INTO b VALUES (1)";
     of(registry_at(outside_transaction(up, "DROP TABLE a").path())).up(&mut bench.open()).wait().unwrap_err();
@@ -290,7 +388,8 @@ fn an_interrupted_script_of_which_only_comments_changed_is_resumed(bench: &impl 
     assert_eq!(assessment.migrations[1].state, MigrationState::Interrupted);
     commented.up(&mut bench.open()).wait().unwrap();
     assert_eq!((bench.sql("SELECT id FROM a"), bench.sql("SELECT id FROM b")), (vec!["1".into()], vec!["1".into()]));
-    assert_eq!(commented.check(&mut bench.open()).wait().unwrap().verdict, Verdict::Compatible);
+    let assessment = commented.check(&mut bench.open()).wait().unwrap();
+    assert_eq!((assessment.verdict, assessment.reasons.len()), (Verdict::Compatible, 0), "{assessment:?}");
 }
 
 fn a_phase_ends_before_the_first_step_of_the_other(bench: &impl Bench) {

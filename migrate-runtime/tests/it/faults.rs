@@ -8,8 +8,8 @@ use std::time::Duration;
 use migrate_runtime::faults::{Fault, Faulty, Kind, Moment};
 use migrate_runtime::{Amendment, ErrorKind, Migrator, Standing, Verdict};
 
-use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, migrator as migrator_of};
-use crate::conformance::{NOTES, USERS, version};
+use crate::bench::{Bench, PostgresServer, SqliteFile, SqliteWal, migrator as migrator_of, of, registry_at};
+use crate::conformance::{NOTES, USERS, outside_transaction, version};
 use crate::model::spec::Spec;
 use crate::model::state::{Command, Execution, Goal, State};
 use crate::model::{found, migrator, prepare};
@@ -123,6 +123,52 @@ fn amend<B: Bench>() {
                     break;
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn going_on_with_a_changed_script_on_a_rollback_journal() {
+    go_on::<SqliteFile>();
+}
+
+#[test]
+fn going_on_with_a_changed_script_on_postgres() {
+    go_on::<PostgresServer>();
+}
+
+/// A run that goes on with a changed script fails at each of its requests. The script that was begun goes on as long as nothing
+/// of the other one is done, which itself always does.
+fn go_on<B: Bench>() {
+    let sqlite = B::new().url().starts_with("sqlite:");
+    let lost = if sqlite { &[][..] } else { &LOST };
+    let made = "CREATE TABLE a (id INTEGER);";
+    let begun = outside_transaction(&format!("{made} INSERT INTO a (ident) VALUES (1)"), "");
+    let begun = of(registry_at(begun.path()));
+    let mended = outside_transaction(&format!("{made} INSERT INTO a (id) VALUES (1); INSERT INTO a VALUES (2)"), "");
+    let mended = of(registry_at(mended.path())).wait_lock(Duration::from_secs(5)).retry_delay(Duration::from_millis(1));
+    let row = "SELECT checksum, progress FROM schema_migrations_v2 WHERE version = '1.1.0'";
+    for fault in FAULTS.iter().filter(|fault| fault.lasting).chain(lost) {
+        let mut left = BTreeSet::new();
+        for at in 1.. {
+            let bench = B::new();
+            begun.up(&mut bench.open()).wait().unwrap_err();
+            let mut database = Faulty::new(bench.open(), Some(Fault { at, ..*fault }));
+            let first = mended.up(&mut database).wait();
+            let context = format!("{fault:?} at {at} gave {first:#?}");
+            left.extend(bench.sql(row));
+            let second = mended.up(&mut bench.open()).wait();
+            assert!(second.is_ok(), "the second run: {second:#?}\n{context}");
+            assert_eq!(bench.sql("SELECT id FROM a ORDER BY id"), ["1", "2"], "{context}");
+            let assessment = mended.check(&mut bench.open()).wait().unwrap();
+            assert_eq!((assessment.verdict, assessment.reasons.len()), (Verdict::Compatible, 0), "{context}");
+            if database.requests() < at {
+                break;
+            }
+        }
+        // As begun, gone on with the other script, and so on to the end.
+        if fault.lasting {
+            assert_eq!(left.len(), 5, "{fault:?}: {left:?}");
         }
     }
 }

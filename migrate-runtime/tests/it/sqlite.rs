@@ -237,9 +237,16 @@ fn reading_makes_no_file() {
 fn a_file_that_cannot_be_used_is_named() {
     let bench = SqliteFile::new();
     let folder = bench.path().parent().unwrap().to_owned();
-    let missing = migrator(&[USERS]).up(&mut Sqlite::file(folder.join("none/app.db"))).wait().unwrap_err();
-    assert_eq!(missing.kind(), ErrorKind::Unreachable);
-    assert!(missing.to_string().contains("none/app.db"), "{missing}");
+    let (users, mut nowhere) = (migrator(&[USERS]), Sqlite::file(folder.join("none/app.db")));
+    let missing = [users.up(&mut nowhere).wait().map(drop), users.check(&mut nowhere).wait().map(drop)];
+    for missing in missing.map(Result::unwrap_err) {
+        assert_eq!(missing.kind(), ErrorKind::Unreachable);
+        let said = missing.to_string();
+        assert!(said.contains("none/app.db`: there is no folder `") && said.ends_with("none`"), "{missing}");
+    }
+    // Only the file is missing: a run makes it.
+    let absent = users.check(&mut Sqlite::file(folder.join("absent.db"))).wait().unwrap();
+    assert_eq!(absent.verdict, Verdict::NeedsMigration);
 
     std::fs::write(
         bench.path(),
