@@ -385,6 +385,15 @@ fn warns_of_empty_scripts_and_of_ways_back() {
             "m/v1.0.0_a/up.sql:1:1: `up.sql` holds no statement [empty-script]",
         ],
     );
+    let down = |text: &str| format!("== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\n{text}\n");
+    let empty = "m/v1.0.0_a/down.sql:1:1: `down.sql` holds no statement [empty-script]";
+    let template = "-- Takes a back. Remove this file if there is no way back.";
+    for nothing in ["", ";", "--", template, &format!("{template}\n\n")] {
+        check(&down(nothing), &[empty]);
+    }
+    for reason in ["-- the rows may stay", "/* nothing to take back */", &format!("{template}\n-- Nothing to do.")] {
+        check(&down(reason), &[]);
+    }
     check(
         "== v1.0.0_a/up.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nSELECT 1;",
         &["m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],
