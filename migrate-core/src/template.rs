@@ -288,6 +288,7 @@ WHERE {sql} IS DISTINCT FROM ({expression});
             Role::Verify,
             format!(
                 "-- Runs in the same transaction: unless it is true, nothing was changed.
+-- `migrate health` asks again later: remove this file if rows that are written then may differ.
 SELECT count(*) = 0 FROM {table} WHERE {sql} IS DISTINCT FROM ({expression});
 "
             ),
