@@ -251,7 +251,7 @@ pub(crate) enum Verb {
     /// Undo the last applied migration and apply it again.
     #[command(after_help = "Example:\n  migrate redo --yes")]
     Redo(RedoArgs),
-    /// Undo every migration, as `down --all` does.
+    /// Undo every migration, and fail at the first that has no way back, as `down --all` does.
     #[command(after_help = "Examples:\n  migrate reset --dry-run\n  migrate reset --yes")]
     Reset(ResetArgs),
     /// Undo what one run applied, or say whether that can be done.

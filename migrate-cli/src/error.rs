@@ -1,6 +1,7 @@
 //! Why a command failed, and the sentences of it.
 
 use migrate_core::diagnostic::{Code, Diagnostic, Severity};
+use migrate_core::metadata::UNREADABLE_JSON;
 use migrate_runtime::ErrorKind;
 
 use crate::commands::Differences;
@@ -156,7 +157,7 @@ fn with_fix(diagnostic: &Diagnostic) -> Diagnostic {
             | Code::VersionMismatch
             | Code::NameMismatch
             | Code::DuplicateVersion
-    );
+    ) && diagnostic.help.as_deref() != Some(UNREADABLE_JSON);
     let help = match &diagnostic.help {
         _ if !may_be_repaired => diagnostic.help.clone(),
         Some(help) if help.ends_with('?') => Some(format!("{help} Or run `migrate fix`")),

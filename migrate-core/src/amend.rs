@@ -154,8 +154,10 @@ pub enum AmendError {
     UnknownVersion {
         /// The version asked for.
         version: SchemaVersion,
-        /// The versions beside it.
+        /// The versions beside it that are like it: they differ in one number, and not in the first.
         near: Vec<SchemaVersion>,
+        /// The highest version that there is.
+        highest: Option<SchemaVersion>,
     },
     /// It is not clear which row `force` without a standing is to change.
     Unclear {
@@ -231,10 +233,13 @@ impl AmendError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::UnknownVersion { near, .. } => match &near[..] {
-                [] => "there are no migrations".to_owned(),
-                [one] => format!("did you mean {one}? `migrate status` lists them all"),
-                [first, second, ..] => format!("did you mean {first} or {second}? `migrate status` lists them all"),
+            Self::UnknownVersion { near, highest, .. } => match (&near[..], highest) {
+                ([], None) => "there are no migrations".to_owned(),
+                ([], Some(highest)) => format!("the highest version is {highest}; `migrate status` lists them all"),
+                ([one], _) => format!("did you mean {one}? `migrate status` lists them all"),
+                ([first, second, ..], _) => {
+                    format!("did you mean {first} or {second}? `migrate status` lists them all")
+                }
             },
             Self::Unclear { version } => {
                 format!(
@@ -343,6 +348,11 @@ pub fn amend(
     }
 }
 
+/// Whether one may have been typed for the other: they differ in one number, and not in the first.
+const fn is_like(one: SchemaVersion, other: SchemaVersion) -> bool {
+    one.major == other.major && (one.minor == other.minor || one.patch == other.patch)
+}
+
 struct Amender<'a> {
     registry: &'a Registry,
     snapshot: &'a Snapshot,
@@ -356,8 +366,9 @@ impl Amender<'_> {
         let at = entries.partition_point(|entry| entry.version < version);
         let found = entries.get(at).filter(|entry| entry.version == version);
         found.ok_or_else(|| {
-            let near = entries[at.saturating_sub(1)..entries.len().min(at + 1)].iter();
-            AmendError::UnknownVersion { version, near: near.map(|entry| entry.version).collect() }
+            let beside = entries[at.saturating_sub(1)..entries.len().min(at + 1)].iter().map(|entry| entry.version);
+            let near = beside.filter(|it| is_like(*it, version)).collect();
+            AmendError::UnknownVersion { version, near, highest: entries.last().map(|entry| entry.version) }
         })
     }
 

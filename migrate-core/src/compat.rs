@@ -449,11 +449,7 @@ impl Judge<'_> {
             return complete;
         }
         if !same_substance {
-            self.find(
-                ReasonCode::Changed,
-                Some(version),
-                format!("the script of migration {version} was changed after it was applied"),
-            );
+            self.changed(migration, row);
             return MigrationState::Changed;
         }
         self.find(
@@ -462,6 +458,20 @@ impl Judge<'_> {
             format!("comments or white space of migration {version} differ from what was applied"),
         );
         complete
+    }
+
+    fn changed(&mut self, migration: &Migration, row: &LedgerRow) {
+        let (version, ours, theirs) = (row.version, migration.name(), &*row.name);
+        if ours == theirs {
+            let message = format!("the script of migration {version} was changed after it was applied");
+            return self.find(ReasonCode::Changed, Some(version), message);
+        }
+        let message = format!("migration {version} was applied as `{theirs}`, and is another one here, `{ours}`");
+        self.find(ReasonCode::Changed, Some(version), message);
+        if let Some(remedy) = self.reasons.last_mut().and_then(|reason| reason.remedy.as_mut()) {
+            remedy
+                .insert_str(0, "see whether this is the database of another program, and name the right one; if not, ");
+        }
     }
 
     fn incomplete(&mut self, migration: &Migration, row: &LedgerRow) -> MigrationState {

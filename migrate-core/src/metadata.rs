@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use jsonc_parser::ast::{Object, Value};
-use jsonc_parser::{CollectOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile, did_you_mean, listed};
 use crate::duration;
@@ -21,6 +21,12 @@ use json::{lower_first, span, strict, type_name};
 
 #[cfg(feature = "authoring")]
 pub use text::{is_strict, rewritten, text_of, texts_of};
+
+const PLAIN_JSON: &str = "write plain JSON: double quotes, no comments, no comma behind the last entry";
+
+/// What to do about a `metadata.json` of which nobody can tell what it says, so that `migrate fix` cannot write it anew.
+pub const UNREADABLE_JSON: &str =
+    "write plain JSON: double quotes, a colon behind each key, a comma between two entries, and every bracket closed";
 
 /// What a `metadata.json` says.
 ///
@@ -129,8 +135,11 @@ impl Reader<'_> {
             Err(error) => {
                 let problem = lower_first(&error.kind().to_string());
                 let message = format!("`metadata.json` is not JSON: {problem}");
-                let help = "write plain JSON: double quotes, no comments, no comma behind the last entry".to_owned();
-                self.report(Code::InvalidJson, span(&error.range()), message, help);
+                // What other readers of JSON take, `migrate fix` can write anew.
+                let read = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+                let is_object = read.is_ok_and(|read| matches!(read.value, Some(Value::Object(_))));
+                let help = if is_object { PLAIN_JSON } else { UNREADABLE_JSON };
+                self.report(Code::InvalidJson, span(&error.range()), message, help.to_owned());
                 return false;
             }
         };

@@ -9,6 +9,9 @@ pub use crate::migration::METADATA;
 /// The file beside the migrations that records what was released.
 pub const LOCK: &str = "migrations.lock";
 
+/// What the down script of an empty template says at the end of its one line.
+pub(crate) const PLACEHOLDER: &str = "Remove this file if there is no way back.";
+
 /// The file with rows for the tests of the set, which no command inserts.
 pub const FIXTURES: &str = "fixtures.sql";
 

@@ -177,7 +177,13 @@ pub fn load(directory: &Path, options: &LoadOptions) -> Loaded {
     if let Some(text) = found.lock.as_deref().filter(|_| compare_lock) {
         let path = format!("{shown}/{LOCK}");
         let file = SourceFile { path: &path, text };
-        lockfile::compare(file, &entries, &mut found.diagnostics);
+        let unread = found.unread();
+        let is_unread = |file: &str| {
+            let path = format!("{shown}/{file}");
+            let directory = path.rsplit_once('/').map(|(directory, _)| directory).unwrap_or_default();
+            unread.contains(&path) || unread.contains(directory)
+        };
+        lockfile::compare(file, &entries, &is_unread, &mut found.diagnostics);
     }
     let fixtures = folders.iter_mut().filter_map(Folder::take_fixtures).collect();
     found.drop_consequences();
@@ -219,14 +225,24 @@ impl Found {
         self.meant.extend(meant);
     }
 
+    /// The paths of what could not be read: that it is not what was locked says nothing more.
+    fn unread(&self) -> BTreeSet<String> {
+        let is_cause = |it: &&Diagnostic| is_unread(it) || it.code == Code::InvalidJson;
+        self.diagnostics.iter().filter(is_cause).map(|it| it.path.clone()).collect()
+    }
+
     /// Removes what was found in the empty text that stands for a file that could not be read.
     fn drop_consequences(&mut self) {
-        let is_cause = |it: &Diagnostic| matches!(it.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable);
         let unread: BTreeSet<String> =
-            self.diagnostics.iter().filter(|it| is_cause(it)).map(|it| it.path.clone()).collect();
+            self.diagnostics.iter().filter(|it| is_unread(it)).map(|it| it.path.clone()).collect();
         let is_of_text = |it: &Diagnostic| it.excerpt.is_some() || it.code == Code::EmptyScript;
-        self.diagnostics.retain(|it| is_cause(it) || !is_of_text(it) || !unread.contains(&it.path));
+        self.diagnostics.retain(|it| is_unread(it) || !is_of_text(it) || !unread.contains(&it.path));
     }
+}
+
+/// Whether a file or directory could not be read.
+const fn is_unread(diagnostic: &Diagnostic) -> bool {
+    matches!(diagnostic.code, Code::NotUtf8 | Code::Utf16 | Code::Unreadable)
 }
 
 /// The directory of one migration.

@@ -9,7 +9,7 @@ mod rebuild;
 use std::fmt;
 
 use crate::migration::{Dialect, Phase, Role, file_name};
-use crate::name::to_name;
+use crate::name::{PLACEHOLDER, to_name};
 
 pub use self::identifier::{Column, Table};
 pub use self::rebuild::{Dependent, TableDefinition, sqlite_rebuild};
@@ -174,7 +174,7 @@ fn empty(name: &str) -> Draft {
     let draft = Draft { description: None, ..Draft::new(name, "") };
     draft
         .script(Role::Up, format!("-- Applies {name}.\n"))
-        .script(Role::Down, format!("-- Takes {name} back. Remove this file if there is no way back.\n"))
+        .script(Role::Down, format!("-- Takes {name} back. {PLACEHOLDER}\n"))
 }
 
 fn new_table(table: &Table, columns: &[&str], dialects: &[Dialect]) -> Result<Draft, TemplateError> {
@@ -288,6 +288,7 @@ WHERE {sql} IS DISTINCT FROM ({expression});
             Role::Verify,
             format!(
                 "-- Runs in the same transaction: unless it is true, nothing was changed.
+-- `migrate health` asks again later: remove this file if rows that are written then may differ.
 SELECT count(*) = 0 FROM {table} WHERE {sql} IS DISTINCT FROM ({expression});
 "
             ),

@@ -95,7 +95,7 @@ pub(crate) struct DownArgs {
     /// The same as `--steps N`.
     #[arg(value_name = "N", group = "target", value_parser = steps)]
     pub(crate) count: Option<u32>,
-    /// Undo every migration.
+    /// Undo every migration, and fail at the first that has no way back.
     #[arg(long, group = "target")]
     pub(crate) all: bool,
     #[command(flatten)]

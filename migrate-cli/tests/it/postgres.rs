@@ -111,6 +111,17 @@ fn a_server_that_is_not_the_one_meant() {
 }
 
 #[test]
+fn a_database_that_is_not_there() {
+    let url = Server::shared().database().url();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let (_, port) = server.rsplit_once(':').unwrap();
+    let shown = Project::new(USERS_AND_POSTS).with_url(format!("{server}/nowhere")).migrate("check");
+    assert_eq!(shown.output.code, 69, "{shown}");
+    let hint = format!("create it with `createdb -h 127.0.0.1 -p {port} -U postgres nowhere`, or correct its name");
+    assert!(shown.output.stderr.contains(&hint), "{shown}");
+}
+
+#[test]
 fn a_pass_file_that_others_can_read() {
     let project = Project::new(USERS_AND_POSTS).with_url("postgres://app@127.0.0.1:1/shop?passfile=pass");
     project.write("pass", "*:*:*:*:geheim\n");

@@ -83,9 +83,12 @@ fn a_version_that_nobody_knows_is_named_with_its_neighbours() {
         amend(&registry, &snapshot, &assessment, DIALECT, &amendment(text)).unwrap_err().help()
     };
     let all = "`migrate status` lists them all";
-    assert_eq!(near("1.0.0 2.0.0", "force 1.5.0"), format!("did you mean 1.0.0 or 2.0.0? {all}"));
-    assert_eq!(near("1.0.0 2.0.0", "force 2.5.0"), format!("did you mean 2.0.0? {all}"));
-    assert_eq!(near("1.0.0 2.0.0", "force 0.5.0"), format!("did you mean 1.0.0? {all}"));
+    assert_eq!(near("1.0.0 1.2.0", "force 1.1.0"), format!("did you mean 1.0.0 or 1.2.0? {all}"));
+    assert_eq!(near("1.0.0 1.2.0", "force 1.2.1"), format!("did you mean 1.2.0? {all}"));
+    assert_eq!(near("1.0.0 2.0.0", "force 1.5.0"), format!("did you mean 1.0.0? {all}"));
+    for unlike in ["force 9.0.0", "repair 9.9.9", "baseline 2.5.5", "force 0.5.0"] {
+        assert_eq!(near("1.0.0 2.0.0", unlike), format!("the highest version is 2.0.0; {all}"));
+    }
     assert_eq!(near("", "force 0.5.0"), "there are no migrations");
 }
 

@@ -66,7 +66,7 @@ codes! {
         Some("deploy a version that works with what comes; or stop the run, which `migrate lock show` names, and what it intends is withdrawn"),
         "A run that is under way is about to do what this program does not survive. Only a program that registers is told."
     Changed Incompatible "changed"
-        Some("put the released script back, and make the change in a new migration (`migrate new`); or accept it as it is with `migrate repair VERSION`"),
+        Some("put the released script back, and make the change in a new migration (`migrate new`); or accept it as it is with `migrate repair VERSION`; or, if it is still a draft of your own and the last one applied, run it anew with `migrate redo`"),
         "An applied script was changed in substance."
     ReplacedInPart Incompatible "replaced_in_part"
         Some("bring the database to VERSION with the migrations from before they were squashed: `migrate up --to VERSION` with that program or checkout; `migrate status` there tells what is wrong"),

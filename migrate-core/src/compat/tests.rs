@@ -87,6 +87,17 @@ fn a_changed_script_is_incompatible_unless_only_comments_or_space_changed() {
 }
 
 #[test]
+fn another_script_under_another_name_may_be_of_another_program() {
+    let mut ledger = snapshot("1.0.0:edited");
+    ledger.rows[0].name = "orders".to_owned();
+    let assessment = judge(&registry("1.0.0"), &ledger, DIALECT, &Rules::default());
+    assert_eq!(shown(&assessment), "2 changed@1.0.0");
+    assert_eq!(assessment.reasons[0].message, "migration 1.0.0 was applied as `orders`, and is another one here, `m`");
+    let remedy = assessment.reasons[0].remedy.as_deref().unwrap();
+    assert!(remedy.starts_with("see whether this is the database of another program"), "{remedy}");
+}
+
+#[test]
 fn a_pending_one_below_an_applied_one_is_out_of_order() {
     check("1.0.0 1.1.0", "1.1.0", "1.0.0", "2 out_of_order@1.0.0");
     let rules = Rules { allow_out_of_order: true, ..Rules::default() };

@@ -56,6 +56,9 @@ This table is written by `UPDATE_DOCS=1 cargo test -p migrate-core health_md`.
 - `expects` in `metadata.json` names objects by kind, `{\"tables\": [\"users\"], \"views\": [], \"indexes\": [\"app.by_email\"]}`, compared without
   case. A name counts until the up script of a later applied migration drops it, renames it or moves it. What a script
   does by `DO`, or in a function, is not seen.
+- `verification` asks what `verify.sql` asked when its migration was applied, so write there what stays true: not `SELECT count(*) = 0
+  FROM users`, which the first user makes false, but `SELECT count(*) = 0 FROM users WHERE email IS NULL`. A migration that takes away what the
+  newest one names needs a verify script of its own.
 - `blockers` asks for the lock timeout of a step (`lock_timeout`), `long_transactions` for `long_transaction`; of `pg_dump` and `pg_dumpall`
   it tells however young they are, since they hold a lock on every table. They are known by their `application_name`, which every role sees.
 - `disk_space` is always *not checked* on PostgreSQL: no server tells how much room its disk has. Watch it where the server runs.

@@ -8,7 +8,7 @@ use super::set::{in_effect, names};
 use super::{Folder, LoadOptions};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::migration::{Dialect, Role, Script};
-use crate::name::{FIXTURES, METADATA};
+use crate::name::{FIXTURES, METADATA, PLACEHOLDER};
 use crate::sql::{self, Kind, Problem, Statement};
 use crate::version::SchemaVersion;
 
@@ -171,7 +171,7 @@ fn check_script(folder: &Folder, script: &Script, dialect: Dialect, found: &mut 
         Err(error) => return found.push(sql_error(file, error)),
     };
     let statements = read.statements();
-    if statements.is_empty() {
+    if statements.is_empty() && !(script.role == Role::Down && says_why(file.text)) {
         found.push(empty(file, script));
     }
     let is_verify = script.role == Role::Verify;
@@ -251,6 +251,11 @@ fn check_fixtures(folder: &Folder, dialect: Dialect, found: &mut Vec<Finding>) {
     if let Err(error) = sql::statements(text, dialect) {
         found.push(sql_error(SourceFile { path: &path, text }, error));
     }
+}
+
+/// Whether a script without a statement has a comment that somebody wrote: more than the line of the template.
+fn says_why(text: &str) -> bool {
+    text.lines().any(|line| line.contains(char::is_alphanumeric) && !line.trim_end().ends_with(PLACEHOLDER))
 }
 
 fn empty(file: SourceFile<'_>, script: &Script) -> Finding {

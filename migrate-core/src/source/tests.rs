@@ -197,7 +197,22 @@ fn tells_one_mistake_once() {
     let misnamed = "m/V1.1_x: `V1.1_x` is not named `vMAJOR.MINOR.PATCH_name`, with a name of lower-case letters, digits and `_` [misnamed-migration]";
     check(&format!("{A}{b}== V1.1_x/up.sql\n== migrations.lock\n# format 1\n"), &[misnamed]);
     let unread = "== v1.0.0_a/metadata.json\n{\"transaction\": false\n== v1.0.0_a/up.sql\nVACUUM;\n";
-    check(unread, &["m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]"]);
+    let broken = "m/v1.0.0_a/metadata.json:1:1: `metadata.json` is not JSON: unterminated object [invalid-json]";
+    check(unread, &[broken]);
+    // Nor that what cannot be read is not what was locked.
+    let lock = load(directory(A).path(), &options()).lock_text();
+    let set = format!("{A}== v1.0.0_a/metadata.json\n{{\n== migrations.lock\n{lock}");
+    check(&set, &[broken]);
+    let root = directory(&format!("{A}== migrations.lock\n{lock}"));
+    fs::write(root.path().join("v1.0.0_a/metadata.json"), b"\xff").unwrap();
+    fs::write(root.path().join("v1.0.0_a/up.sql"), b"\xff").unwrap();
+    assert_eq!(
+        told(&load(root.path(), &options()), Severity::Error),
+        [
+            "m/v1.0.0_a/metadata.json:1:1: byte 0xff is not UTF-8 [not-utf8]",
+            "m/v1.0.0_a/up.sql:1:1: byte 0xff is not UTF-8 [not-utf8]",
+        ]
+    );
 }
 
 #[test]
@@ -385,6 +400,15 @@ fn warns_of_empty_scripts_and_of_ways_back() {
             "m/v1.0.0_a/up.sql:1:1: `up.sql` holds no statement [empty-script]",
         ],
     );
+    let down = |text: &str| format!("== v1.0.0_a/up.sql\nSELECT 1;\n== v1.0.0_a/down.sql\n{text}\n");
+    let empty = "m/v1.0.0_a/down.sql:1:1: `down.sql` holds no statement [empty-script]";
+    let template = "-- Takes a back. Remove this file if there is no way back.";
+    for nothing in ["", ";", "--", template, &format!("{template}\n\n")] {
+        check(&down(nothing), &[empty]);
+    }
+    for reason in ["-- the rows may stay", "/* nothing to take back */", &format!("{template}\n-- Nothing to do.")] {
+        check(&down(reason), &[]);
+    }
     check(
         "== v1.0.0_a/up.sql\nSELECT 1;== v1.0.0_a/down.sqlite.sql\nSELECT 1;",
         &["m/v1.0.0_a/metadata.json:1:1: `v1.0.0_a` has no down script for postgres [missing-down]"],

@@ -35,7 +35,8 @@ pub(super) fn rename_column(
             .script(Role::Verify, change.verify());
     let contract = Draft::new(&format!("drop_{table}_{old_name}"), format!("{table}.{old_name} goes"))
         .script_of(Role::Up, dialects, |dialect| change.contract(dialect))
-        .script_of(Role::Down, dialects, |dialect| change.undo_contract(dialect));
+        .script_of(Role::Down, dialects, |dialect| change.undo_contract(dialect))
+        .script(Role::Verify, change.verify_contract());
     Ok(vec![
         Draft { phase: Some(Phase::Expand), ..expand },
         Draft { phase: Some(Phase::Expand), depends_on: vec![0], ..backfill },
@@ -124,6 +125,15 @@ ALTER TABLE {table} ADD COLUMN {old} {kind};
 UPDATE {table} SET {old} = {new};
 {}",
             self.create_triggers(dialect)
+        )
+    }
+
+    fn verify_contract(&self) -> String {
+        let Self { table, old, new, .. } = self;
+        format!(
+            "-- `migrate health` asks the newest verify script again, and that of step 2 names {old}.
+SELECT NOT EXISTS (SELECT {new} FROM {table} LIMIT 0);
+"
         )
     }
 

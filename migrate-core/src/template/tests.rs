@@ -40,7 +40,7 @@ fn a_step_that_contracts_is_for_later() {
         &[
             "add_users_full_name: up.sql down.sql",
             "fill_users_full_name: up.sql down.sql verify.sql",
-            "drop_users_name: up.sql down.sql",
+            "drop_users_name: up.sql down.sql verify.sql",
         ],
     );
     assert_eq!(drafts.iter().map(|it| it.is_for_later).collect::<Vec<_>>(), [false, false, true]);

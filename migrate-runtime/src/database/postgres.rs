@@ -175,9 +175,29 @@ impl Postgres {
             Some(database) => unreachable.with_database(database),
             None => Error::new(ErrorKind::Unreachable, format!("cannot connect to {self}: {}", causes(error))),
         }
-        .with_help(self.tls.help(error).unwrap_or_else(|| {
-            "check that the server runs, and host, port, user, password and database name".to_owned()
+        .with_help(self.tls.help(error).unwrap_or_else(|| match error.code() {
+            Some(&SqlState::INVALID_CATALOG_NAME) => self.create(),
+            _ => "check that the server runs, and host, port, user, password and database name".to_owned(),
         }))
+    }
+
+    /// How to create the database.
+    fn create(&self) -> String {
+        let (host, port) = self.place();
+        let user = self.config.get_user().map(|user| format!(" -U {user}")).unwrap_or_default();
+        format!("create it with `createdb -h {host} -p {port}{user} {}`, or correct its name", self.name())
+    }
+
+    /// The first host and port.
+    fn place(&self) -> (String, u16) {
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        (host, port)
     }
 }
 
@@ -244,13 +264,7 @@ impl fmt::Display for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.config.get_user().unwrap_or("");
         let at = if user.is_empty() { "" } else { "@" };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            #[cfg(unix)]
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => "localhost".to_owned(),
-        };
+        let (host, port) = self.place();
         write!(f, "postgres://{user}{at}{host}:{port}/{}", self.name())
     }
 }
