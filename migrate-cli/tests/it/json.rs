@@ -208,9 +208,10 @@ fn the_directory() {
     let project = Project::new(USERS_AND_POSTS);
     let keys = ["format", "outcome", "errors", "warnings", "migrations", "digest", "diagnostics", "shadow"];
     assert_eq!(project.document("validate", 0, &keys)["outcome"], "valid");
-    assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "written");
-    assert_eq!(project.document("lock", 0, &["format", "outcome", "path"])["outcome"], "unchanged");
-    assert_eq!(project.document("lock --check", 0, &["format", "outcome", "path"])["outcome"], "current");
+    let lock = ["format", "outcome", "path"];
+    assert_eq!(project.document("lock", 0, &lock)["outcome"], "written");
+    assert_eq!(project.document("lock", 0, &lock)["outcome"], "unchanged");
+    assert_eq!(project.document("lock --check", 0, &lock)["outcome"], "current");
     let document = project.document("new more", 0, &["format", "outcome", "version", "name", "files", "migrations"]);
     assert_eq!(document["version"], "1.2.0");
 
