@@ -84,7 +84,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     let open_for = |need| session(config::database(&connection)?, need);
     let open = || open_for(Need::Sound);
     let result = match &verb {
-        DirectoryVerb::Init => init::init(directory, printer),
+        DirectoryVerb::Init => init::init(directory, &configuration, printer),
         DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
         DirectoryVerb::Set(verb) => {
             config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
