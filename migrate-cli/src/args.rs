@@ -251,7 +251,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  migrate down\n  migrate down --to 1.2.0\n  migrate down --all --yes")]
     Down(DownArgs),
     /// Undo the last applied migration and apply it again.
-    #[command(after_help = "Example:\n  migrate redo --yes")]
+    #[command(after_help = "Examples:\n  migrate redo --dry-run\n  migrate redo --yes")]
     Redo(RedoArgs),
     /// Undo every migration, as `down --all` does.
     #[command(after_help = "Examples:\n  migrate reset --dry-run\n  migrate reset --yes")]

@@ -173,7 +173,9 @@ fn execute(
     // What was typed is judged before any database is touched.
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
-        Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Redo(args) => {
+            amend::check_consent("`redo` may destroy data", &args.consent, connection.protected, printer)?;
+        }
         Verb::Reset(args) => {
             amend::check_consent("`reset` may destroy data", &args.consent, connection.protected, printer)?;
         }
