@@ -95,7 +95,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
                 "`--check` is about migrations.lock, not about the run lock",
                 "leave one of the two out",
             )),
-            Some(verb) => run_lock::run_lock(verb, &connection, || open_for(Need::Nothing), printer),
+            Some(verb) => run_lock::run_lock(verb, || open_for(Need::Nothing), printer),
             None => lock::lock(args, directory, printer),
         },
         DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
@@ -146,7 +146,7 @@ pub(crate) fn over_registry(
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(EmbeddedConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
-        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, &connection, open, printer),
+        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, open, printer),
         EmbeddedVerb::Database(verb) => {
             return execute(verb, &connection, printer, open)
                 .unwrap_or_else(|error| refuse(&error, verb.runs(), printer));
