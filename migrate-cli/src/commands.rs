@@ -87,7 +87,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         DirectoryVerb::Init => init::init(directory, &configuration, printer),
         DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
         DirectoryVerb::Set(verb) => {
-            config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
+            config::registry_for_any(directory, Need::Judge, printer).map(|registry| over_set(verb, &registry, printer))
         }
         DirectoryVerb::New(args) => new::new(args, directory, printer),
         DirectoryVerb::Lock(args) => match &args.run_lock {
@@ -140,7 +140,7 @@ pub(crate) fn over_registry(
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
     let open = || session(config::database(&connection)?);
     let result = match verb {
-        EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Check(args) => check::check_embedded(args, registry, &connection, open, printer),
         EmbeddedVerb::Diff(args) => diff::embedded(args, registry, &connection, session, printer),
         EmbeddedVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),

@@ -139,7 +139,7 @@ pub(crate) struct SquashArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Fail unless this program holds exactly the migrations of a directory.
+    /// Fail unless this program holds exactly the migrations of a directory; without a database, that is all that is checked.
     #[arg(long, value_name = "DIR")]
     pub(crate) source: Option<PathBuf>,
 }
