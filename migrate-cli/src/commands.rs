@@ -89,7 +89,7 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
         DirectoryVerb::Set(verb) => {
             config::registry_for_any(directory, Need::Judge, printer).map(|registry| over_set(verb, &registry, printer))
         }
-        DirectoryVerb::New(args) => new::new(args, directory, printer),
+        DirectoryVerb::New(args) => new::new(args, directory, &connection, printer),
         DirectoryVerb::Lock(args) => match &args.run_lock {
             Some(_) if args.check => Err(Error::usage(
                 "`--check` is about migrations.lock, not about the run lock",
