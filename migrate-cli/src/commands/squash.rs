@@ -149,22 +149,27 @@ fn scratch_urls(
 
 /// Says why a kind of database is asked for that is not the one that is used: the scripts are for it as well.
 fn for_another(error: Error, dialect: Dialect, squashed: &Squashed, registry: &Registry) -> Error {
-    let mut replaced =
-        registry.migrations().iter().filter(|migration| squashed.replaced.contains(&migration.directory_name()));
-    let differing = replaced.find_map(|migration| {
-        let script = migration.scripts().iter().find(|script| script.dialect.is_some())?;
-        Some(format!("{}/{}", migration.directory_name(), script.file_name()))
-    });
-    let Some(differing) = differing else {
+    let replaced = || registry.migrations().iter().filter(|it| squashed.replaced.contains(&it.directory_name()));
+    let script_for = |wanted: Dialect| {
+        replaced().find_map(|migration| {
+            let script = migration.scripts().iter().find(|script| script.dialect == Some(wanted))?;
+            Some(format!("{}/{}", migration.directory_name(), script.file_name()))
+        })
+    };
+    let (why, instead) = if let Some(script) = script_for(dialect) {
+        (format!("the set has scripts for {dialect} as well, such as {script}"), "remove them".to_owned())
+    } else if let Some(script) = Dialect::ALL.into_iter().find_map(script_for) {
+        (
+            format!("the set is for {dialect} as well, since the plain scripts are, beside {script}"),
+            "let the names of its scripts name no database".to_owned(),
+        )
+    } else {
         return error;
     };
     Error::configuration(
+        format!("{}: {why}", error.message()),
         format!(
-            "{}: the set is for {dialect} as well, with scripts of their own for each database, such as {differing}",
-            error.message()
-        ),
-        format!(
-            "{}; if the set is not for {dialect}, remove its scripts for that and run `migrate lock`",
+            "{}; if the set is not for {dialect}, {instead} and run `migrate lock`",
             error.help().unwrap_or_default()
         ),
     )
