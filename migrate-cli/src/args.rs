@@ -117,7 +117,9 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DirectoryVerb {
     /// Write migrate.toml, the migrations directory and .gitignore, as far as they are not there.
-    #[command(after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations")]
+    #[command(
+        after_help = "Examples:\n  migrate init\n  migrate init --dir db/migrations\n  migrate init --database-url postgres://app@localhost/app"
+    )]
     Init,
     /// Write the files of a new migration.
     #[command(after_help = NEW_EXAMPLES)]
@@ -154,7 +156,7 @@ pub(crate) enum DirectoryVerb {
     /// Show the configuration.
     #[command(subcommand, after_help = "Examples:\n  migrate config show\n  migrate config show --profile production")]
     Config(ConfigVerb),
-    /// Say everything that looks wrong, and what to do about it.
+    /// Say everything that looks wrong, and what to do about it; some checks read the whole database.
     #[command(after_help = "Example:\n  migrate doctor")]
     Doctor,
     #[command(flatten)]
@@ -179,7 +181,7 @@ pub(crate) enum EmbeddedVerb {
     /// Show the configuration.
     #[command(subcommand, after_help = "Example:\n  migrate config show")]
     Config(EmbeddedConfigVerb),
-    /// Say everything that looks wrong, and what to do about it.
+    /// Say everything that looks wrong, and what to do about it; some checks read the whole database.
     #[command(after_help = "Example:\n  migrate doctor")]
     Doctor,
     #[command(flatten)]
@@ -249,7 +251,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  migrate down\n  migrate down --to 1.2.0\n  migrate down --all --yes")]
     Down(DownArgs),
     /// Undo the last applied migration and apply it again.
-    #[command(after_help = "Example:\n  migrate redo --yes")]
+    #[command(after_help = "Examples:\n  migrate redo --dry-run\n  migrate redo --yes")]
     Redo(RedoArgs),
     /// Undo every migration, and fail at the first that has no way back, as `down --all` does.
     #[command(after_help = "Examples:\n  migrate reset --dry-run\n  migrate reset --yes")]

@@ -84,18 +84,18 @@ pub(crate) fn over_directory(typed: DirectoryCommand, printer: &Printer) -> Exit
     let open_for = |need| session(config::database(&connection)?, need);
     let open = || open_for(Need::Sound);
     let result = match &verb {
-        DirectoryVerb::Init => init::init(directory, printer),
+        DirectoryVerb::Init => init::init(directory, &configuration, printer),
         DirectoryVerb::Shell(_) => unreachable!("these were answered before there was a configuration"),
         DirectoryVerb::Set(verb) => {
-            config::registry_for_any(directory, printer).map(|registry| over_set(verb, &registry, printer))
+            config::registry_for_any(directory, Need::Judge, printer).map(|registry| over_set(verb, &registry, printer))
         }
-        DirectoryVerb::New(args) => new::new(args, directory, printer),
+        DirectoryVerb::New(args) => new::new(args, directory, &connection, printer),
         DirectoryVerb::Lock(args) => match &args.run_lock {
             Some(_) if args.check => Err(Error::usage(
                 "`--check` is about migrations.lock, not about the run lock",
                 "leave one of the two out",
             )),
-            Some(verb) => run_lock::run_lock(verb, &connection, || open_for(Need::Nothing), printer),
+            Some(verb) => run_lock::run_lock(verb, || open_for(Need::Nothing), printer),
             None => lock::lock(args, directory, printer),
         },
         DirectoryVerb::Fix(args) => fix::fix(args, directory, printer),
@@ -140,13 +140,13 @@ pub(crate) fn over_registry(
     let session = |database| Ok(Session::new(database, registry, &connection, printer));
     let open = || session(config::database(&connection)?);
     let result = match verb {
-        EmbeddedVerb::Check(args) => check::check_embedded(args, open, printer),
+        EmbeddedVerb::Check(args) => check::check_embedded(args, registry, &connection, open, printer),
         EmbeddedVerb::Diff(args) => diff::embedded(args, registry, &connection, session, printer),
         EmbeddedVerb::Schema(verb) => schema::schema(verb, &connection, open, printer),
         EmbeddedVerb::Doctor => Ok(doctor::doctor(&configuration, &connection, None, session, printer)),
         EmbeddedVerb::Config(EmbeddedConfigVerb::Show) => Ok(config_show::show(&configuration, false, printer)),
         EmbeddedVerb::Set(verb) => Ok(over_set(verb, registry, printer)),
-        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, &connection, open, printer),
+        EmbeddedVerb::Lock(verb) => run_lock::run_lock(verb, open, printer),
         EmbeddedVerb::Database(verb) => {
             return execute(verb, &connection, printer, open)
                 .unwrap_or_else(|error| refuse(&error, verb.runs(), printer));
@@ -173,7 +173,9 @@ fn execute(
     // What was typed is judged before any database is touched.
     match verb {
         Verb::Down(args) => down::check(args, connection.protected, printer)?,
-        Verb::Redo(args) => redo::check(args, connection.protected, printer)?,
+        Verb::Redo(args) => {
+            amend::check_consent("`redo` may destroy data", &args.consent, connection.protected, printer)?;
+        }
         Verb::Reset(args) => {
             amend::check_consent("`reset` may destroy data", &args.consent, connection.protected, printer)?;
         }

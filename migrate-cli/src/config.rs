@@ -94,8 +94,8 @@ pub(crate) fn is_of_the_set(diagnostic: &Diagnostic) -> bool {
 }
 
 /// The registry of a migrations directory, whatever database it is for.
-pub(crate) fn registry_for_any(directory: &Path, printer: &Printer) -> Result<Registry, Error> {
-    registry_of(load(directory, true), Need::Judge, printer)
+pub(crate) fn registry_for_any(directory: &Path, need: Need, printer: &Printer) -> Result<Registry, Error> {
+    registry_of(load(directory, true), need, printer)
 }
 
 fn registry_of(loaded: Loaded, need: Need, printer: &Printer) -> Result<Registry, Error> {

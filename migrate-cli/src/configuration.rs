@@ -275,7 +275,7 @@ impl Configuration {
         let default = BackupOptions::default();
         let off = |key| self.value(key).is_some_and(|value| value.parsed == Parsed::Switch(false));
         let count = |key, default| match self.value(key).map(|value| &value.parsed) {
-            Some(Parsed::Count(count)) => Some(*count).filter(|count| *count > 0),
+            Some(Parsed::Count(count)) => bound(*count),
             _ => default,
         };
         let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
@@ -301,6 +301,14 @@ impl Configuration {
             restore_on_failure: self.switch(Key::RestoreOnFailure),
             exclusive: self.switch(Key::Exclusive),
         }
+    }
+}
+
+/// A bound of what is kept; 0 is none.
+pub(crate) const fn bound(count: u32) -> Option<u32> {
+    match count {
+        0 => None,
+        count => Some(count),
     }
 }
 

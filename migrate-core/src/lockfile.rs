@@ -27,6 +27,7 @@ pub use crate::digest::{Entry, digest};
 const HEADER: &str = "# migrations.lock: written by `migrate lock`, checked at every build. Do not edit; commit it.";
 const FORMAT: &str = "# format 1";
 const REWRITE: &str = "run `migrate lock`";
+const UNRELEASED: &str = "only if this migration was not released yet, run `migrate lock`";
 
 /// The whole lock file for a set of migrations, lowest version first.
 #[must_use]
@@ -123,13 +124,13 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], is_unread: &dyn Fn(&str)
             Some(entry) if entry.name == *name => compare_entry(file, line, entry, is_unread, found),
             Some(entry) => {
                 let message = format!("migration {version} is named `{}`, and was locked as `{name}`", entry.name);
-                let help = "give it its name back; if it was not released yet, run `migrate lock`";
+                let help = format!("give it its name back; {UNRELEASED}");
                 let code = Code::LockRenamed;
                 found.push(at(code, file, line.span.clone(), message).help(help));
             }
             None => {
                 let message = format!("`v{version}_{name}` was locked and is no longer there");
-                let help = "bring it back; if it was not released yet, run `migrate lock`";
+                let help = format!("bring it back; {UNRELEASED}");
                 let code = Code::LockRemoved;
                 found.push(at(code, file, line.span.clone(), message).help(help));
             }
@@ -149,6 +150,15 @@ pub fn compare(file: SourceFile<'_>, entries: &[Entry], is_unread: &dyn Fn(&str)
     }
 }
 
+/// Whether a difference is one of what was locked: writing the file anew releases the migration as it is now.
+#[must_use]
+pub const fn is_of_the_locked(code: Code) -> bool {
+    matches!(
+        code,
+        Code::LockRenamed | Code::LockRemoved | Code::LockFileEdited | Code::LockFileRemoved | Code::LockFileAdded
+    )
+}
+
 /// A problem with a part of the file. The line itself says nothing to a person: it is mostly checksums.
 fn at(code: Code, file: SourceFile<'_>, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
     Diagnostic { excerpt: None, ..Diagnostic::at(code, file, span, message) }
@@ -161,7 +171,6 @@ fn compare_entry(
     is_unread: &dyn Fn(&str) -> bool,
     found: &mut Vec<Diagnostic>,
 ) {
-    let help = "write a new migration instead; if this one was not released yet, run `migrate lock`";
     let path = |name: &str| format!("v{}_{}/{name}", entry.version, entry.name);
     let current = |name: &str| entry.files.iter().find(|(file, _)| file == name);
     for ((name, locked), span) in line.entry.files.iter().zip(&line.file_spans) {
@@ -174,12 +183,14 @@ fn compare_entry(
             continue;
         }
         let message = format!("`{}` {problem}", path(name));
+        let help = format!("put the released file back, and write a new migration for the change; {UNRELEASED}");
         found.push(at(code, file, span.clone(), message).help(help));
     }
     for (name, _) in &entry.files {
         if !line.entry.files.iter().any(|(locked, _)| locked == name) {
             let message = format!("`{}` was added after its migration was locked", path(name));
             let code = Code::LockFileAdded;
+            let help = format!("take the file out, and write a new migration with it; {UNRELEASED}");
             found.push(at(code, file, line.span.clone(), message).help(help));
         }
     }

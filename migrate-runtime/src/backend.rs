@@ -613,9 +613,10 @@ pub(crate) fn step_error(work: &Work<'_>, file: &File<'_>, failure: Failure) -> 
         Direction::Up => ("migration", "up"),
         Direction::Down => ("undoing migration", "down"),
     };
+    let stopped = failure.kind == ErrorKind::Cancelled;
     let help = if failure.connection_lost {
         RUN_AGAIN.to_owned()
-    } else if work.transactional && failure.kind == ErrorKind::Cancelled {
+    } else if work.transactional && stopped {
         format!("nothing of {} was kept; `migrate {again}` runs it again", step.version)
     } else if work.transactional {
         format!("nothing of {} was kept; mend its script, then run `migrate {again}` again", step.version)

@@ -156,6 +156,10 @@ impl Operation for Migrate {
 
     async fn run<B: Backend>(self, backend: &mut B) -> Result<Report, Error> {
         self.settings.check_lease()?;
+        #[cfg(feature = "backup")]
+        if !matches!(self.goal, Goal::Amend(_)) {
+            self.settings.check_backup()?;
+        }
         if self.mode != Mode::DryRun {
             stale::tell(&self.registry, self.settings.observer.as_deref());
         }

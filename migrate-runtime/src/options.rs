@@ -120,6 +120,19 @@ impl Settings {
         Err(Error::new(ErrorKind::Configuration, message).with_help("30s is the default"))
     }
 
+    /// Refuses to promise what no run would do.
+    #[cfg(feature = "backup")]
+    pub(crate) fn check_backup(&self) -> Result<(), Error> {
+        match &self.backup {
+            Some(BackupOptions { restore_on_failure: true, exclusive: false, .. }) => {
+                let message = "`restore_on_failure` needs `exclusive`, which is not set";
+                let help = "if nothing else writes to the database during a run, say so with `exclusive` (`--exclusive`, or BACKUP_EXCLUSIVE=true); if not, leave `restore_on_failure` out";
+                Err(Error::new(ErrorKind::Configuration, message).with_help(help))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a stored script that is not among those that somebody saw.
     pub(crate) fn as_shown(&self, script: &StoredScript) -> Result<(), Error> {
         match &self.shown {

@@ -75,7 +75,7 @@ pub(crate) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
-    /// Keep so many of each database instead of `backup_retention_count`.
+    /// Keep so many of each database instead of `backup_retention_count`; 0 is all.
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<u32>,
     /// Show what would be removed, and remove nothing.

@@ -148,5 +148,5 @@ pub(crate) struct RedoArgs {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
     #[command(flatten)]
-    pub(crate) confirmation: Confirmation,
+    pub(crate) consent: Consent,
 }

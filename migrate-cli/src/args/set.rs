@@ -17,7 +17,7 @@ pub(crate) struct NewArgs {
     /// What to write into the scripts.
     #[arg(long, value_name = "TEMPLATE", default_value = "empty")]
     pub(crate) template: TemplateKind,
-    /// Write scripts for this database only; otherwise for those that the set is for.
+    /// For which database the scripts are; otherwise as in the set, and where that does not say, for the one that is configured.
     #[arg(long, value_name = "DATABASE")]
     pub(crate) dialect: Option<DialectKind>,
     /// Read the up script from standard input.
@@ -77,13 +77,16 @@ pub(crate) enum DialectKind {
     Sqlite,
     /// PostgreSQL.
     Postgres,
+    /// Each has its own.
+    Both,
 }
 
 impl DialectKind {
-    pub(crate) const fn dialect(self) -> Dialect {
+    pub(crate) fn dialects(self) -> Vec<Dialect> {
         match self {
-            Self::Sqlite => Dialect::Sqlite,
-            Self::Postgres => Dialect::Postgres,
+            Self::Sqlite => vec![Dialect::Sqlite],
+            Self::Postgres => vec![Dialect::Postgres],
+            Self::Both => Dialect::ALL.to_vec(),
         }
     }
 }
@@ -139,7 +142,7 @@ pub(crate) struct SquashArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Fail unless this program holds exactly the migrations of a directory.
+    /// Fail unless this program holds exactly the migrations of a directory; without a database, that is all that is checked.
     #[arg(long, value_name = "DIR")]
     pub(crate) source: Option<PathBuf>,
 }

@@ -17,6 +17,20 @@ impl DatabaseUrl {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Whether anything in it looks like a password. One too many is said to have one.
+    pub(crate) fn may_hold_a_password(&self) -> bool {
+        let Some((_, rest)) = self.0.split_once("://") else {
+            return false;
+        };
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        let of_a_user = rest.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains(':'));
+        let names_one = |pair: &str| {
+            let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+            name.contains("password") || name.contains('%')
+        };
+        of_a_user || query.split('&').any(names_one)
+    }
 }
 
 impl FromStr for DatabaseUrl {
@@ -83,6 +97,24 @@ mod tests {
         assert!(program_version("v2.0.0-rc.1").unwrap_err().ends_with("; did you mean `2.0.0-rc.1`?"));
         assert!(!program_version("new").unwrap_err().contains("did you mean"));
         assert_eq!(program_version("1.2.3"), Ok(Version::new(1, 2, 3)));
+    }
+
+    #[test]
+    fn a_password_is_found_wherever_it_stands() {
+        let urls = [
+            ("sqlite:app.db", false),
+            ("postgres://app@localhost:5432/app?sslmode=require", false),
+            ("postgres://localhost:5432/app?passfile=/etc/pass", false),
+            ("postgres://app:secret@localhost/app", true),
+            ("postgres://app:sec/ret@localhost/app", true),
+            ("postgres://app:sec?ret@localhost/app", true),
+            ("postgres://localhost/app?user=app&password=secret", true),
+            ("postgres://localhost/app?user=app&PassWord=secret", true),
+            ("postgres://localhost/app?pass%77ord=secret", true),
+        ];
+        for (url, has_one) in urls {
+            assert_eq!(DatabaseUrl(url.to_owned()).may_hold_a_password(), has_one, "{url}");
+        }
     }
 
     #[test]

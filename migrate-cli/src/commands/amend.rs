@@ -25,6 +25,7 @@ pub(super) fn check_consent(why: &str, consent: &Consent, protected: bool, print
 }
 
 pub(super) fn amend(
+    verb: &str,
     amendment: Amendment,
     fleet: FleetArgs,
     consent: &Consent,
@@ -37,6 +38,7 @@ pub(super) fn amend(
         if confirm::is_due(&consent.confirmation, session.protected) {
             let planned = migrator.plan_amendment(&mut session.database, amendment.clone()).wait()?;
             if !planned.plan.is_empty() {
+                check(verb, consent, session.protected, printer)?;
                 printer.aside(&intentions(&planned.plan));
                 let changes = count(planned.plan.changes.len(), "change");
                 let question = format!("{changes} of the ledger of {}, no script is run?", session.database);

@@ -9,6 +9,7 @@ use super::restore;
 use super::run::observed;
 use crate::args::{BackupVerb, ContentsArg, CreateArgs, PruneArgs, VerifyArgs};
 use crate::config::Session;
+use crate::configuration::bound;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
@@ -112,7 +113,8 @@ fn verify(args: &VerifyArgs, session: &Session, printer: &Printer) -> Result<Exi
 }
 
 fn prune(args: &PruneArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let retention = Retention { count: args.keep.or(session.backup.retention.count), ..session.backup.retention };
+    let retention =
+        Retention { count: args.keep.map_or(session.backup.retention.count, bound), ..session.backup.retention };
     let pruned = session.migrator.prune_backups(&mut session.database, retention, args.dry_run).wait()?;
     printer.answer(&Document::new(json::PrunedBackups::new(&pruned, args.dry_run)), || {
         let Pruned { backups, leftovers, .. } = &pruned;

@@ -10,5 +10,5 @@ use crate::exit::Exit;
 use crate::output::Printer;
 
 pub(super) fn baseline(args: &BaselineArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    amend(Amendment::Baseline { version: args.version }, args.fleet, &args.consent, session, printer)
+    amend("baseline", Amendment::Baseline { version: args.version }, args.fleet, &args.consent, session, printer)
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use migrate_runtime::{Assessment, Verdict};
+use migrate_runtime::{Assessment, Registry, Verdict};
 
-use super::source;
+use super::{diff, source};
 use crate::args::CheckArgs;
 use crate::config::Session;
+use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
@@ -19,15 +20,23 @@ pub(super) fn check(session: &mut Session, source: Option<&Path>, printer: &Prin
     Ok(Exit::of_verdict(assessment.verdict))
 }
 
-/// The verdict for a program's own registry, which has to be that of the directory if one is given.
+/// The verdict for a program's own registry, which has to be that of the directory if one is given. Where images are built
+/// there is no database, and the comparison is all.
 pub(super) fn check_embedded(
     args: &CheckArgs,
+    registry: &Registry,
+    connection: &ConnectionOptions,
     open: impl FnOnce() -> Result<Session, Error>,
     printer: &Printer,
 ) -> Result<Exit, Error> {
+    if let (Some(directory), None) = (&args.source, &connection.database_url) {
+        source::compare(registry, directory, None, printer)?;
+        printer.note("no database is given, so there is no verdict");
+        return Ok(diff::equal(printer));
+    }
     let mut session = open()?;
     if let Some(directory) = &args.source {
-        source::compare(session.migrator.registry(), directory, &session.database, printer)?;
+        source::compare(registry, directory, Some(&session.database), printer)?;
     }
     check(&mut session, args.source.as_deref(), printer)
 }

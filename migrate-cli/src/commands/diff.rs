@@ -6,7 +6,7 @@ use migrate_core::migration::Role;
 use migrate_runtime::{AnyDatabase, Dialect, Entry, Migration, MigrationState, ReasonCode, Registry, Script};
 
 use super::text_diff::unified;
-use crate::args::{DiffArgs, EmbeddedDiffArgs};
+use crate::args::{DiffArgs, EmbeddedDiffArgs, Need};
 use crate::config::{self, Session};
 use crate::configuration::ConnectionOptions;
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub(super) fn embedded(
 }
 
 fn sets(registry: &Registry, directory: &Path, printer: &Printer) -> Result<Comparison, Error> {
-    let source = config::registry_for_any(directory, printer)?;
+    let source = config::registry_for_any(directory, Need::Judge, printer)?;
     let mut comparison = Comparison::between("program", "directory");
     let same =
         |set: &'_ Registry, it: &Migration| set.find(it.version()).is_some_and(|other| other.name() == it.name());
@@ -115,6 +115,11 @@ fn applied(left: &str, entry: &Entry, registry: &Registry, dialect: Dialect) -> 
     // A row that was recorded without running has none.
     let diff = row.up_sql.as_deref().map(|applied| unified((left, &script.sql), ("database", applied)));
     Some(ChangedScript { migration: migration.directory_name(), file: script.file_name(), diff })
+}
+
+/// Tells of a program that was found equal to a directory.
+pub(super) fn equal(printer: &Printer) -> Exit {
+    end(&DiffArgs { exit_code: true }, vec![Comparison::between("program", "directory")], printer)
 }
 
 fn end(args: &DiffArgs, comparisons: Vec<Comparison>, printer: &Printer) -> Exit {

@@ -1,11 +1,12 @@
-//! `doctor`: everything that looks wrong, each with what to do about it.
+//! `doctor`: everything that looks wrong, each with what to do about it. The checks of `health` are among it.
 
 use std::path::Path;
 
 use migrate_core::diagnostic::{Diagnostic, Severity};
 use migrate_core::name::LOCK;
-use migrate_runtime::{AnyDatabase, Assessment, Reason, ReasonCode, Repair, Verdict};
+use migrate_runtime::{AnyDatabase, Assessment, Check, CheckResult, CheckState, Reason, ReasonCode, Repair, Verdict};
 
+use super::health;
 use crate::config::{self, Session};
 use crate::configuration::{Configuration, ConnectionOptions};
 use crate::error::Error;
@@ -63,12 +64,14 @@ fn examine_database(
     }
     let examined = open(database).and_then(|mut session| {
         let assessment = session.migrator.check(&mut session.database).wait()?;
-        Ok((assessment, session.migrator.repairs(&mut session.database).wait()?))
+        let repairs = session.migrator.repairs(&mut session.database).wait()?;
+        Ok((assessment, repairs, session.migrator.health(&mut session.database).wait()?))
     });
     match examined {
-        Ok((assessment, repairs)) => {
+        Ok((assessment, repairs, checks)) => {
             symptoms.extend(of_assessment(&assessment));
             symptoms.extend(of_repairs(&repairs, &assessment));
+            symptoms.extend(of_checks(&checks));
             Some(place(assessment.database_version))
         }
         Err(error) => {
@@ -106,6 +109,12 @@ fn of_repairs(repairs: &[Repair], assessment: &Assessment) -> impl Iterator<Item
         let help = format!("run {}", commands.join(" or "));
         symptom("warning", "database", repair.problem.trim_end_matches(':'), Some(&help))
     })
+}
+
+/// What `health` finds, but for the ledger, of which the verdict says more.
+fn of_checks(checks: &[CheckResult]) -> impl Iterator<Item = Symptom> {
+    let failed = checks.iter().filter(|it| it.state == CheckState::Failed && it.check != Check::Ledger);
+    failed.map(|it| symptom(health::word(it), "database", &it.message, it.help.as_deref()))
 }
 
 fn of_diagnostic(diagnostic: &Diagnostic) -> Symptom {

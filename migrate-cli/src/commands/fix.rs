@@ -19,6 +19,12 @@ use crate::output::{Printer, check_answerable, count};
 
 pub(super) fn fix(args: &FixArgs, directory: &Path, printer: &Printer) -> Result<Exit, Error> {
     let folders = read(directory)?;
+    if let Some(asked) = args.renumber.as_ref().filter(|asked| folders.iter().all(|it| it.name != **asked)) {
+        return Err(Error::usage(
+            format!("there is no `{asked}` in {}", directory.display()),
+            "name the directory of one of two migrations of one version, such as `--renumber v1.2.0_tags`",
+        ));
+    }
     let lock = read_lock(directory)?;
     let recorded = lock.as_deref().map(Recorded::of).unwrap_or_default();
     let repairs = fix::repairs(&folders, &recorded, args.renumber.as_deref());

@@ -14,5 +14,5 @@ pub(super) fn force(args: &ForceArgs, session: &mut Session, printer: &Printer) 
     let standing = args.standing.get();
     // Only the short form has none: it says by itself what it is for.
     let reason = args.reason.clone().unwrap_or_else(|| format!("force {version}"));
-    amend(Amendment::Force { version, standing, reason }, args.fleet, &args.consent, session, printer)
+    amend("force", Amendment::Force { version, standing, reason }, args.fleet, &args.consent, session, printer)
 }

@@ -63,7 +63,7 @@ fn color(word: &str) -> Option<&'static str> {
 }
 
 /// A failure is called by how bad it is.
-const fn word(result: &CheckResult) -> &'static str {
+pub(super) const fn word(result: &CheckResult) -> &'static str {
     match (result.state, result.severity) {
         (CheckState::Passed, _) => "passed",
         (CheckState::NotChecked, _) => "not checked",

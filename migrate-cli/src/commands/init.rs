@@ -4,23 +4,36 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use crate::configuration::{DOT_ENV, FILE};
+use crate::args::DatabaseUrl;
+use crate::config;
+use crate::configuration::{Configuration, DOT_ENV, FILE, Source};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
 use crate::output::Printer;
+use crate::settings::{Key, Setting};
 
 /// Secrets, databases, and the backups of databases, which are copies of their rows.
 const IGNORED: [&str; 7] =
     [DOT_ENV, "*.db", "*.db-wal", "*.db-shm", "*.migrate-lock", "*.backups/", "migrate-backups/"];
 
-pub(super) fn init(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
+const FROM_THE_ENVIRONMENT: &str = "# The URL comes from the environment: DATABASE_URL.";
+
+pub(super) fn init(directory: &Path, configuration: &Configuration, printer: &Printer) -> Result<Exit, Error> {
+    let connection = configuration.connection();
+    let typed = configuration.value(Key::DatabaseUrl).is_some_and(|value| matches!(value.source, Source::Flag(_)));
+    let url = connection.database_url.as_ref().filter(|_| typed);
+    if url.is_some() {
+        // One that no command could use is not written down.
+        config::database(&connection)?;
+    }
     let mut document = json::Init { outcome: "unchanged", written: Vec::new(), kept: Vec::new() };
     let shown = directory.display().to_string();
     let is_new = !directory.exists();
     fs::create_dir_all(directory).map_err(|error| cannot(&shown, &error))?;
     document.note(&shown, is_new);
-    document.note(FILE, write_new(FILE, &configuration(&shown))?);
+    let wrote_file = write_new(FILE, &settings(&shown, url))?;
+    document.note(FILE, wrote_file);
     let ignored = format!("{}\n", IGNORED.join("\n"));
     let wrote_ignore = write_new(".gitignore", &ignored)?;
     document.note(".gitignore", wrote_ignore);
@@ -28,6 +41,14 @@ pub(super) fn init(directory: &Path, printer: &Printer) -> Result<Exit, Error> {
         document.outcome = "written";
     }
     printer.answer(&Document::new(&document), || text(&document));
+    match url {
+        Some(_) if !wrote_file => printer.warning(&format!("{FILE} was there before, and does not get the database URL")),
+        Some(url) if url.may_hold_a_password() => printer.warning(&format!(
+            "the database URL may hold a password and is not in {FILE}: give it in the environment variable {}, or in {DOT_ENV}",
+            Setting::of(Key::DatabaseUrl).variable
+        )),
+        _ => {}
+    }
     let missing = if wrote_ignore { Vec::new() } else { not_ignored()? };
     if !missing.is_empty() {
         printer.note(&format!(
@@ -71,9 +92,14 @@ fn cannot(path: &str, error: &std::io::Error) -> Error {
     Error::failed(format!("cannot write {path}: {error}"))
 }
 
-fn configuration(directory: &str) -> String {
+fn settings(directory: &str, url: Option<&DatabaseUrl>) -> String {
     // A text of JSON is one of TOML.
     let directory = serde_json::Value::from(directory);
+    let database = match url {
+        None => "database_url = \"sqlite:app.db\"\n#database_url = \"postgres://app@localhost/app\"".to_owned(),
+        Some(url) if url.may_hold_a_password() => FROM_THE_ENVIRONMENT.to_owned(),
+        Some(url) => format!("database_url = {}", serde_json::Value::from(url.reveal())),
+    };
     format!(
         "# Settings of `migrate`. Flags win over the environment, that over .env, and that over this file.
 # `migrate config show` prints what holds and where it comes from.
@@ -88,11 +114,10 @@ profile = \"dev\"
 #wait_lock = \"10m\"
 
 [profiles.dev]
-database_url = \"sqlite:app.db\"
-#database_url = \"postgres://app@localhost/app\"
+{database}
 
 [profiles.production]
-# The URL comes from the environment: DATABASE_URL.
+{FROM_THE_ENVIRONMENT}
 # `down` and the like need the database's name, `--confirm NAME`.
 protected = true
 "

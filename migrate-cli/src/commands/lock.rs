@@ -20,6 +20,7 @@ use crate::output::Printer;
 pub(super) fn lock(args: &LockArgs, directory: &Path, printer: &Printer) -> Result<Exit, Error> {
     let path = directory.join(LOCK);
     let shown = path.display();
+    let mut relocked = Vec::new();
     let (outcome, sentence) = if args.check {
         compare(directory)?;
         ("current", format!("{shown} is up to date"))
@@ -27,19 +28,48 @@ pub(super) fn lock(args: &LockArgs, directory: &Path, printer: &Printer) -> Resu
         let loaded = without_errors(config::load(directory, false))?;
         print_diagnostics(loaded.diagnostics(), printer);
         let text = loaded.lock_text();
-        if read(directory)?.as_deref() == Some(text.as_bytes()) {
+        let before = read(directory)?;
+        if before.as_deref() == Some(text.as_bytes()) {
             ("unchanged", format!("{shown} was up to date already"))
         } else {
+            let before = before.unwrap_or_default();
+            relocked = edits(directory, &String::from_utf8_lossy(&before), loaded.lock_entries(), printer);
             write(directory, &text)?;
             ("written", format!("wrote {shown}"))
         }
     };
-    let document = json::Lock { outcome, path: shown.to_string() };
-    printer.answer(&Document::new(document), || sentence);
+    let document = json::Lock { outcome, path: shown.to_string(), relocked };
+    printer.answer(&Document::new(&document), || {
+        let relocked = document.relocked.iter().map(|what| format!("re-locked: {what}"));
+        relocked.chain([sentence]).collect::<Vec<_>>().join("\n")
+    });
+    if !document.relocked.is_empty() {
+        printer.warning(
+            "a database that applied it as it was locked before may refuse this set: put back what was released",
+        );
+    }
     if outcome == "written" {
         printer.next("`migrate up`");
     }
     Ok(Exit::Done)
+}
+
+/// What was locked otherwise than it is now, which nothing would tell once the file is written anew.
+fn edits(directory: &Path, before: &str, entries: &[Entry], printer: &Printer) -> Vec<String> {
+    if before.is_empty() {
+        return Vec::new();
+    }
+    let path = directory.join(LOCK).display().to_string();
+    let file = SourceFile { path: &path, text: before };
+    if let Err(problems) = lockfile::parse(file) {
+        let why = problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
+        printer.warning(&format!("{why}: what it recorded is forgotten, which `migrate fix` would have kept"));
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    lockfile::compare(file, entries, &|_| false, &mut found);
+    found.retain(|it| lockfile::is_of_the_locked(it.code));
+    found.into_iter().map(|it| it.message).collect()
 }
 
 /// Adds one migration to the lock file, as a draft that may still be edited, and leaves the other lines as they are: an edit

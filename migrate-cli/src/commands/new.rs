@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::lock;
 use crate::args::{NewArgs, TemplateKind};
 use crate::config;
+use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
@@ -27,11 +28,16 @@ const FIRST: SchemaVersion = SchemaVersion::new(1, 0, 0);
 /// The directory of what must not be applied yet. It is not named like a migration, so nothing reads it.
 const LATER: &str = "later";
 
-pub(super) fn new(args: &NewArgs, directory: &Path, printer: &Printer) -> Result<Exit, Error> {
+pub(super) fn new(
+    args: &NewArgs,
+    directory: &Path,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+) -> Result<Exit, Error> {
     if let Some(from) = &args.from {
         return held::take(args, from, directory, printer);
     }
-    let mut drafts = drafts(args, directory, printer)?;
+    let mut drafts = drafts(args, directory, connection, printer)?;
     adjust(&mut drafts, args)?;
     let existing = existing(directory)?;
     let versions = versions(args, &existing, drafts.iter().filter(|draft| !draft.is_for_later).count())?;
@@ -93,9 +99,14 @@ fn next(args: &NewArgs, directory: &Path, drafts: &[Draft]) -> String {
 }
 
 /// What is to be written.
-fn drafts(args: &NewArgs, directory: &Path, printer: &Printer) -> Result<Vec<Draft>, Error> {
+fn drafts(
+    args: &NewArgs,
+    directory: &Path,
+    connection: &ConnectionOptions,
+    printer: &Printer,
+) -> Result<Vec<Draft>, Error> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).filter(|word| *word != "-").collect();
-    let dialects = dialects(args, directory);
+    let dialects = dialects(args, directory, connection);
     let template = match args.template {
         TemplateKind::Empty => {
             one_name(&words)?;
@@ -153,14 +164,24 @@ fn standard_input() -> Result<String, Error> {
     Ok(text)
 }
 
-/// The databases that the scripts are for: those of the set, or both where there is none yet.
-fn dialects(args: &NewArgs, directory: &Path) -> Vec<Dialect> {
+/// The databases that the scripts are for: those of the set. Where it does not say, the one that is configured, or both.
+fn dialects(args: &NewArgs, directory: &Path, connection: &ConnectionOptions) -> Vec<Dialect> {
     if let Some(dialect) = args.dialect {
-        return vec![dialect.dialect()];
+        return dialect.dialects();
     }
-    match config::load(directory, false).dialects() {
-        [] => Dialect::ALL.to_vec(),
-        dialects => dialects.to_vec(),
+    let loaded = config::load(directory, false);
+    let has_scripts_for = |dialect: &Dialect| {
+        let end = format!(".{dialect}.sql");
+        loaded.lock_entries().iter().flat_map(|entry| &entry.files).any(|(file, _)| file.ends_with(&end))
+    };
+    let of_set = match loaded.dialects() {
+        [] => &Dialect::ALL,
+        dialects => dialects,
+    };
+    let configured = config::database(connection).ok().map(|database| config::dialect(&database));
+    match configured.filter(|dialect| of_set.contains(dialect)) {
+        Some(dialect) if !Dialect::ALL.iter().all(has_scripts_for) => vec![dialect],
+        _ => of_set.to_vec(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use migrate_runtime::Target;
 
-use super::confirm;
 use super::run::{Aim, Request, run};
 use crate::args::RedoArgs;
 use crate::config::Session;
@@ -10,11 +9,15 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Printer;
 
-pub(super) fn check(args: &RedoArgs, protected: bool, printer: &Printer) -> Result<(), Error> {
-    confirm::check("`redo` may destroy data", &args.confirmation, protected, "confirm with `--yes`", printer)
-}
-
 pub(super) fn redo(args: &RedoArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
-    let confirmation = Some(&args.confirmation);
-    run(&Request { aim: Aim::Reach(Target::Redo), dry_run: false, fleet: args.fleet, confirmation }, session, printer)
+    run(
+        &Request {
+            aim: Aim::Reach(Target::Redo),
+            dry_run: args.consent.dry_run,
+            fleet: args.fleet,
+            confirmation: Some(&args.consent.confirmation),
+        },
+        session,
+        printer,
+    )
 }

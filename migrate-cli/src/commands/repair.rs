@@ -18,6 +18,8 @@ pub(super) fn check(args: &RepairArgs, protected: bool, printer: &Printer) -> Re
         ));
     }
     match amendment(args) {
+        // Whether there is anything to confirm says the ledger.
+        Some(Amendment::RepairWhatIsSafe) => Ok(()),
         Some(_) => amend::check("repair", &args.consent, protected, printer),
         None if args.standing.get().is_some() => Err(Error::usage(
             "`--applied` and `--not-applied` are about a migration, and none is given",
@@ -29,7 +31,7 @@ pub(super) fn check(args: &RepairArgs, protected: bool, printer: &Printer) -> Re
 
 pub(super) fn repair(args: &RepairArgs, session: &mut Session, printer: &Printer) -> Result<Exit, Error> {
     if let Some(amendment) = amendment(args) {
-        return amend::amend(amendment, args.fleet, &args.consent, session, printer);
+        return amend::amend("repair", amendment, args.fleet, &args.consent, session, printer);
     }
     let repairs = session.migrator.repairs(&mut session.database).wait()?;
     printer.answer(&Document::new(json::Repairs::from(&*repairs)), || text(&repairs));

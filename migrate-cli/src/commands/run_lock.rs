@@ -6,7 +6,6 @@ use super::amend::check_consent;
 use super::confirm;
 use crate::args::{Consent, ReleaseArgs, RunLockVerb};
 use crate::config::{Session, dialect};
-use crate::configuration::ConnectionOptions;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{self, Document};
@@ -15,16 +14,12 @@ use crate::time::{self, local};
 
 pub(super) fn run_lock(
     verb: &RunLockVerb,
-    connection: &ConnectionOptions,
     open: impl FnOnce() -> Result<Session, Error>,
     printer: &Printer,
 ) -> Result<Exit, Error> {
     match verb {
         RunLockVerb::Show => show(&mut open()?, printer),
-        RunLockVerb::Release(args) => {
-            check_consent("`lock release` may stop a run", &args.consent, connection.protected, printer)?;
-            release(args, &mut open()?, printer)
-        }
+        RunLockVerb::Release(args) => release(args, &mut open()?, printer),
     }
 }
 
@@ -62,6 +57,7 @@ fn release(args: &ReleaseArgs, session: &mut Session, printer: &Printer) -> Resu
             let Some(holder) = &planned.holder else {
                 return answer(&planned, dialect, printer);
             };
+            check_consent("`lock release` may stop a run", &args.consent, session.protected, printer)?;
             printer.aside(&intention(holder, dialect));
             confirm::ask(&format!("free the run lock of {}?", session.database), session, printer)?;
             options.expected = planned.holder;

@@ -144,7 +144,7 @@ pub(super) fn scratch_url(dialect: Dialect, connection: &ConnectionOptions) -> R
                 return Ok(DatabaseUrl::reveal(url).to_owned());
             }
             Err(Error::configuration(
-                format!("the scratch database is not of the kind of the database, {dialect}"),
+                format!("the scratch database is not of the kind that is needed, {dialect}"),
                 "name another with `--shadow-url`, or in MIGRATION_SHADOW_URL",
             ))
         }

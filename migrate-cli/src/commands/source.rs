@@ -1,6 +1,7 @@
 //! `check --source`: whether a program holds the migrations of a directory, by content.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use migrate_core::stale;
 use migrate_runtime::{AnyDatabase, Migration, Registry};
@@ -21,14 +22,17 @@ pub(crate) struct Differences {
     pub(crate) changed: Vec<String>,
 }
 
-/// Fails unless the registry is that of the directory.
+/// Fails unless the registry is that of the directory, which is read for the database, if there is one.
 pub(super) fn compare(
     registry: &Registry,
     directory: &Path,
-    database: &AnyDatabase,
+    database: Option<&AnyDatabase>,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let source = config::registry(directory, database, Need::Sound, printer)?;
+    let source = match database {
+        Some(database) => config::registry(directory, database, Need::Sound, printer)?,
+        None => Arc::new(config::registry_for_any(directory, Need::Sound, printer)?),
+    };
     if source.digest() == registry.digest() {
         printer.detail(&format!("this program holds the migrations of {}", directory.display()));
         return Ok(());

@@ -46,7 +46,7 @@ pub(super) fn squash(
         irreversible: None,
     };
     let mut squashed_set = squashed(&request).map_err(|error| refusal(&error))?;
-    let urls = scratch_urls(&squashed_set, &dialects, connection)?;
+    let urls = scratch_urls(&squashed_set, &registry, &dialects, connection)?;
     let mut staged = Staged::new(directory, &registry, &squashed_set, &dialects)?;
     let mut proven = Vec::new();
     let mut index = 0;
@@ -123,23 +123,56 @@ fn refusal(error: &SquashError) -> Error {
 /// database that is used or the one for scratch databases.
 fn scratch_urls(
     squashed: &Squashed,
+    registry: &Registry,
     dialects: &[Dialect],
     connection: &ConnectionOptions,
 ) -> Result<Vec<String>, Error> {
+    let used = config::database(connection).ok().map(|database| config::dialect(&database));
     let is_for_all = squashed.files.iter().any(|(file, _)| file == "up.sql");
     let mut wanted = dialects.to_vec();
     if is_for_all {
         let shadow = connection.shadow_url.as_ref();
         let shadow = shadow.map(|url| ScratchDatabase::dialect_of(url.reveal())).transpose()?;
-        let used = config::database(connection).ok().map(|database| config::dialect(&database));
         let named: Vec<Dialect> =
             dialects.iter().copied().filter(|it| Some(*it) == shadow || Some(*it) == used).collect();
         wanted = if named.is_empty() { dialects.iter().copied().take(1).collect() } else { named };
     }
     // SQLite's are made in memory, whatever server is named for PostgreSQL's.
     let memory = ConnectionOptions { shadow_url: None, ..connection.clone() };
-    let url = |dialect| scratch_url(dialect, if dialect == Dialect::Sqlite { &memory } else { connection });
+    let url = |dialect| {
+        scratch_url(dialect, if dialect == Dialect::Sqlite { &memory } else { connection }).map_err(|error| {
+            if Some(dialect) == used { error } else { for_another(error, dialect, squashed, registry) }
+        })
+    };
     wanted.into_iter().map(url).collect()
+}
+
+/// Says why a kind of database is asked for that is not the one that is used: the scripts are for it as well.
+fn for_another(error: Error, dialect: Dialect, squashed: &Squashed, registry: &Registry) -> Error {
+    let replaced = || registry.migrations().iter().filter(|it| squashed.replaced.contains(&it.directory_name()));
+    let script_for = |wanted: Dialect| {
+        replaced().find_map(|migration| {
+            let script = migration.scripts().iter().find(|script| script.dialect == Some(wanted))?;
+            Some(format!("{}/{}", migration.directory_name(), script.file_name()))
+        })
+    };
+    let (why, instead) = if let Some(script) = script_for(dialect) {
+        (format!("the set has scripts for {dialect} as well, such as {script}"), "remove them".to_owned())
+    } else if let Some(script) = Dialect::ALL.into_iter().find_map(script_for) {
+        (
+            format!("the set is for {dialect} as well, since the plain scripts are, beside {script}"),
+            "let the names of its scripts name no database".to_owned(),
+        )
+    } else {
+        return error;
+    };
+    Error::configuration(
+        format!("{}: {why}", error.message()),
+        format!(
+            "{}; if the set is not for {dialect}, {instead} and run `migrate lock`",
+            error.help().unwrap_or_default()
+        ),
+    )
 }
 
 fn different(difference: &Difference, printer: &Printer) -> Error {

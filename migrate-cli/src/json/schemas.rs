@@ -23,7 +23,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Check>("check", &["check", "wait"]),
         schema::<Compatibility>("compatibility", &["compatibility"]),
         schema::<Config>("config", &["config show"]),
-        schema::<Diff>("diff", &["diff"]),
+        schema::<Diff>("diff", &["check", "diff"]),
         schema::<Doctor>("doctor", &["doctor"]),
         schema::<Failed>("error", &[]),
         schema::<Line>("event", &[]),

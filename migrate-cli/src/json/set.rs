@@ -108,6 +108,9 @@ pub(crate) struct Lock {
     #[cfg_attr(test, schemars(extend("enum" = ["written", "unchanged", "current"])))]
     pub(crate) outcome: &'static str,
     pub(crate) path: String,
+    /// What was locked otherwise, a sentence for each file or migration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) relocked: Vec<String>,
 }
 
 /// `new`.

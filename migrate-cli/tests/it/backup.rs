@@ -103,6 +103,10 @@ fn a_failure_half_way() {
     let restored = with_backups(&project, &format!("restore {id} --yes"));
     assert_eq!(restored.code, 0, "{}", restored.stderr);
     assert_eq!(project.value("SELECT count(*) FROM users"), 1);
+    let refused = with_backups(&project, "up --restore-on-failure");
+    assert_eq!(refused.code, 78, "{refused:?}");
+    assert!(refused.stderr.contains("`restore_on_failure` needs `exclusive`"), "{refused:?}");
+    assert!(refused.stderr.contains("`--exclusive`, or BACKUP_EXCLUSIVE=true"), "{refused:?}");
     let alone = json(&project, "up --restore-on-failure --exclusive --json");
     assert_eq!((&alone["outcome"], &alone["backup"]["outcome"]), (&"failed".into(), &"restored".into()));
     assert!(alone["error"]["message"].as_str().unwrap().contains("was put back"), "{alone}");
@@ -160,6 +164,8 @@ fn old_ones_go() {
     for _ in 0..3 {
         with_backups(&project, "backup create");
     }
+    let all = with_backups(&project, "backup prune --keep 0");
+    assert!(all.stdout.ends_with("removed 0 backups and 0 unfinished files\n"), "{}", all.stdout);
     let dry = json(&project, "backup prune --keep 1 --dry-run --json");
     assert_eq!((&dry["outcome"], dry["backups"].as_array().unwrap().len()), (&"dry_run".into(), 2));
     let output = with_backups(&project, "backup prune --keep 1");

@@ -107,11 +107,11 @@ fn the_ledger_of_a_protected_database_is_not_changed_by_a_yes() {
     project.write("migrate.toml", "protected = true\n");
     let rows = || project.value("SELECT count(*) FROM schema_migrations_v2");
     project.done("up --to 1.0.0");
+    project.leave_a_ghost();
     let lines = [
         "baseline 1.1.0",
         "force 1.0.0 --not-applied --reason x",
         "repair 1.0.0",
-        "repair --all",
         "lock release",
         "lock release --force",
     ];
@@ -125,8 +125,14 @@ fn the_ledger_of_a_protected_database_is_not_changed_by_a_yes() {
     }
     assert_eq!(rows(), 1);
     project.done("lock release --confirm app.db");
-    project.done("repair --all --confirm app.db");
+    project.done("lock release --yes");
     project.done("baseline 1.1.0 --confirm app.db");
+    project.done("repair --all --yes");
+    let script = "-- The same.\nCREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n";
+    project.write("migrations_v2/v1.0.0_users/up.sql", script);
+    let unnamed = project.migrate("repair --all --yes");
+    assert!(unnamed.output.code == 64 && unnamed.output.stderr.contains("--confirm"), "{unnamed}");
+    project.done("repair --all --confirm app.db");
     assert_eq!(rows(), 2);
     project.done("force 1.1.0 --not-applied --reason x --confirm app.db");
     assert_eq!(rows(), 1);

@@ -54,6 +54,22 @@ fn a_new_migration_does_not_release_an_edit() {
 }
 
 #[test]
+fn what_is_locked_anew_is_named() {
+    let project = Project::new(USERS_AND_POSTS).without_url();
+    project.done("lock");
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER);\n");
+    project.write("migrations_v2/v1.0.0_users/verify.sql", "SELECT true;\n");
+    fs::remove_dir_all(project.path("migrations_v2/v1.1.0_posts")).unwrap();
+    let locked = fs::read(project.path("migrations_v2/migrations.lock")).unwrap();
+    snapshot!(project.migrate("lock"), project.migrate("lock"));
+    project.write("migrations_v2/migrations.lock", &locked);
+    let document = project.document("lock", 0, &["format", "outcome", "path", "relocked"]);
+    assert_eq!(document["relocked"].as_array().unwrap().len(), 3);
+    project.write("migrations_v2/migrations.lock", [&locked[..], b"<<<<<<< HEAD\n"].concat());
+    snapshot!(project.migrate("lock"));
+}
+
+#[test]
 fn a_directory_without_a_lock_file_is_not_locked() {
     let project = Project::new(USERS_AND_POSTS).without_url();
     snapshot!(project.migrate("lock --check"), project.migrate("validate"));

@@ -88,6 +88,7 @@ fn a_merge_conflict_in_the_lock_file() {
     project.write("migrations_v2/migrations.lock", &conflict);
     snapshot!(
         project.migrate("fix --yes"),
+        project.migrate("fix --renumber v9 --yes"),
         project.migrate("fix --renumber v1.2.0_likes --dry-run"),
         project.migrate("fix --renumber v1.2.0_likes --yes"),
         project.migrate("validate"),

@@ -85,20 +85,22 @@ fn a_read_only_database() {
     project.done("up --to 1.0.0");
     let root = project.path("");
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let mut command = project.command("up");
-    if fs::metadata(&root).unwrap().uid() == 0 {
+    let program = root.join("migrate");
+    fs::copy(env!("CARGO_BIN_EXE_migrate"), &program).unwrap();
+    let is_root = fs::metadata(&root).unwrap().uid() == 0;
+    let run = |verb: &str| {
         // Root may write whatever the mode says, so the program runs as nobody, from where nobody can reach it.
-        let program = root.join("migrate");
-        fs::copy(env!("CARGO_BIN_EXE_migrate"), &program).unwrap();
-        let mut as_nobody = std::process::Command::new(program);
-        as_nobody.args(["up", "--database-url", "sqlite:app.db"]).env("USER", "tester").current_dir(&root);
+        let mut as_nobody = std::process::Command::new(&program);
+        as_nobody.args([verb, "--database-url", "sqlite:app.db"]).env("USER", "tester").current_dir(&root);
         as_nobody.uid(65534).gid(65534);
-        command = as_nobody;
-    }
+        let command = if is_root { &mut as_nobody } else { &mut project.command(verb) };
+        Shown { line: verb.to_owned(), output: process::run(command) }
+    };
     mode(&project.path("app.db"), 0o444);
     mode(&root, 0o555);
-    let output = process::run(&mut command);
+    let shown = ["up", "doctor"].map(run);
     mode(&root, 0o755);
-    snapshot!(Shown { line: "up".to_owned(), output });
+    let [up, doctor] = shown;
+    snapshot!(up, doctor);
     assert_eq!(project.value("SELECT count(*) FROM schema_migrations_v2"), 1);
 }

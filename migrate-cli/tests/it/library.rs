@@ -51,8 +51,12 @@ fn registry(project: &Project) -> &'static Registry {
 }
 
 fn run(project: &Project, registry: &'static Registry, verb: &[&str]) -> (Exit, String) {
-    let url = format!("sqlite:{}", project.path("app.db").display());
-    let line = ["app", "migrate"].iter().chain(verb).copied().chain(["--database-url", &url]);
+    run_on(&format!("sqlite:{}", project.path("app.db").display()), registry, verb)
+}
+
+/// An empty URL is none.
+fn run_on(url: &str, registry: &'static Registry, verb: &[&str]) -> (Exit, String) {
+    let line = ["app", "migrate"].iter().chain(verb).copied().chain(["--database-url", url]);
     let App::Migrate(command) = App::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
     let stdout = Buffer::default();
     let exit = command.execute_to(registry, Output::new(stdout.clone(), Buffer::default()));
@@ -117,6 +121,23 @@ fn a_program_is_compared_with_a_directory() {
     assert_eq!(check_source(&project, registry, Exit::Directory)["error"]["kind"], "directory");
     project.remove("migrations_v2");
     assert_eq!(check_source(&project, registry, Exit::Directory)["error"]["kind"], "directory");
+}
+
+#[test]
+fn a_program_is_compared_with_a_directory_where_there_is_no_database() {
+    let project = Project::new(USERS_AND_POSTS);
+    let registry = registry(&project);
+    let source = project.path("migrations_v2").display().to_string();
+    let (exit, text) = run_on("", registry, &["check", "--source", &source]);
+    assert_eq!((exit, &*text), (Exit::Done, "the program and the directory have the same migrations\n"));
+    let (exit, document) = run_on("", registry, &["check", "--json", "--source", &source]);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((exit, &document["outcome"]), (Exit::Done, &json!("equal")));
+    project.write("migrations_v2/v1.0.0_users/up.sql", "CREATE TABLE users (id INTEGER PRIMARY KEY);\n");
+    assert_eq!(run_on("", registry, &["check", "--source", &source]).0, Exit::Failed);
+    assert_eq!(run_on("", registry, &["check"]).0, Exit::Configuration);
+    project.remove("migrations_v2/v1.0.0_users/metadata.json");
+    assert_eq!(run_on("", registry, &["check", "--source", &source]).0, Exit::Directory);
 }
 
 #[test]

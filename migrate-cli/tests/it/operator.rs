@@ -161,7 +161,7 @@ fn a_database_that_was_there_before() {
 #[test]
 fn the_lock_of_a_run_that_is_gone() {
     let project = Project::new(USERS_AND_POSTS);
-    snapshot!(project.migrate("lock show"), project.migrate("lock release --yes"));
+    snapshot!(project.migrate("lock show"), project.migrate("lock release"), project.migrate("repair --all"));
     assert!(!project.path("app.db").exists(), "looking at the lock made a database");
     project.done("up");
     project.leave_a_ghost();

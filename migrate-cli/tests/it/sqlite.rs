@@ -33,6 +33,8 @@ fn down_and_redo() {
     project.done("up");
     snapshot!(
         project.migrate("down --dry-run"),
+        project.migrate("redo --dry-run"),
+        project.migrate("redo"),
         project.migrate("redo --yes"),
         project.migrate("down --yes"),
         project.migrate("up --to 1.1.0"),

@@ -32,6 +32,24 @@ DROP VIEW short_names; DROP VIEW names; DROP TABLE posts; DROP TABLE users;
 DROP TABLE users; DROP TYPE mood;
 "#;
 
+#[test]
+fn scripts_are_for_the_database_that_is_configured() {
+    let scripts = |project: &Project, line: &str| {
+        let document = project.document(line, 0, &["format", "outcome", "version", "name", "files", "migrations"]);
+        let files = document["files"].as_array().unwrap().iter().filter_map(|it| it.as_str()?.rsplit('/').next());
+        files.filter(|it| it.starts_with("up")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let both = ["up.sqlite.sql", "up.postgres.sql"];
+    let table = "new --template table notes text:text";
+    assert_eq!(scripts(&Project::new("").without_url(), table), both);
+    let project = Project::new("");
+    assert_eq!(scripts(&project, table), ["up.sql"]);
+    assert_eq!(scripts(&project, "new --template table pages --dialect both"), both);
+    assert_eq!(scripts(&Project::new("").with_url("postgres://app@localhost/app"), table), ["up.sql"]);
+    // The set says that it is for both.
+    assert_eq!(scripts(&Project::new(USERS), table), both);
+}
+
 /// A database of each kind.
 fn projects(server: &Server) -> [(Project, Option<Database>); 2] {
     let database = server.database();

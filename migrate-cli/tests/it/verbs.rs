@@ -63,6 +63,25 @@ fn init_overwrites_nothing() {
 }
 
 #[test]
+fn init_writes_the_database_that_is_named() {
+    let config = |url: &str| {
+        let project = Project::new("").without_url();
+        let shown = project.migrate(&format!("init --database-url {url}"));
+        let file = std::fs::read_to_string(project.path("migrate.toml")).unwrap_or_default();
+        let profiles = file.split_once("[profiles.dev]").map(|(_, profiles)| profiles.to_owned()).unwrap_or_default();
+        format!("{shown}{profiles}")
+    };
+    snapshot!(
+        config("postgres://app@localhost/shop"),
+        config("postgres://app:secret@localhost/shop"),
+        config("mysql://localhost/shop"),
+    );
+    let project = Project::new("").without_url();
+    project.write("migrate.toml", "");
+    snapshot!(project.migrate("init --database-url sqlite:shop.db"));
+}
+
+#[test]
 fn a_plan_shows_and_changes_nothing() {
     let project = three();
     snapshot!(project.migrate("plan"), project.migrate("plan --to 1.0.0 --sql"), project.migrate("pending"));

@@ -36,8 +36,8 @@ pub struct BackupOptions {
     pub retention: Retention,
     /// The directory of `pg_dump`, `pg_restore` and `psql`. Default: they are looked for in `PATH`.
     pub tools: Option<PathBuf>,
-    /// Whether the backup is put back when a step outside a transaction fails half way. It needs
-    /// [`exclusive`](Self::exclusive). Default: no.
+    /// Whether the backup is put back when a step outside a transaction fails half way. A run without
+    /// [`exclusive`](Self::exclusive) is refused then. Default: no.
     pub restore_on_failure: bool,
     /// States that nothing but this run writes to the database meanwhile: whatever else was written since the backup would
     /// be lost. Default: no.

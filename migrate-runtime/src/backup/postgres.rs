@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::archive::{self, Writer, damaged};
 use super::manifest::{Backup, BackupFormat, Contents};
 use super::order::{Copied, Order};
-use super::verify::{Verification, VerifyOptions, differences};
+use super::verify::{Verification, VerifyOptions, differences, restored_alike};
 use crate::backend::postgres::plain_error;
 use crate::database::Postgres;
 use crate::database::postgres::Token;
@@ -171,10 +171,7 @@ fn verify_deeply(backup: &Backup, options: &VerifyOptions, verification: &mut Ve
         return Err(damaged(backup, first));
     }
     removed?;
-    let tables = backup.rows.len();
-    verification.checks.push(format!(
-        "restored into a scratch database, structure and rows of {tables} tables are those of the manifest"
-    ));
+    verification.checks.push(restored_alike(backup.rows.len()));
     Ok(())
 }
 

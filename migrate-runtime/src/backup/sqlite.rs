@@ -14,7 +14,7 @@ use super::archive::{Extracted, Partial, Writer, damaged, hexadecimal};
 use super::directory::random;
 use super::manifest::{Backup, BackupFormat, Contents, Survey};
 use super::order::{Copied, Measure, Order};
-use super::verify::{Verification, differences};
+use super::verify::{Verification, differences, restored_alike};
 use crate::backend::identifier;
 use crate::backend::sqlite::plain_error;
 use crate::error::{Error, ErrorKind};
@@ -169,13 +169,7 @@ pub(super) fn verify(
         if let Some(first) = found.first() {
             return Err(damaged(backup, first));
         }
-        verification.checks.push(format!(
-            "restored into a scratch database, structure and rows of {} are those of the manifest",
-            match backup.rows.len() {
-                1 => "1 table".to_owned(),
-                count => format!("{count} tables"),
-            }
-        ));
+        verification.checks.push(restored_alike(backup.rows.len()));
     }
     Ok(())
 }

@@ -77,6 +77,16 @@ pub(crate) fn verify(
     }
 }
 
+/// What a deep look has found, in words.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) fn restored_alike(tables: usize) -> String {
+    let tables = match tables {
+        1 => "1 table".to_owned(),
+        count => format!("{count} tables"),
+    };
+    format!("restored into a scratch database, structure and rows of {tables} are those of the manifest")
+}
+
 /// In what a database differs from what it should be.
 pub(crate) fn differences(expected: &Survey, found: &Survey) -> Vec<String> {
     let mut differences = Vec::new();
@@ -92,4 +102,15 @@ pub(crate) fn differences(expected: &Survey, found: &Survey) -> Vec<String> {
         }
     }
     differences
+}
+
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_table_is_not_several() {
+        assert!(restored_alike(1).contains(" of 1 table are "), "{}", restored_alike(1));
+        assert!(restored_alike(2).contains(" of 2 tables are "), "{}", restored_alike(2));
+    }
 }

@@ -31,7 +31,7 @@ impl Migrate {
         };
         let command = command(backup, before.run, run.id);
         // A run that was asked to stop has not failed: the next one goes on from there.
-        let wanted = self.settings.backup.as_ref().is_some_and(|it| it.restore_on_failure && it.exclusive)
+        let wanted = self.settings.backup.as_ref().is_some_and(|it| it.restore_on_failure)
             && error.kind() != ErrorKind::Cancelled;
         let Lock::Held(fence) = ended.lock else {
             ended.error = Some(or_else(error, &command));

@@ -1,7 +1,7 @@
 //! Backups before runs, and what becomes of them when a run fails.
 
 use migrate_runtime::backup::{BackupOptions, BackupPolicy, BackupReason, Contents};
-use migrate_runtime::{ErrorKind, Migrator, Outcome, RunBackup, Sqlite};
+use migrate_runtime::{ErrorKind, Migrator, Outcome, RunBackup, Sqlite, Target, Verdict};
 use testkit::migrations::Directory;
 
 use super::{TABLES, contents, directory, prepared};
@@ -127,13 +127,24 @@ fn a_failure_half_way_is_undone_where_the_program_is_alone() {
 }
 
 #[test]
-fn without_the_word_of_the_program_that_it_is_alone_nothing_is_put_back() {
+fn without_the_word_of_the_program_that_it_is_alone_no_run_promises_to_put_back() {
     let bench = SqliteFile::new();
     let before = failing(&bench);
+    let history = bench.history();
     let options = BackupOptions { restore_on_failure: true, ..Default::default() };
-    let error = outside(HALF).backup(options).up(&mut bench.open()).wait().unwrap_err();
-    assert!(error.help().unwrap().contains("`migrate restore "), "{:?}", error.help());
-    assert_ne!(contents(&bench), before);
+    let migrator = outside(HALF).backup(options);
+    let errors = [
+        migrator.up(&mut bench.open()).wait().unwrap_err(),
+        migrator.auto_migrate(&mut bench.open()).wait().unwrap_err(),
+        migrator.plan(&mut bench.open(), Target::Latest).wait().unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("`restore_on_failure` needs `exclusive`"), "{error}");
+        assert!(error.help().unwrap().contains("`--exclusive`"), "{:?}", error.help());
+    }
+    assert_eq!((contents(&bench), bench.history()), (before, history));
+    assert_eq!(migrator.check(&mut bench.open()).wait().unwrap().verdict, Verdict::NeedsMigration);
 }
 
 #[test]
