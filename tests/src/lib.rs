@@ -27,7 +27,8 @@ pub fn program(package: &str, name: &str) -> PathBuf {
 /// When the build fails.
 #[must_use]
 pub fn program_with(package: &str, name: &str, features: &[&str]) -> PathBuf {
-    let output = Command::new(env!("CARGO"))
+    // Where no cargo runs this program, the one on the path knows which toolchain is meant.
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--locked", "--package", package, "--bin", name])
         .args(["--features", &features.join(",")])
         .current_dir(root())
