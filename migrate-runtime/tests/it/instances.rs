@@ -538,7 +538,7 @@ fn a_program_that_nobody_keeps_alive_is_told() {
     let bench = SqliteFile::new();
     older().up(&mut bench.open()).wait().unwrap();
     let options =
-        InstanceOptions { heartbeat: Duration::from_millis(10), expiry: Duration::from_millis(50), keep_alive: false };
+        InstanceOptions { heartbeat: Duration::from_millis(10), expiry: Duration::from_millis(500), keep_alive: false };
     let instance = older().register_instance_with(&mut bench.open(), options).wait().unwrap();
     until("a failure to be told", || instance.failure().is_some());
     let error = instance.failure().unwrap().to_string();
