@@ -104,16 +104,7 @@ impl Session {
     /// Adds what undoes a script's traces to its message; `settings` is what restores those that were captured. Settings and
     /// temporary objects are also undone if a function made them; of the rest, what the script does not speak of is not looked for.
     pub(super) fn restore_after(&self, message: &mut Message<'_>, settings: &str, script: &str) {
-        if self.direct {
-            message.push("RESET ALL");
-        }
-        message.push(settings);
-        if !self.direct && mentions(script, "set") {
-            message.push(&self.reset_others());
-        }
-        if self.discard {
-            message.push("DISCARD TEMP");
-        }
+        self.reset(message, settings, mentions(script, "set"));
         if self.pooled {
             message.push(&nothing_temporary());
         }
@@ -136,22 +127,28 @@ impl Session {
     /// The message that undoes everything, a transaction that is still open included.
     pub(super) fn restore(&self) -> Message<'static> {
         let mut message = Message::of(&["ROLLBACK"]);
-        if self.direct {
-            message.push("RESET ALL");
-        }
-        message.push(&self.restore_settings(None));
-        if !self.direct {
-            message.push(&self.reset_others());
-        }
-        if self.discard {
-            message.push("DISCARD TEMP");
-        }
+        self.reset(&mut message, &self.restore_settings(None), true);
         if self.direct {
             message.push("CLOSE ALL");
             message.push("UNLISTEN *");
             message.push("DEALLOCATE ALL");
         }
         message
+    }
+
+    /// Adds what undoes settings and temporary objects. `others` says whether to look for settings that were not captured, where
+    /// they cannot all be reset.
+    fn reset(&self, message: &mut Message<'_>, settings: &str, others: bool) {
+        if self.direct {
+            message.push("RESET ALL");
+        }
+        message.push(settings);
+        if !self.direct && others {
+            message.push(&self.reset_others());
+        }
+        if self.discard {
+            message.push("DISCARD TEMP");
+        }
     }
 
     /// Puts the captured settings back where they differ; then sets timeouts for the rest of the transaction, if there are any

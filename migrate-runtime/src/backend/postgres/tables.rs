@@ -734,10 +734,10 @@ impl Names {
     pub(super) fn record(&self, run: &Run, version: &str, ledger_row: &str, entry: &HistoryEntry<'_>) -> String {
         format!(
             "WITH recorded AS ({ledger_row} RETURNING 1)
-             INSERT INTO {} ({HISTORY_COLUMNS}) SELECT {} WHERE {} RETURNING execution_time_ms",
+             INSERT INTO {} ({HISTORY_COLUMNS}) SELECT {} WHERE {} = 1 RETURNING execution_time_ms",
             self.history_table(),
             history_values(run, &run.id.to_string(), version, entry),
-            is_written("recorded"),
+            one_of("recorded", ROW_NOT_WRITTEN),
         )
     }
 
@@ -775,7 +775,7 @@ impl Names {
     /// Adds the ledger row of a migration.
     pub(super) fn insert(&self, run: &Run, work: &Work<'_>, status: Status) -> String {
         let row = self.insert_row(run, status, &literal(&work.step.version.to_string()), &recorded(run, work));
-        format!("WITH recorded AS ({row} RETURNING 1) SELECT {}", is_written("recorded"))
+        exactly_one(&row, ROW_NOT_WRITTEN)
     }
 
     /// A ledger row: its version and the values of [`RECORDED`] are given as expressions.
@@ -802,7 +802,10 @@ impl Names {
 
     /// Removes the ledger row of a migration that was undone.
     pub(super) fn delete(&self, step: &Step) -> String {
-        exactly_one(&format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string())))
+        exactly_one(
+            &format!("DELETE FROM {} WHERE version = {}", self.ledger(), literal(&step.version.to_string())),
+            ROW_GONE,
+        )
     }
 
     /// Marks a migration whose down script runs outside a transaction, and keeps the script: it is the one to resume.
@@ -827,11 +830,14 @@ impl Names {
 
     /// Fails unless so many segments are recorded as finished, and no other was begun.
     pub(super) fn stands_at(&self, step: &Step, progress: u32) -> String {
-        exactly_one(&format!(
-            "UPDATE {} SET progress = {progress} WHERE version = {} AND progress = {progress} AND attempted = 0",
-            self.ledger(),
-            literal(&step.version.to_string())
-        ))
+        exactly_one(
+            &format!(
+                "UPDATE {} SET progress = {progress} WHERE version = {} AND progress = {progress} AND attempted = 0",
+                self.ledger(),
+                literal(&step.version.to_string())
+            ),
+            ROW_GONE,
+        )
     }
 
     /// Records that a segment begins that no transaction holds together; 0 takes that back.
@@ -850,7 +856,7 @@ impl Names {
 
     fn update(&self, step: &Step, set: &str) -> String {
         let version = literal(&step.version.to_string());
-        exactly_one(&format!("UPDATE {} SET {set} WHERE version = {version}", self.ledger()))
+        exactly_one(&format!("UPDATE {} SET {set} WHERE version = {version}", self.ledger()), ROW_GONE)
     }
 }
 
@@ -894,20 +900,16 @@ pub(super) fn recorded(run: &Run, work: &Work<'_>) -> [String; RECORDED.len()] {
     ]
 }
 
-/// A change of the ledger that raises an error unless it changes one row.
-fn exactly_one(change: &str) -> String {
-    format!(
-        "WITH changed AS ({change} RETURNING 1)
-         SELECT CASE WHEN pg_catalog.count(*) = 1 THEN 1 ELSE (E'{ROW_GONE}' || pg_catalog.clock_timestamp())::int END
-         FROM changed"
-    )
+/// A change of the ledger that raises an error unless it changes one row: triggers and rules can keep one out without.
+fn exactly_one(change: &str, mark: &str) -> String {
+    format!("WITH changed AS ({change} RETURNING 1) SELECT {}", one_of("changed", mark))
 }
 
-/// A condition that is true if a query has one row, and else raises an error: triggers and rules can keep a row out without one.
-fn is_written(query: &str) -> String {
+/// An expression that is 1 if a query has one row, and else raises the error of this mark.
+fn one_of(query: &str, mark: &str) -> String {
     format!(
-        "CASE WHEN (SELECT pg_catalog.count(*) FROM {query}) = 1 THEN true
-              ELSE (E'{ROW_NOT_WRITTEN}' || pg_catalog.clock_timestamp())::boolean END"
+        "CASE WHEN (SELECT pg_catalog.count(*) FROM {query}) = 1
+             THEN 1 ELSE (E'{mark}' || pg_catalog.clock_timestamp())::int END"
     )
 }
 
